@@ -1,0 +1,22 @@
+//! glasshouse runs a command and reports what the host kernel saw it do.
+//!
+//! In the order in which an event travels: [`launch`] and [`backend`] start the command, [`observe`] turns what the
+//! kernel saw into [`event`]s, [`session`] owns the state they add up to, [`receipt`] and [`summary`] report it, and
+//! [`runner`] drives them all.
+
+pub mod backend;
+pub mod cli;
+pub mod commands;
+pub mod event;
+pub mod facts;
+pub mod hash;
+pub mod host;
+pub mod launch;
+pub mod observe;
+pub mod options;
+pub mod receipt;
+pub mod runner;
+pub mod session;
+pub mod summary;
+pub mod syscalls;
+pub mod timings;

@@ -1,0 +1,29 @@
+//! Kinds of records and of the texts that accompany them.
+
+/// A process was created: [`crate::ForkRecord`].
+pub const FORK: u32 = 1;
+/// A process image was replaced: [`crate::ExecRecord`]; its texts were sent before it.
+pub const EXEC: u32 = 2;
+/// A piece of text that belongs to a record still to come: [`crate::TextRecord`].
+pub const TEXT: u32 = 3;
+/// An `execve` or `execveat` failed: [`crate::ExecFailedRecord`]; its texts were sent before it.
+pub const EXEC_FAILED: u32 = 4;
+/// The last thread of a process ended: [`crate::ExitRecord`].
+pub const EXIT: u32 = 5;
+/// A call that can change credentials or namespaces succeeded: [`crate::CredentialsRecord`].
+pub const CREDENTIALS: u32 = 6;
+/// System-call counts of a process that has ended: [`crate::SyscallsRecord`].
+pub const SYSCALLS: u32 = 7;
+
+/// The argument strings, each ended by NUL, as they lie in the new image.
+pub const TEXT_ARGV: u16 = 1;
+/// The environment strings, each ended by NUL, as they lie in the new image.
+pub const TEXT_ENV: u16 = 2;
+/// Path of the loaded image, as components, leaf first, each ended by NUL.
+pub const TEXT_IMAGE_PATH: u16 = 3;
+/// Path of the script that named the loaded image as its interpreter, as components, leaf first, each ended by NUL.
+pub const TEXT_SCRIPT_PATH: u16 = 4;
+/// The file name given to exec, as the kernel copied it (or, of a failed exec, as the caller's memory has it).
+pub const TEXT_FILENAME: u16 = 5;
+/// Path of the working directory, as components, leaf first, each ended by NUL.
+pub const TEXT_CWD: u16 = 6;

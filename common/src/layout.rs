@@ -1,0 +1,244 @@
+//! Offsets within kernel structures, found by user space in the running kernel's BTF and passed as one constant.
+
+/// Declares the structure of offsets together with the table that says where each is to be found.
+macro_rules! offsets {
+    ($($(#[$meta:meta])* $field:ident = $structure:literal . $($path:literal)|+;)*) => {
+        /// Byte offsets. [`ABSENT`] marks a member that this kernel does not have.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug)]
+        pub struct Offsets {
+            $($(#[$meta])* pub $field: u32,)*
+        }
+
+        impl Offsets {
+            /// All members absent.
+            pub const ABSENT: Self = Self { $($field: ABSENT,)* };
+        }
+
+        /// For each offset: its name here, the structure, and the member's path, in order of preference where
+        /// kernel versions differ.
+        pub const OFFSETS: &[(&str, &str, &[&str])] = &[$((stringify!($field), $structure, &[$($path),+]),)*];
+    };
+}
+
+/// Value of an offset whose member does not exist.
+pub const ABSENT: u32 = u32::MAX;
+
+offsets! {
+    /// Flags with `TS_COMPAT` (x86).
+    task_ti_status = "task_struct"."thread_info.status";
+    /// Flags of the task (`PF_*`).
+    task_flags = "task_struct"."flags";
+    /// Address space.
+    task_mm = "task_struct"."mm";
+    /// Wait status of the thread.
+    task_exit_code = "task_struct"."exit_code";
+    /// Thread id.
+    task_pid = "task_struct"."pid";
+    /// Thread group id.
+    task_tgid = "task_struct"."tgid";
+    /// Parent at birth, until it is re-parented.
+    task_real_parent = "task_struct"."real_parent";
+    /// Leader of the thread group.
+    task_group_leader = "task_struct"."group_leader";
+    /// The task's `struct pid`.
+    task_thread_pid = "task_struct"."thread_pid";
+    /// Link in `signal_struct.thread_head`.
+    task_thread_node = "task_struct"."thread_node";
+    /// User CPU time.
+    task_utime = "task_struct"."utime";
+    /// System CPU time.
+    task_stime = "task_struct"."stime";
+    /// Precise CPU time.
+    task_runtime = "task_struct"."se.sum_exec_runtime";
+    /// Start of the task on the boot clock (`real_start_time` before 5.5).
+    task_start_boottime = "task_struct"."start_boottime";
+    /// Effective credentials.
+    task_cred = "task_struct"."cred";
+    /// Name.
+    task_comm = "task_struct"."comm";
+    /// Root and working directory.
+    task_fs = "task_struct"."fs";
+    /// Namespaces.
+    task_nsproxy = "task_struct"."nsproxy";
+    /// Shared by the threads of a process.
+    task_signal = "task_struct"."signal";
+    /// Work to be done before the return to user mode.
+    task_works = "task_struct"."task_works";
+
+    /// Threads alive.
+    signal_live = "signal_struct"."live.counter";
+    /// Head of the list of threads.
+    signal_thread_head = "signal_struct"."thread_head";
+    /// `SIGNAL_*` flags.
+    signal_flags = "signal_struct"."flags";
+    /// Wait status of the group.
+    signal_group_exit_code = "signal_struct"."group_exit_code";
+    /// User CPU time of threads that are gone.
+    signal_utime = "signal_struct"."utime";
+    /// System CPU time of threads that are gone.
+    signal_stime = "signal_struct"."stime";
+    /// Precise CPU time of threads that are gone.
+    signal_runtime = "signal_struct"."sum_sched_runtime";
+    /// Peak resident set, pages.
+    signal_maxrss = "signal_struct"."maxrss";
+
+    /// Depth of the innermost pid namespace.
+    pid_level = "pid"."level";
+    /// One `upid` per level.
+    pid_numbers = "pid"."numbers";
+    /// Id in that namespace.
+    upid_nr = "upid"."nr";
+    /// The namespace.
+    upid_ns = "upid"."ns";
+    /// Common part of a pid namespace.
+    pid_ns_inum = "pid_namespace"."ns.inum";
+
+    /// Real user id.
+    cred_uid = "cred"."uid";
+    /// Real group id.
+    cred_gid = "cred"."gid";
+    /// Saved user id.
+    cred_suid = "cred"."suid";
+    /// Saved group id.
+    cred_sgid = "cred"."sgid";
+    /// Effective user id.
+    cred_euid = "cred"."euid";
+    /// Effective group id.
+    cred_egid = "cred"."egid";
+    /// File-system user id.
+    cred_fsuid = "cred"."fsuid";
+    /// File-system group id.
+    cred_fsgid = "cred"."fsgid";
+    /// `SECBIT_*`.
+    cred_securebits = "cred"."securebits";
+    /// Capabilities kept over an exec of a file that has them too.
+    cred_inheritable = "cred"."cap_inheritable";
+    /// Capabilities it may use.
+    cred_permitted = "cred"."cap_permitted";
+    /// Capabilities in use.
+    cred_effective = "cred"."cap_effective";
+    /// Bounding set.
+    cred_bounding = "cred"."cap_bset";
+    /// Ambient set.
+    cred_ambient = "cred"."cap_ambient";
+    /// User namespace.
+    cred_user_ns = "cred"."user_ns";
+    /// Inode number of a user namespace.
+    user_ns_inum = "user_namespace"."ns.inum";
+
+    /// UTS namespace.
+    nsproxy_uts = "nsproxy"."uts_ns";
+    /// IPC namespace.
+    nsproxy_ipc = "nsproxy"."ipc_ns";
+    /// Mount namespace.
+    nsproxy_mnt = "nsproxy"."mnt_ns";
+    /// Pid namespace for children.
+    nsproxy_pid = "nsproxy"."pid_ns_for_children";
+    /// Network namespace.
+    nsproxy_net = "nsproxy"."net_ns";
+    /// Cgroup namespace.
+    nsproxy_cgroup = "nsproxy"."cgroup_ns";
+    /// Inode number of a UTS namespace.
+    uts_ns_inum = "uts_namespace"."ns.inum";
+    /// Inode number of an IPC namespace.
+    ipc_ns_inum = "ipc_namespace"."ns.inum";
+    /// Inode number of a mount namespace.
+    mnt_ns_inum = "mnt_namespace"."ns.inum";
+    /// Inode number of a network namespace.
+    net_ns_inum = "net"."ns.inum";
+    /// Inode number of a cgroup namespace.
+    cgroup_ns_inum = "cgroup_namespace"."ns.inum";
+
+    /// Start of the argument strings.
+    mm_arg_start = "mm_struct"."arg_start";
+    /// End of the argument strings.
+    mm_arg_end = "mm_struct"."arg_end";
+    /// Start of the environment strings.
+    mm_env_start = "mm_struct"."env_start";
+    /// End of the environment strings.
+    mm_env_end = "mm_struct"."env_end";
+    /// The loaded image.
+    mm_exe_file = "mm_struct"."exe_file";
+
+    /// Number of arguments.
+    bprm_argc = "linux_binprm"."argc";
+    /// Number of environment strings.
+    bprm_envc = "linux_binprm"."envc";
+    /// The file name given to exec.
+    bprm_filename = "linux_binprm"."filename";
+    /// The file name of the image; differs from `filename` where a script named an interpreter.
+    bprm_interp = "linux_binprm"."interp";
+    /// `/dev/fd/N…` of an execveat with a descriptor.
+    bprm_fdpath = "linux_binprm"."fdpath";
+
+    /// Root directory of the process.
+    fs_root = "fs_struct"."root";
+    /// Working directory of the process.
+    fs_pwd = "fs_struct"."pwd";
+    /// The mount of a path.
+    path_mnt = "path"."mnt";
+    /// The dentry of a path.
+    path_dentry = "path"."dentry";
+    /// A file's path.
+    file_path = "file"."f_path";
+    /// A file's inode.
+    file_inode = "file"."f_inode";
+    /// Flags it was opened with.
+    file_flags = "file"."f_flags";
+    /// The callback by which the last reference is put.
+    file_task_work = "file"."f_task_work" | "f_rcuhead" | "f_u.fu_rcuhead";
+    /// Next of a task work.
+    work_next = "callback_head"."next";
+
+    /// Parent directory.
+    dentry_parent = "dentry"."d_parent";
+    /// Name.
+    dentry_name = "dentry"."d_name.name";
+    /// Inode.
+    dentry_inode = "dentry"."d_inode";
+    /// Hash chain; its back link is null when the dentry is unlinked.
+    dentry_hash_pprev = "dentry"."d_hash.pprev";
+    /// Parent mount.
+    mount_parent = "mount"."mnt_parent";
+    /// Where it is mounted.
+    mount_mountpoint = "mount"."mnt_mountpoint";
+    /// The part that paths point to.
+    mount_mnt = "mount"."mnt";
+    /// The namespace it belongs to.
+    mount_ns = "mount"."mnt_ns";
+    /// Root of the mounted tree.
+    vfsmount_root = "vfsmount"."mnt_root";
+
+    /// Type and permissions.
+    inode_mode = "inode"."i_mode";
+    /// Number.
+    inode_ino = "inode"."i_ino";
+    /// Size.
+    inode_size = "inode"."i_size";
+    /// Link count.
+    inode_nlink = "inode"."i_nlink";
+    /// Superblock.
+    inode_sb = "inode"."i_sb";
+    /// Seconds of the modification time.
+    inode_mtime_s = "inode"."i_mtime_sec" | "__i_mtime.tv_sec" | "i_mtime.tv_sec";
+    /// Nanoseconds of the modification time.
+    inode_mtime_ns = "inode"."i_mtime_nsec" | "__i_mtime.tv_nsec" | "i_mtime.tv_nsec";
+    /// Device.
+    sb_dev = "super_block"."s_dev";
+
+    /// Number of the system call on entry (x86: `orig_ax`; arm64: `syscallno`).
+    regs_number = "pt_regs"."orig_ax" | "syscallno";
+    /// First argument of a native call.
+    regs_arg0 = "pt_regs"."di" | "orig_x0";
+    /// Second.
+    regs_arg1 = "pt_regs"."si" | "regs";
+    /// First argument of a compat call.
+    regs_compat_arg0 = "pt_regs"."bx";
+    /// Second argument of a compat call.
+    regs_compat_arg1 = "pt_regs"."cx";
+    /// Fifth argument of a native call.
+    regs_arg4 = "pt_regs"."r8";
+    /// Fifth argument of a compat call.
+    regs_compat_arg4 = "pt_regs"."di";
+}

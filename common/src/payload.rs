@@ -1,0 +1,271 @@
+//! The records themselves. All times are nanoseconds of `CLOCK_BOOTTIME` unless a field says otherwise.
+
+use crate::header::Header;
+
+record! {
+    /// Credentials and namespaces of a task, from `task->cred`, `task->nsproxy` and `task->thread_pid`. User and
+    /// group ids are those of the initial user namespace.
+    Credentials, 104, {
+        /// Inheritable, permitted, effective, bounding and ambient capability sets, bit n for capability n.
+        inheritable: u64,
+        /// See `inheritable`.
+        permitted: u64,
+        /// See `inheritable`.
+        effective: u64,
+        /// See `inheritable`.
+        bounding: u64,
+        /// See `inheritable`.
+        ambient: u64,
+        /// Real, saved, effective and file-system user id.
+        uid: u32,
+        /// Real group id.
+        gid: u32,
+        /// Saved user id.
+        suid: u32,
+        /// Saved group id.
+        sgid: u32,
+        /// Effective user id.
+        euid: u32,
+        /// Effective group id.
+        egid: u32,
+        /// File-system user id.
+        fsuid: u32,
+        /// File-system group id.
+        fsgid: u32,
+        /// Inode numbers (as `/proc/PID/ns/*` shows them) of the namespaces: user.
+        user_ns: u32,
+        /// Mount namespace.
+        mnt_ns: u32,
+        /// Pid namespace that children are created in.
+        pid_ns_for_children: u32,
+        /// Network namespace.
+        net_ns: u32,
+        /// UTS namespace.
+        uts_ns: u32,
+        /// IPC namespace.
+        ipc_ns: u32,
+        /// Cgroup namespace.
+        cgroup_ns: u32,
+        /// `securebits`.
+        securebits: u32,
+    }
+}
+
+record! {
+    /// What the kernel says of one file: superblock device, inode, and whether a name still leads to it.
+    FileFacts, 48, {
+        /// Inode number.
+        inode: u64,
+        /// Size in bytes.
+        size: u64,
+        /// Seconds of the modification time.
+        mtime_s: i64,
+        /// Nanoseconds of the modification time.
+        mtime_ns: u32,
+        /// Device of the superblock, in the kernel's own encoding: major in the upper 12 bits, minor in the lower 20.
+        device: u32,
+        /// `FILE_*` flags.
+        flags: u32,
+        /// `i_mode`.
+        mode: u32,
+        /// Link count.
+        links: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::FORK`]. The header names the process that made the call.
+    ForkRecord, 208, {
+        /// Common header.
+        header: Header,
+        /// `start_boottime` of the new process.
+        child_start: u64,
+        /// `start_boottime` of the process that the kernel made its parent.
+        parent_start: u64,
+        /// The flags of the clone.
+        clone_flags: u64,
+        /// Thread group id of the new process.
+        child_tgid: u32,
+        /// Its id in its innermost pid namespace.
+        child_ns_pid: u32,
+        /// Thread group id of the process that the kernel made its parent (not the caller, with `CLONE_PARENT`).
+        parent_tgid: u32,
+        /// Zero.
+        reserved: u32,
+        /// The child's credentials.
+        credentials: Credentials,
+        /// The child's name (`comm`), NUL-padded.
+        comm: [u8; 16],
+        /// Inode number of the child's innermost pid namespace.
+        child_pid_ns: u32,
+        /// Depth of that namespace; 0 is the initial one.
+        child_ns_level: u32,
+        /// Zero.
+        reserved2: u64,
+    }
+}
+
+record! {
+    /// [`crate::kind::EXEC`]: a new image is in place and has not run yet.
+    ExecRecord, 296, {
+        /// Common header. Texts of this exec carry the same `at`, `tgid` and `start`.
+        header: Header,
+        /// The loaded image (`mm->exe_file`).
+        image: FileFacts,
+        /// The file named by the caller, where that was a script whose first line named the image.
+        script: FileFacts,
+        /// Credentials after the exec.
+        credentials: Credentials,
+        /// `start_boottime` of the parent (`real_parent`).
+        parent_start: u64,
+        /// Thread group id of the parent.
+        parent_tgid: u32,
+        /// Thread id of the caller before the exec.
+        old_tid: u32,
+        /// Process id in the innermost pid namespace.
+        ns_pid: u32,
+        /// Number of arguments, as the kernel counted them.
+        argc: u32,
+        /// Number of environment strings, as the kernel counted them.
+        envc: u32,
+        /// `EXEC_*` flags.
+        flags: u32,
+        /// Number of the system call, in the caller's ABI.
+        call: u32,
+        /// ABI of that call: one of [`crate::syscall`]'s `ABI_*`.
+        abi: u32,
+        /// The name (`comm`) after the exec, NUL-padded.
+        comm: [u8; 16],
+        /// Inode number of the innermost pid namespace.
+        pid_ns: u32,
+        /// Depth of that namespace.
+        ns_level: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::TEXT`], followed by `length` bytes.
+    TextRecord, 56, {
+        /// Common header; `at` is that of the record that the text belongs to.
+        header: Header,
+        /// Where this piece begins within the whole text, bytes.
+        offset: u32,
+        /// Bytes that follow.
+        length: u32,
+        /// Length of the whole text where it is known, even if not all of it is sent; else `offset + length`.
+        total: u32,
+        /// For paths: how many of the bytes lead from the leaf to the process's own root directory;
+        /// `u32::MAX` if the walk did not meet it.
+        in_root: u32,
+        /// One of [`crate::kind`]'s `TEXT_*`.
+        text: u16,
+        /// `TEXT_*` and `PATH_*` flags.
+        flags: u16,
+        /// Errno of an unreadable text, positive.
+        errno: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::EXEC_FAILED`].
+    ExecFailedRecord, 56, {
+        /// Common header.
+        header: Header,
+        /// Positive errno.
+        errno: u32,
+        /// Number of the system call, in the caller's ABI.
+        call: u32,
+        /// ABI of that call.
+        abi: u32,
+        /// The directory descriptor of `execveat`; `AT_FDCWD` (−100) otherwise.
+        dirfd: i32,
+        /// Flags of `execveat`.
+        at_flags: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::EXIT`].
+    ExitRecord, 96, {
+        /// Common header.
+        header: Header,
+        /// User CPU time as accounted by tick, ns; of all threads, living and dead.
+        user_ns: u64,
+        /// System CPU time as accounted by tick, ns.
+        system_ns: u64,
+        /// Precise CPU time of both kinds, ns (`sum_exec_runtime`).
+        runtime_ns: u64,
+        /// Peak resident set, pages.
+        max_rss_pages: u64,
+        /// Wait status as `waitpid` gives it: exit code in bits 8–15, signal in bits 0–6, core flag in bit 7.
+        status: u32,
+        /// Threads started over the life of the process, the first not counted.
+        threads_started: u32,
+        /// The name (`comm`) of the thread that ended last, NUL-padded.
+        comm: [u8; 16],
+        /// Entries of this process in the map of rare system-call facts.
+        rare_entries: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::CREDENTIALS`].
+    CredentialsRecord, 152, {
+        /// Common header.
+        header: Header,
+        /// State after the call, of the calling thread.
+        credentials: Credentials,
+        /// Number of the system call.
+        call: u32,
+        /// ABI of that call.
+        abi: u32,
+        /// Its first argument.
+        argument: u64,
+    }
+}
+
+record! {
+    /// [`crate::kind::SYSCALLS`], followed by `count` [`SyscallCount`]s.
+    SyscallsRecord, 40, {
+        /// Common header.
+        header: Header,
+        /// Number of entries that follow.
+        count: u32,
+        /// `SYSCALLS_*` flags.
+        flags: u32,
+    }
+}
+
+record! {
+    /// One system call and how often it returned.
+    SyscallCount, 16, {
+        /// How often.
+        count: u64,
+        /// Slot of the call in the table that user space filled in.
+        slot: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+record! {
+    /// Key of the map of rare system-call facts: denied calls, and calls with numbers outside of the table.
+    RareKey, 24, {
+        /// `start_boottime` of the process.
+        start: u64,
+        /// Thread group id.
+        tgid: u32,
+        /// Number of the call.
+        number: u32,
+        /// ABI of the call.
+        abi: u32,
+        /// Positive errno of a denied call; 0 for a count of calls.
+        errno: u32,
+    }
+}
