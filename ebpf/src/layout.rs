@@ -91,3 +91,11 @@ impl Kernel {
         Self(self.0 + u64::from(offset))
     }
 }
+
+/// A value that the compiler knows nothing of, so that it keeps the bounds checks that it could prove and the
+/// verifier cannot.
+#[inline(always)]
+pub(crate) fn opaque(mut value: u64) -> u64 {
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}

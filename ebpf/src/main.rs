@@ -5,21 +5,27 @@
 //! fills in before the programs are loaded ([`layout`]).
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "the stable atomics do not exist on this target")]
-#![expect(unsafe_op_in_unsafe_fn, reason = "every function here handles raw kernel memory; its contract is in its documentation")]
-#![expect(clippy::undocumented_unsafe_blocks, reason = "the verifier proves each memory access of these programs when they are loaded")]
+#![expect(
+    unsafe_op_in_unsafe_fn,
+    reason = "every function here handles raw kernel memory; its contract is in its documentation"
+)]
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "the verifier proves each memory access of these programs when they are loaded"
+)]
 #![expect(clippy::missing_safety_doc, reason = "see above")]
 
 mod atomic;
-mod maps;
-mod layout;
 mod emit;
+mod layout;
+mod maps;
+mod path;
+mod probes;
 mod scope;
 mod task;
-mod path;
 mod text;
-mod probes;
 
 /// The kernel lets GPL programs alone use most of the helpers.
 #[unsafe(no_mangle)]

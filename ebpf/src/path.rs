@@ -138,7 +138,16 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
 #[inline(always)]
 pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
     *to = FileFacts {
-        inode: 0, size: 0, mtime_s: 0, mtime_ns: 0, device: 0, flags: 0, mode: 0, links: 0, reserved: 0,
+        inode: 0,
+        size: 0,
+        mtime_s: 0,
+        ctime_s: 0,
+        mtime_ns: 0,
+        ctime_ns: 0,
+        device: 0,
+        flags: 0,
+        mode: 0,
+        links: 0,
     };
     if file.0 == 0 {
         return;
@@ -149,6 +158,8 @@ pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
     (*to).size = inode.read(offset!(inode_size));
     (*to).mtime_s = inode.read(offset!(inode_mtime_s));
     (*to).mtime_ns = inode.read(offset!(inode_mtime_ns));
+    (*to).ctime_s = inode.read(offset!(inode_ctime_s));
+    (*to).ctime_ns = inode.read(offset!(inode_ctime_ns));
     (*to).device = inode.follow(offset!(inode_sb)).read(offset!(sb_dev));
     (*to).mode = u32::from(inode.read::<u16>(offset!(inode_mode)));
     (*to).links = inode.read(offset!(inode_nlink));

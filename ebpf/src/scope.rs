@@ -3,13 +3,14 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use glasshouse_common::{
     RareKey,
+    state::{Counts, Process},
     syscall::{ABI_COMPAT, ABI_NATIVE, SLOTS},
 };
 
 use crate::{
     atomic::{increment, set_bits},
     emit::counters,
-    maps::{COMPAT, Counts, Process, RARE, SCOPE, ZERO},
+    maps::{COMPAT, RARE, SCOPE, ZERO},
 };
 
 /// The entry of a process in scope.

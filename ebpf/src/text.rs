@@ -3,13 +3,19 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
+use aya_ebpf::helpers::generated::{
+    bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+};
 use glasshouse_common::{
     Family, Header, TextRecord, flags, kind,
     limits::{PATH_BYTES, TEXT_CHUNK},
 };
 
-use crate::{emit::send, maps::{TEXT, WALK}, path::walk};
+use crate::{
+    emit::send,
+    maps::{TEXT, WALK},
+    path::walk,
+};
 
 /// A text record being put together, and the state of sending a long one.
 #[repr(C)]
@@ -34,7 +40,14 @@ pub(crate) struct Owner {
 #[inline(always)]
 unsafe fn begin(text: *mut Text, owner: &Owner, which: u16) {
     (*text).record = TextRecord {
-        header: Header { at: owner.at, start: owner.start, tgid: owner.tgid, tid: owner.tid, kind: kind::TEXT, size: 0 },
+        header: Header {
+            at: owner.at,
+            start: owner.start,
+            tgid: owner.tgid,
+            tid: owner.tid,
+            kind: kind::TEXT,
+            size: 0,
+        },
         offset: 0,
         length: 0,
         total: 0,
@@ -59,7 +72,14 @@ unsafe fn finish(text: *mut Text, length: u64) {
 
 /// Sends the path that leads to `dentry`.
 #[inline(always)]
-pub(crate) unsafe fn send_path(owner: &Owner, which: u16, mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) {
+pub(crate) unsafe fn send_path(
+    owner: &Owner,
+    which: u16,
+    mnt: u64,
+    dentry: u64,
+    root_mnt: u64,
+    root_dentry: u64,
+) {
     walk(mnt, dentry, root_mnt, root_dentry);
     let (Some(walked), Some(text)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
     begin(text, owner, which);
@@ -70,7 +90,11 @@ pub(crate) unsafe fn send_path(owner: &Owner, which: u16, mnt: u64, dentry: u64,
     (*text).record.flags = (*walked).flags as u16;
     (*text).record.in_root = (*walked).in_root;
     (*text).record.total = length as u32;
-    bpf_probe_read_kernel((&raw mut (*text).bytes).cast(), length as u32, (&raw const (*walked).bytes).cast());
+    bpf_probe_read_kernel(
+        (&raw mut (*text).bytes).cast(),
+        length as u32,
+        (&raw const (*walked).bytes).cast(),
+    );
     finish(text, length);
 }
 
@@ -131,7 +155,8 @@ unsafe extern "C" fn chunk(_index: u32, _context: *mut c_void) -> i64 {
     if length > u64::from(TEXT_CHUNK) {
         length = u64::from(TEXT_CHUNK);
     }
-    let failed = bpf_probe_read_user((&raw mut (*text).bytes).cast(), length as u32, (*text).address as *const _);
+    let failed =
+        bpf_probe_read_user((&raw mut (*text).bytes).cast(), length as u32, (*text).address as *const _);
     if failed < 0 {
         (*text).record.flags |= flags::TEXT_UNREADABLE;
         (*text).record.errno = -failed as u32;

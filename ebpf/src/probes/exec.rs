@@ -7,6 +7,7 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use glasshouse_common::{
     ExecRecord, Family, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
+    state::Process,
     syscall::{CLASS_EXECVE, CLASS_EXECVEAT, CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN},
 };
 
@@ -14,7 +15,7 @@ use super::{probe, syscall};
 use crate::{
     emit::send,
     layout::{Kernel, constant, offset},
-    maps::{Process, ROOT_SEEN, TEXT, WALK},
+    maps::{ROOT_SEEN, TEXT, WALK},
     path::{self, PathRef},
     scope, task,
     text::{self, Owner},
@@ -109,7 +110,14 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
         script = find_script(current);
         if script.0 != 0 {
             let path = PathRef::at(script.member(offset!(file_path)));
-            text::send_path(&owner, kind::TEXT_SCRIPT_PATH, path.mnt, path.dentry, root_path.mnt, root_path.dentry);
+            text::send_path(
+                &owner,
+                kind::TEXT_SCRIPT_PATH,
+                path.mnt,
+                path.dentry,
+                root_path.mnt,
+                root_path.dentry,
+            );
         }
     }
     if root {

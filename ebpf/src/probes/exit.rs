@@ -6,6 +6,7 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use glasshouse_common::{
     ExitRecord, Family, SyscallCount, SyscallsRecord, flags, kind,
     limits::EXIT_THREADS,
+    state::Counts,
     syscall::{ABI_NATIVE, CLASS_EXIT, CLASS_SHIFT, SLOT_MASK, SLOT_WORDS, SLOTS},
 };
 
@@ -13,8 +14,8 @@ use super::{probe, syscall};
 use crate::{
     atomic::exchange,
     emit::send,
-    layout::{Kernel, offset},
-    maps::{COMPAT, Counts, SCOPE, TEXT, WALK},
+    layout::{Kernel, offset, opaque},
+    maps::{COMPAT, SCOPE, TEXT, WALK},
     scope, task,
 };
 
@@ -40,9 +41,7 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
 
     // Of threads that end at the same time on two CPUs, each may find none alive: one of them reports.
     let signal = current.follow(offset!(task_signal));
-    if signal.read::<u32>(offset!(signal_live)) != 0
-        || exchange(&raw mut (*process).ended, 1) != 0
-    {
+    if signal.read::<u32>(offset!(signal_live)) != 0 || exchange(&raw mut (*process).ended, 1) != 0 {
         return;
     }
     let start = (*process).counts.start;
@@ -151,12 +150,13 @@ unsafe extern "C" fn list_count(_index: u32, _context: *mut c_void) -> i64 {
     }
     let bits = (*walk).found;
     (*walk).found = bits & (bits - 1);
-    let slot = u64::from((*walk).in_root) * 64 + u64::from(bits.trailing_zeros());
-    let entry = (*walk).length;
+    let slot = opaque(u64::from((*walk).in_root) * 64 + u64::from(bits.trailing_zeros()));
+    let entry = opaque((*walk).length);
     if slot >= SLOTS as u64 || entry >= SLOTS as u64 {
         return 1;
     }
-    let entries = (&raw mut (*scratch).bytes).cast::<u8>().add(size_of::<SyscallsRecord>()).cast::<SyscallCount>();
+    let entries =
+        (&raw mut (*scratch).bytes).cast::<u8>().add(size_of::<SyscallsRecord>()).cast::<SyscallCount>();
     *entries.add(entry as usize) = SyscallCount {
         count: *(&raw const (*counts).counts).cast::<u64>().add(slot as usize),
         slot: slot as u32,

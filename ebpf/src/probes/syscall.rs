@@ -3,17 +3,18 @@
 
 use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, Family, kind,
+    state::Process,
     syscall::{
-        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_NONE, CLASS_SHIFT,
-        NO_SLOT, SLOT_MASK, TABLE_LEN,
+        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_NONE,
+        CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
 use super::probe;
 use crate::{
     emit::send,
-    layout::{COMPAT_CALLS, Kernel, NATIVE_CALLS, constant, offset},
-    maps::{Process, TEXT},
+    layout::{COMPAT_CALLS, Kernel, NATIVE_CALLS, constant, offset, opaque},
+    maps::TEXT,
     scope, task,
     text::{self, Owner},
 };
@@ -31,7 +32,8 @@ probe!(sys_exit, sys_exit_raw, "sys_exit", on_sys_exit);
 /// The word of a number in its table.
 #[inline(always)]
 pub(crate) unsafe fn word(abi: u32, number: u32) -> u32 {
-    if number as usize >= TABLE_LEN {
+    let number = opaque(u64::from(number));
+    if number >= TABLE_LEN as u64 {
         return NO_SLOT;
     }
     let table = if abi == ABI_NATIVE { &raw const NATIVE_CALLS } else { &raw const COMPAT_CALLS };
@@ -57,7 +59,11 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     let mut word = word(abi, number);
     if number == u32::MAX && result != -ENOSYS {
         // The frame that it restored has no number; a call of −1 by itself would have returned ENOSYS.
-        let slot = if abi == ABI_NATIVE { constant!(NATIVE_SIGRETURN_SLOT) } else { constant!(COMPAT_SIGRETURN_SLOT) };
+        let slot = if abi == ABI_NATIVE {
+            constant!(NATIVE_SIGRETURN_SLOT)
+        } else {
+            constant!(COMPAT_SIGRETURN_SLOT)
+        };
         scope::count(process, tgid, abi, number, slot);
         return;
     }
@@ -89,7 +95,13 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
 
 #[inline(always)]
 unsafe fn on_exec_failed<const BTF: bool>(
-    process: *mut Process, current: *const u8, regs: *const u8, abi: u32, number: u32, class: u32, result: i64,
+    process: *mut Process,
+    current: *const u8,
+    regs: *const u8,
+    abi: u32,
+    number: u32,
+    class: u32,
+    result: i64,
 ) {
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let tid: u32 = task::load(current, offset!(task_pid));
@@ -127,7 +139,11 @@ unsafe fn on_exec_failed<const BTF: bool>(
 
 #[inline(always)]
 unsafe fn on_credentials<const BTF: bool>(
-    process: *mut Process, current: *const u8, regs: *const u8, abi: u32, number: u32,
+    process: *mut Process,
+    current: *const u8,
+    regs: *const u8,
+    abi: u32,
+    number: u32,
 ) {
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let tid: u32 = task::load(current, offset!(task_pid));
