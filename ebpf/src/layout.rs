@@ -62,21 +62,22 @@ pub(crate) use offset;
 pub(crate) struct Kernel(pub(crate) u64);
 
 impl Kernel {
-    /// Reads `T` at `offset`; the zero value when the member is absent or the address is bad.
+    /// Reads `T` at `offset`; the zero value when the member is absent or the address is bad (the helper then writes
+    /// zeroes).
     #[inline(always)]
     pub(crate) fn read<T: Copy + Default>(self, offset: u32) -> T {
-        let mut value = T::default();
-        if offset == ABSENT || self.0 == 0 {
-            return value;
+        if offset == ABSENT {
+            return T::default();
         }
+        let mut value = core::mem::MaybeUninit::<T>::uninit();
         unsafe {
             bpf_probe_read_kernel(
-                (&raw mut value).cast(),
+                value.as_mut_ptr().cast(),
                 size_of::<T>() as u32,
                 (self.0 + u64::from(offset)) as *const _,
             );
+            value.assume_init()
         }
-        value
     }
 
     /// Follows a pointer member.

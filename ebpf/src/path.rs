@@ -63,9 +63,9 @@ fn is_detached(mount: Kernel) -> bool {
 }
 
 /// Walks `path`. The result is in [`WALK`].
-#[inline(never)]
-pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) -> u64 {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return 0 };
+#[inline(always)]
+pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) {
+    let Some(walk) = WALK.get_ptr_mut(0) else { return };
     (*walk).dentry = dentry;
     (*walk).mnt = mnt;
     (*walk).root_dentry = root_dentry;
@@ -77,7 +77,6 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
     if steps >= i64::from(PATH_STEPS) {
         (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
     }
-    0
 }
 
 /// Takes the name of the current dentry. Returns whether there was room.

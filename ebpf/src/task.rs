@@ -1,12 +1,17 @@
 //! Reading a task: identity, credentials, namespaces, the system call that it is in.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_ktime_get_boot_ns, bpf_task_pt_regs};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task, bpf_get_current_task_btf, bpf_ktime_get_boot_ns, bpf_task_pt_regs,
+};
 use glasshouse_common::{
     Credentials, Header,
     syscall::{ABI_COMPAT, ABI_NATIVE},
 };
 
-use crate::layout::{Kernel, constant, offset};
+use crate::{
+    layout::{Kernel, constant, offset, opaque},
+    maps::{TEXT, WALK},
+};
 
 /// Seconds since boot, suspend included, in nanoseconds.
 #[inline(always)]
@@ -18,6 +23,21 @@ pub(crate) fn now() -> u64 {
 #[inline(always)]
 pub(crate) fn current() -> *const u8 {
     unsafe { bpf_get_current_task_btf() as *const u8 }
+}
+
+/// The task that runs, as a plain address.
+#[inline(always)]
+pub(crate) fn current_address() -> Kernel {
+    Kernel(unsafe { bpf_get_current_task() })
+}
+
+/// A pointer that the verifier knows the type of, as a plain address, which global functions take. It forgets the
+/// type of what lies in a map.
+#[inline(always)]
+pub(crate) unsafe fn address_of(typed: u64) -> Kernel {
+    let Some(walk) = WALK.get_ptr_mut(0) else { return Kernel(0) };
+    core::ptr::write_volatile(&raw mut (*walk).cursor, typed);
+    Kernel(core::ptr::read_volatile(&raw const (*walk).cursor))
 }
 
 /// Loads from a pointer that the verifier trusts. Faster than the helper by its call.
@@ -62,9 +82,19 @@ pub(crate) fn namespace_pid(task: Kernel) -> (u32, u32, u32) {
     (upid.read(offset!(upid_nr)), namespace.read(offset!(pid_ns_inum)), level)
 }
 
-/// Writes the credentials and namespaces of a task to `to`.
+/// Writes the credentials and namespaces of a task into the record under construction, `at` bytes into it.
 #[inline(always)]
-pub(crate) unsafe fn credentials(task: Kernel, to: *mut Credentials) {
+pub(crate) unsafe fn credentials(task: Kernel, at: usize) {
+    write_credentials(task.0, at as u64);
+}
+
+/// A global function: the verifier looks at it once, and not at every call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
+    let Some(scratch) = TEXT.get_ptr_mut(0) else { return 0 };
+    let task = Kernel(task);
+    let to = (&raw mut (*scratch).bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<Credentials>();
     let cred = task.follow(offset!(task_cred));
     (*to).inheritable = cred.read(offset!(cred_inheritable));
     (*to).permitted = cred.read(offset!(cred_permitted));
@@ -88,4 +118,5 @@ pub(crate) unsafe fn credentials(task: Kernel, to: *mut Credentials) {
     (*to).uts_ns = namespaces.follow(offset!(nsproxy_uts)).read(offset!(uts_ns_inum));
     (*to).ipc_ns = namespaces.follow(offset!(nsproxy_ipc)).read(offset!(ipc_ns_inum));
     (*to).cgroup_ns = namespaces.follow(offset!(nsproxy_cgroup)).read(offset!(cgroup_ns_inum));
+    0
 }

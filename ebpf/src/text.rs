@@ -1,5 +1,7 @@
 //! Sending texts: paths, argument strings, environment strings. Each goes out before the record it belongs to, in
 //! pieces if it is long, and carries that record's time, by which user space joins them.
+//!
+//! The functions that are not inlined are global ones: the verifier looks at each once, and not at every call.
 
 use core::ffi::c_void;
 
@@ -13,15 +15,17 @@ use glasshouse_common::{
 
 use crate::{
     emit::send,
+    layout::opaque,
     maps::{TEXT, WALK},
     path::walk,
 };
 
-/// A text record being put together, and the state of sending a long one.
+/// A record being put together, and the state of sending texts.
 #[repr(C)]
 pub(crate) struct Text {
     pub(crate) record: TextRecord,
     pub(crate) bytes: [u8; TEXT_CHUNK as usize],
+    owner: Owner,
     /// Address of what is left in the memory of the task that runs.
     address: u64,
     /// Bytes that are left.
@@ -29,6 +33,7 @@ pub(crate) struct Text {
 }
 
 /// What all texts of one record have in common.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
     pub(crate) at: u64,
@@ -37,8 +42,17 @@ pub(crate) struct Owner {
     pub(crate) tid: u32,
 }
 
+/// Says whose texts follow.
 #[inline(always)]
-unsafe fn begin(text: *mut Text, owner: &Owner, which: u16) {
+pub(crate) unsafe fn set_owner(owner: Owner) {
+    if let Some(text) = TEXT.get_ptr_mut(0) {
+        (*text).owner = owner;
+    }
+}
+
+#[inline(always)]
+unsafe fn begin(text: *mut Text, which: u32) {
+    let owner = (*text).owner;
     (*text).record = TextRecord {
         header: Header {
             at: owner.at,
@@ -52,7 +66,7 @@ unsafe fn begin(text: *mut Text, owner: &Owner, which: u16) {
         length: 0,
         total: 0,
         in_root: u32::MAX,
-        text: which,
+        text: which as u16,
         flags: 0,
         errno: 0,
     };
@@ -61,6 +75,7 @@ unsafe fn begin(text: *mut Text, owner: &Owner, which: u16) {
 /// Sends `length` bytes of the buffer.
 #[inline(always)]
 unsafe fn finish(text: *mut Text, length: u64) {
+    let length = opaque(length);
     if length > u64::from(TEXT_CHUNK) {
         return;
     }
@@ -71,21 +86,15 @@ unsafe fn finish(text: *mut Text, length: u64) {
 }
 
 /// Sends the path that leads to `dentry`.
-#[inline(always)]
-pub(crate) unsafe fn send_path(
-    owner: &Owner,
-    which: u16,
-    mnt: u64,
-    dentry: u64,
-    root_mnt: u64,
-    root_dentry: u64,
-) {
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) -> i32 {
     walk(mnt, dentry, root_mnt, root_dentry);
-    let (Some(walked), Some(text)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
-    begin(text, owner, which);
-    let length = (*walked).length;
-    if length > PATH_BYTES as u64 + 255 {
-        return;
+    let (Some(walked), Some(text)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 0 };
+    begin(text, which);
+    let length = opaque((*walked).length);
+    if length > u64::from(PATH_BYTES) + 255 {
+        return 0;
     }
     (*text).record.flags = (*walked).flags as u16;
     (*text).record.in_root = (*walked).in_root;
@@ -96,48 +105,56 @@ pub(crate) unsafe fn send_path(
         (&raw const (*walked).bytes).cast(),
     );
     finish(text, length);
+    0
+}
+
+/// Sends the path that leads to a dentry.
+#[inline(always)]
+pub(crate) unsafe fn path(which: u16, path: crate::path::PathRef, root: crate::path::PathRef) {
+    send_path(u32::from(which), path.mnt, path.dentry, root.mnt, root.dentry);
 }
 
 /// Sends a string in kernel memory.
 #[inline(always)]
-pub(crate) unsafe fn send_kernel_string(owner: &Owner, which: u16, address: u64) {
+pub(crate) unsafe fn kernel_string(which: u16, address: u64) {
     let Some(text) = TEXT.get_ptr_mut(0) else { return };
-    begin(text, owner, which);
+    begin(text, u32::from(which));
     let taken = bpf_probe_read_kernel_str((&raw mut (*text).bytes).cast(), PATH_BYTES, address as *const _);
     finish_string(text, taken);
 }
 
 /// Sends a string in the memory of the task that runs.
 #[inline(always)]
-pub(crate) unsafe fn send_user_string(owner: &Owner, which: u16, address: u64) {
+pub(crate) unsafe fn user_string(which: u16, address: u64) {
     let Some(text) = TEXT.get_ptr_mut(0) else { return };
-    begin(text, owner, which);
+    begin(text, u32::from(which));
     let taken = bpf_probe_read_user_str((&raw mut (*text).bytes).cast(), PATH_BYTES, address as *const _);
     finish_string(text, taken);
 }
 
 #[inline(always)]
 unsafe fn finish_string(text: *mut Text, taken: i64) {
+    // The helper counts the NUL, which is not part of the text, and does not say whether it had to cut.
+    let mut length = 0;
     if taken < 1 {
         (*text).record.flags = flags::TEXT_UNREADABLE;
         (*text).record.errno = -taken as u32;
-        finish(text, 0);
-        return;
+    } else {
+        length = taken as u64 - 1;
+        if taken >= i64::from(PATH_BYTES) {
+            (*text).record.flags = flags::TEXT_TRUNCATED;
+        }
     }
-    // The helper counts the NUL, which is not part of the text, and does not say whether it had to cut.
-    if taken >= i64::from(PATH_BYTES) {
-        (*text).record.flags = flags::TEXT_TRUNCATED;
-    }
-    let length = taken as u64 - 1;
     (*text).record.total = length as u32;
     finish(text, length);
 }
 
 /// Sends `total` bytes of the memory of the task that runs, as far as `limit` allows.
-#[inline(always)]
-pub(crate) unsafe fn send_user_bytes(owner: &Owner, which: u16, address: u64, total: u64, limit: u32) {
-    let Some(text) = TEXT.get_ptr_mut(0) else { return };
-    begin(text, owner, which);
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_user_bytes(which: u32, address: u64, total: u64, limit: u32) -> i32 {
+    let Some(text) = TEXT.get_ptr_mut(0) else { return 0 };
+    begin(text, which);
     (*text).record.total = if total > u64::from(u32::MAX) { u32::MAX } else { total as u32 };
     (*text).address = address;
     (*text).left = total;
@@ -146,6 +163,15 @@ pub(crate) unsafe fn send_user_bytes(owner: &Owner, which: u16, address: u64, to
         (*text).left = u64::from(limit);
     }
     bpf_loop(limit.div_ceil(TEXT_CHUNK), chunk as *mut c_void, core::ptr::null_mut(), 0);
+    0
+}
+
+/// Sends what lies from `start` to `end` in the memory of the task that runs, as far as `limit` allows.
+#[inline(always)]
+pub(crate) unsafe fn user_bytes(which: u16, start: u64, end: u64, limit: u32) {
+    if end > start {
+        send_user_bytes(u32::from(which), start, end - start, limit);
+    }
 }
 
 /// Sends one piece. Returns 1 when it was the last.
@@ -160,8 +186,8 @@ unsafe extern "C" fn chunk(_index: u32, _context: *mut c_void) -> i64 {
     if failed < 0 {
         (*text).record.flags |= flags::TEXT_UNREADABLE;
         (*text).record.errno = -failed as u32;
-        finish(text, 0);
-        return 1;
+        length = 0;
+        (*text).left = 0;
     }
     finish(text, length);
     (*text).record.offset += length as u32;

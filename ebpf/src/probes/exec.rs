@@ -62,7 +62,7 @@ unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Proc
 unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     let trusted = task::current();
     let tgid: u32 = task::load(trusted, offset!(task_tgid));
-    let current = Kernel(trusted as u64);
+    let current = task::current_address();
     let mut root = false;
     let process = match scope::find(tgid) {
         Some(process) => process,
@@ -79,29 +79,23 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let at = task::now();
     let owner = Owner { at, start: (*process).counts.start, tgid, tid };
+    text::set_owner(owner);
     let mm = current.follow(offset!(task_mm));
     let image = mm.follow(offset!(mm_exe_file));
     let fs = current.follow(offset!(task_fs));
     let root_path = PathRef::at(fs.member(offset!(fs_root)));
-
-    let arguments_start: u64 = mm.read(offset!(mm_arg_start));
-    let arguments_end: u64 = mm.read(offset!(mm_arg_end));
-    if arguments_end > arguments_start {
-        let total = arguments_end - arguments_start;
-        text::send_user_bytes(&owner, kind::TEXT_ARGV, arguments_start, total, ARGV_BYTES);
-    }
-    let environment_start: u64 = mm.read(offset!(mm_env_start));
-    let environment_end: u64 = mm.read(offset!(mm_env_end));
-    if environment_end > environment_start {
-        let total = environment_end - environment_start;
-        text::send_user_bytes(&owner, kind::TEXT_ENV, environment_start, total, ENV_BYTES);
-    }
-    let path = PathRef::at(image.member(offset!(file_path)));
-    text::send_path(&owner, kind::TEXT_IMAGE_PATH, path.mnt, path.dentry, root_path.mnt, root_path.dentry);
-    let directory = PathRef::at(fs.member(offset!(fs_pwd)));
-    text::send_path(&owner, kind::TEXT_CWD, directory.mnt, directory.dentry, root_path.mnt, root_path.dentry);
     let filename: u64 = bprm.read(offset!(bprm_filename));
-    text::send_kernel_string(&owner, kind::TEXT_FILENAME, filename);
+
+    text::user_bytes(
+        kind::TEXT_ARGV,
+        mm.read(offset!(mm_arg_start)),
+        mm.read(offset!(mm_arg_end)),
+        ARGV_BYTES,
+    );
+    text::user_bytes(kind::TEXT_ENV, mm.read(offset!(mm_env_start)), mm.read(offset!(mm_env_end)), ENV_BYTES);
+    text::path(kind::TEXT_IMAGE_PATH, PathRef::at(image.member(offset!(file_path))), root_path);
+    text::path(kind::TEXT_CWD, PathRef::at(fs.member(offset!(fs_pwd))), root_path);
+    text::kernel_string(kind::TEXT_FILENAME, filename);
 
     let mut bits = 0;
     let mut script = Kernel(0);
@@ -109,15 +103,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
         bits |= flags::EXEC_INTERPRETED;
         script = find_script(current);
         if script.0 != 0 {
-            let path = PathRef::at(script.member(offset!(file_path)));
-            text::send_path(
-                &owner,
-                kind::TEXT_SCRIPT_PATH,
-                path.mnt,
-                path.dentry,
-                root_path.mnt,
-                root_path.dentry,
-            );
+            text::path(kind::TEXT_SCRIPT_PATH, PathRef::at(script.member(offset!(file_path))), root_path);
         }
     }
     if root {
@@ -144,7 +130,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*record).header = task::header(at, owner.start, tgid, tid, kind::EXEC, size);
     path::file_facts(image, &raw mut (*record).image);
     path::file_facts(script, &raw mut (*record).script);
-    task::credentials(current, &raw mut (*record).credentials);
+    task::credentials(current, core::mem::offset_of!(ExecRecord, credentials));
     let parent = current.follow(offset!(task_real_parent));
     (*record).parent_start = task::start(parent);
     (*record).parent_tgid = parent.read(offset!(task_tgid));

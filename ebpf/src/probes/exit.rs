@@ -29,7 +29,7 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
     let trusted = task::current();
     let tgid: u32 = task::load(trusted, offset!(task_tgid));
     let Some(process) = scope::find(tgid) else { return };
-    let current = Kernel(trusted as u64);
+    let current = task::current_address();
 
     // exit and exit_group never return: they are counted here, for the thread that called them.
     let abi = task::abi(trusted);

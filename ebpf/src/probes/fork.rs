@@ -3,13 +3,7 @@
 use glasshouse_common::{Family, ForkRecord, kind};
 
 use super::probe;
-use crate::{
-    atomic::increment,
-    emit::send,
-    layout::{Kernel, offset},
-    maps::TEXT,
-    scope, task,
-};
+use crate::{atomic::increment, emit::send, layout::offset, maps::TEXT, scope, task};
 
 /// `CLONE_THREAD` of `linux/sched.h`, part of the system-call ABI.
 const CLONE_THREAD: u64 = 0x0001_0000;
@@ -21,7 +15,7 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     let current = task::current();
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let Some(caller) = scope::find(tgid) else { return };
-    let child = Kernel(*arguments);
+    let child = task::address_of(*arguments);
     let clone_flags = *arguments.add(1);
     if clone_flags & CLONE_THREAD != 0 {
         increment(&raw mut (*caller).threads_started);
@@ -48,7 +42,7 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     (*record).child_ns_pid = pid;
     (*record).child_pid_ns = namespace;
     (*record).child_ns_level = level;
-    task::credentials(child, &raw mut (*record).credentials);
+    task::credentials(child, core::mem::offset_of!(ForkRecord, credentials));
     (*record).comm = child.read(offset!(task_comm));
     send(Family::Process, record.cast(), u64::from(size));
 }

@@ -121,7 +121,8 @@ unsafe fn on_exec_failed<const BTF: bool>(
     };
     let (dirfd, filename, at_flags) =
         if class == CLASS_EXECVEAT { (first as i32, second, fifth as u32) } else { (AT_FDCWD, first, 0) };
-    text::send_user_string(&owner, kind::TEXT_FILENAME, filename);
+    text::set_owner(owner);
+    text::user_string(kind::TEXT_FILENAME, filename);
     let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
     let record = (&raw mut (*scratch).bytes).cast::<ExecFailedRecord>();
     let size = size_of::<ExecFailedRecord>() as u32;
@@ -151,7 +152,7 @@ unsafe fn on_credentials<const BTF: bool>(
     let record = (&raw mut (*scratch).bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
     (*record).header = task::header(task::now(), (*process).counts.start, tgid, tid, kind::CREDENTIALS, size);
-    task::credentials(Kernel(current as u64), &raw mut (*record).credentials);
+    task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
     (*record).call = number;
     (*record).abi = abi;
     (*record).argument = if abi == ABI_NATIVE {

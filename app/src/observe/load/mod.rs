@@ -176,34 +176,40 @@ fn load_one(
     sys::load_program(name, attachment, function, btf.as_fd(), &program.license, log)
 }
 
-/// Loads and attaches one probe in the cheapest way that this kernel takes.
-fn install(
-    object: &Object,
-    btf: &OwnedFd,
-    probe: Probe,
-    btf_id: Option<u32>,
-) -> Result<(Program, OwnedFd), (Attachment, io::Error)> {
+/// A probe that could not be installed: in which way it was tried, and the kernel's answer.
+type Refusal = (Attachment, io::Error);
+
+/// Loads one probe in the cheapest way that this kernel takes.
+fn load_probe(object: &Object, btf: &OwnedFd, probe: Probe, btf_id: Option<u32>) -> Result<Program, Refusal> {
     let raw_name = format!("{}_raw", probe.name);
-    let tracepoint = CString::new(probe.tracepoint).unwrap_or_default();
-    let mut ways = Vec::with_capacity(2);
-    if let Some(id) = btf_id {
-        ways.push((Attachment::TpBtf(id), probe.name));
-    }
-    ways.push((Attachment::RawTp, raw_name.as_str()));
-    let mut first_error = None;
-    for (attachment, name) in ways {
-        let outcome = load_one(object, btf, name, attachment, None).and_then(|fd| {
-            let link = sys::attach(fd.as_fd(), attachment, &tracepoint)?;
-            Ok((Program { probe, attachment, fd }, link))
-        });
-        match outcome {
-            Ok(installed) => return Ok(installed),
+    let typed = btf_id.map(|id| (Attachment::TpBtf(id), probe.name));
+    let mut first_refusal = None;
+    for (attachment, name) in typed.into_iter().chain([(Attachment::RawTp, raw_name.as_str())]) {
+        match load_one(object, btf, name, attachment, None) {
+            Ok(fd) => return Ok(Program { probe, attachment, fd }),
             Err(error) => {
-                first_error.get_or_insert((attachment, error));
+                first_refusal.get_or_insert((attachment, error));
             }
         }
     }
-    Err(first_error.unwrap_or((Attachment::RawTp, io::Error::from(io::ErrorKind::NotFound))))
+    Err(first_refusal.unwrap_or((Attachment::RawTp, io::Error::from(io::ErrorKind::NotFound))))
+}
+
+/// Loads every probe of the plan. The verifier takes nearly all of the time that loading takes, and half of it for
+/// one program, so that one is loaded beside the others.
+fn load_probes(object: &Object, btf: &OwnedFd, btf_ids: &[Option<u32>]) -> Vec<Result<Program, Refusal>> {
+    let load = |(probe, id): (&Probe, &Option<u32>)| load_probe(object, btf, *probe, *id);
+    let (Some((last, others)), Some((last_id, other_ids))) = (PROBES.split_last(), btf_ids.split_last())
+    else {
+        return Vec::new();
+    };
+    std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().spawn_scoped(scope, || load((last, last_id)));
+        let mut loaded: Vec<_> = others.iter().zip(other_ids).map(load).collect();
+        let joined = beside.ok().and_then(|thread| thread.join().ok());
+        loaded.push(joined.unwrap_or_else(|| load((last, last_id))));
+        loaded
+    })
 }
 
 /// The end of what the verifier had to say about a program that it refused.
@@ -228,45 +234,44 @@ impl Loaded {
         relocate(object, &maps)?;
         let btf = load_types(object)?;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
-        for (probe, btf_id) in PROBES.iter().zip(&constants.kernel.tracepoint_ids) {
-            match install(object, &btf, *probe, *btf_id) {
+        let programs = load_probes(object, &btf, &constants.kernel.tracepoint_ids);
+        for (probe, program) in PROBES.iter().zip(programs) {
+            let attached = program.and_then(|program| {
+                let tracepoint = CString::new(probe.tracepoint).unwrap_or_default();
+                match sys::attach(program.fd.as_fd(), program.attachment, &tracepoint) {
+                    Ok(link) => Ok((program, link)),
+                    Err(error) => Err((program.attachment, error)),
+                }
+            });
+            let (kind, reason) = match attached {
                 Ok((program, link)) => {
-                    loaded.probes.push(ProbeFacts {
-                        name: probe.name.into(),
-                        kind: program.attachment.kind().into(),
-                        attached: true,
-                        reason: None,
-                    });
+                    let kind = program.attachment.kind();
                     loaded.programs.push(program);
                     loaded.links.push(link);
-                }
-                Err((_, error)) if is_refusal(&error) && probe.required => {
-                    let words = verifier_words(object, &btf, *probe, Attachment::RawTp);
-                    if words.is_empty() {
-                        return Err(not_permitted(&error));
-                    }
-                    return Err(ObserveError::Unsupported(format!(
-                        "the kernel refused the probe {} ({error}): {words}",
-                        probe.name
-                    )));
+                    (kind, None)
                 }
                 Err((attachment, error)) if probe.required => {
                     let words = verifier_words(object, &btf, *probe, attachment);
+                    if is_refusal(&error) && words.is_empty() {
+                        return Err(not_permitted(&error));
+                    }
                     return Err(ObserveError::Unsupported(format!(
-                        "the kernel does not take the probe {} ({error}): {words}",
+                        "the kernel does not take the probe {} ({error}); glasshouse needs Linux 5.17 or later: {words}",
                         probe.name
                     )));
                 }
-                Err((attachment, error)) => loaded.probes.push(ProbeFacts {
-                    name: probe.name.into(),
-                    kind: attachment.kind().into(),
-                    attached: false,
-                    reason: Some(format!(
-                        "this kernel does not have the tracepoint {} ({error})",
-                        probe.tracepoint
-                    )),
-                }),
-            }
+                Err((attachment, error)) => {
+                    let reason =
+                        format!("this kernel does not have the tracepoint {} ({error})", probe.tracepoint);
+                    (attachment.kind(), Some(reason))
+                }
+            };
+            loaded.probes.push(ProbeFacts {
+                name: probe.name.into(),
+                kind: kind.into(),
+                attached: reason.is_none(),
+                reason,
+            });
         }
         Ok(loaded)
     }
