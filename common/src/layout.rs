@@ -224,6 +224,10 @@ offsets! {
     inode_mtime_s = "inode"."i_mtime_sec" | "__i_mtime.tv_sec" | "i_mtime.tv_sec";
     /// Nanoseconds of the modification time.
     inode_mtime_ns = "inode"."i_mtime_nsec" | "__i_mtime.tv_nsec" | "i_mtime.tv_nsec";
+    /// Seconds of the change time.
+    inode_ctime_s = "inode"."i_ctime_sec" | "__i_ctime.tv_sec" | "i_ctime.tv_sec";
+    /// Nanoseconds of the change time, with a flag in bit 31.
+    inode_ctime_ns = "inode"."i_ctime_nsec" | "__i_ctime.tv_nsec" | "i_ctime.tv_nsec";
     /// Device.
     sb_dev = "super_block"."s_dev";
 
