@@ -3,7 +3,7 @@
 //! The runner knows only this trait. Every backend must pass the contract of `contract.rs`.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod process;
 
 use std::{

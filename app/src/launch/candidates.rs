@@ -34,7 +34,8 @@ pub(super) fn candidates(name: &OsStr, path: Option<&OsStr>) -> Result<Vec<CStri
     names
         .into_iter()
         .map(|name| {
-            CString::new(name).map_err(|_| LaunchError::Refused("the command name contains a NUL byte".into()))
+            CString::new(name)
+                .map_err(|_| LaunchError::Refused("the command name contains a NUL byte".into()))
         })
         .collect()
 }

@@ -54,7 +54,9 @@ impl Cgroup {
         let own = own_group(&read("/proc/self/cgroup")?).ok_or("this kernel has no cgroup v2 hierarchy")?;
         let callers = callers_directories(&read("/proc/self/mountinfo")?, &own);
         let Some(first) = callers.first() else {
-            return Err("the cgroup v2 hierarchy is not mounted; type: mount -t cgroup2 none /sys/fs/cgroup".into());
+            return Err(
+                "the cgroup v2 hierarchy is not mounted; type: mount -t cgroup2 none /sys/fs/cgroup".into()
+            );
         };
         let mut refusal = String::new();
         for callers in &callers {
@@ -180,7 +182,9 @@ impl Cgroup {
             match add_to(group, pid) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => last = error,
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => {
+                    last = error
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -211,7 +215,9 @@ fn add_to(group: &Path, pid: u32) -> io::Result<()> {
 fn members(group: &Path) -> io::Result<Vec<u32>> {
     let list = match fs::read_to_string(group.join("cgroup.procs")) {
         Ok(list) => list,
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOENT | libc::ENODEV)) => {
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOENT | libc::ENODEV)) =>
+        {
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),
@@ -265,9 +271,12 @@ fn unescaped(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|digits| first == b'\\' && digits.iter().all(|d| (b'0'..b'8').contains(d)));
+        let octal =
+            after.get(..3).filter(|digits| first == b'\\' && digits.iter().all(|d| (b'0'..b'8').contains(d)));
         if let Some(digits) = octal {
-            bytes.push(digits.iter().fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')));
+            bytes.push(
+                digits.iter().fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')),
+            );
             rest = after.get(3..).unwrap_or_default();
         } else {
             bytes.push(first);

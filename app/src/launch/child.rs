@@ -206,11 +206,7 @@ unsafe fn exec(plan: &Plan, report: &impl Fn(Report)) -> c_int {
         report(Report::Trying(index));
         // SAFETY: NUL-terminated strings and NULL-terminated arrays that live in `plan`.
         unsafe {
-            libc::execve(
-                candidate.as_ptr(),
-                plan.argv.pointers.as_ptr(),
-                plan.environment.pointers.as_ptr(),
-            );
+            libc::execve(candidate.as_ptr(), plan.argv.pointers.as_ptr(), plan.environment.pointers.as_ptr());
         }
         last = errno();
         if last == libc::EACCES && denied.is_none() {

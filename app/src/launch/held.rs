@@ -154,6 +154,12 @@ impl HeldChild {
         Ok((child, executable))
     }
 
+    /// Closes the gate as a parent does that dies.
+    #[cfg(test)]
+    pub(super) fn abandon(mut self) -> RunningChild {
+        self.child.take().unwrap_or_else(|| unreachable!("it is held"))
+    }
+
     /// False when the exec was given up.
     fn wait_for_report(&self, give_up: Option<BorrowedFd<'_>>) -> bool {
         let mut deadline = None;
@@ -198,7 +204,9 @@ impl HeldChild {
                 identity.uid, identity.gid
             ),
             Step::Capabilities => format!("cannot drop capabilities: {why}"),
-            Step::Directory => format!("cannot change to the directory {}: {why}", quoted(&command.directory)),
+            Step::Directory => {
+                format!("cannot change to the directory {}: {why}", quoted(&command.directory))
+            }
         })
     }
 }
@@ -263,9 +271,8 @@ impl RunningChild {
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         loop {
             // SAFETY: pointers to locals of the right types.
-            let pid = unsafe {
-                libc::wait4(self.pid.cast_signed(), &raw mut status, libc::__WALL, &raw mut usage)
-            };
+            let pid =
+                unsafe { libc::wait4(self.pid.cast_signed(), &raw mut status, libc::__WALL, &raw mut usage) };
             match Errno::result(pid) {
                 Ok(_) => break,
                 Err(Errno::EINTR) => {}
@@ -290,16 +297,16 @@ impl RunningChild {
 }
 
 fn nanoseconds(time: libc::timeval) -> u64 {
-    let microseconds = i64::from(time.tv_sec).saturating_mul(1_000_000).saturating_add(i64::from(time.tv_usec));
+    let microseconds = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_usec);
     u64::try_from(microseconds).unwrap_or(0).saturating_mul(1000)
 }
 
 /// Creates the child, in the group if the kernel does that; says whether it did.
 fn fork_child(plan: &Plan, cgroup: Option<&Cgroup>) -> Result<(RunningChild, bool), Errno> {
-    if let Some(group) = cgroup {
-        if let Ok(child) = clone3(plan, Some(group.as_fd())) {
-            return Ok((child, true));
-        }
+    if let Some(group) = cgroup
+        && let Ok(child) = clone3(plan, Some(group.as_fd()))
+    {
+        return Ok((child, true));
     }
     match clone3(plan, None) {
         Ok(child) => Ok((child, false)),

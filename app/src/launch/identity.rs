@@ -308,7 +308,11 @@ mod tests {
         assert_eq!(identity.name.as_deref(), Some("somebody"));
         assert!(identity.drops_capabilities);
         assert_eq!(caller.owner(), (4_000_000, 4_000_000));
-        let mut environment = vec![("SUDO_UID".into(), "1".into()), ("USER".into(), "root".into()), ("HOME".into(), "/root".into())];
+        let mut environment = vec![
+            ("SUDO_UID".into(), "1".into()),
+            ("USER".into(), "root".into()),
+            ("HOME".into(), "/root".into()),
+        ];
         identity.adapt(&mut environment);
         assert_eq!(
             environment,
@@ -333,11 +337,13 @@ mod tests {
     #[test]
     fn refusals_say_what_to_type() {
         let root = caller(0, 0, None);
-        let refused = |spec: &UserSpec, caller| Identity::resolve(Some(spec), caller).unwrap_err().to_string();
-        assert!(refused(&spec("no-such-user"), &root).contains("getent passwd"));
-        assert!(refused(&spec("root:no-such-group"), &root).contains("getent group"));
-        assert!(refused(&spec("4000000"), &root).contains("--user 4000000:4000000"));
-        assert!(refused(&spec("root"), &caller(1000, 1000, None)).contains("sudo"));
-        assert!(refused(&spec("4294967295"), &root).contains("unknown user"));
+        fn refused(text: &str, caller: &Caller) -> String {
+            Identity::resolve(Some(&spec(text)), caller).unwrap_err().to_string()
+        }
+        assert!(refused("no-such-user", &root).contains("getent passwd"));
+        assert!(refused("root:no-such-group", &root).contains("getent group"));
+        assert!(refused("4000000", &root).contains("--user 4000000:4000000"));
+        assert!(refused("root", &caller(1000, 1000, None)).contains("sudo"));
+        assert!(refused("4294967295", &root).contains("unknown user"));
     }
 }

@@ -10,11 +10,15 @@ mod child;
 pub mod command;
 pub mod held;
 pub mod identity;
+mod readiness;
 pub mod signals;
+#[cfg(test)]
+mod tests;
 
 pub use command::Command;
 pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
+pub(crate) use readiness::readable;
 pub use signals::Signals;
 
 /// Exit code when glasshouse itself failed, as `env`, `nohup` and `timeout` use it.
@@ -79,19 +83,4 @@ pub fn boot_time() -> crate::event::BootNs {
 /// The text of an errno, lower case, as the messages here are.
 fn reason(error: nix::errno::Errno) -> String {
     error.desc().to_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStrExt as _;
-
-    use super::*;
-
-    #[test]
-    fn messages_carry_no_escape_sequences() {
-        assert_eq!(quoted("ls"), "'ls'");
-        assert_eq!(quoted("it's"), "'it's'");
-        assert_eq!(quoted("a\x1b[31m\u{202e}b"), "'a\\u{1b}[31m\\u{202e}b'");
-        assert_eq!(quoted(std::ffi::OsStr::from_bytes(b"\xff")), "'\u{fffd}'");
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsFd, BorrowedFd},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -17,14 +17,8 @@ use nix::{
 
 /// What is read instead of being acted upon. Not among them: SIGTSTP, which keeps its meaning for the whole process
 /// group, and SIGWINCH, which the terminal gives to everybody who may care.
-const TAKEN: [Signal; 6] = [
-    Signal::SIGINT,
-    Signal::SIGTERM,
-    Signal::SIGHUP,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
+const TAKEN: [Signal; 6] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// `SI_KERNEL` of include/uapi/asm-generic/siginfo.h: sent by the kernel itself, as `isig` of the terminal driver
 /// does for Ctrl-C and Ctrl-\ and `disassociate_ctty` for a hangup.
@@ -110,19 +104,13 @@ impl AsFd for Signals {
     }
 }
 
-impl AsRawFd for Signals {
-    fn as_raw_fd(&self) -> RawFd {
-        self.descriptor.as_raw_fd()
-    }
-}
-
 /// Whether a process is in glasshouse's own process group, so that it gets what the terminal sends to that.
 pub(crate) fn shares_process_group(pid: u32) -> bool {
     nix::unistd::getpgid(Some(Pid::from_raw(pid.cast_signed()))) == Ok(getpgrp())
 }
 
 /// Rust's runtime ignores SIGPIPE before `main` and keeps no note of what was set before. This runs earlier still.
-static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+pub(super) static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note_disposition_of_sigpipe() {
     // SAFETY: zeroed is a valid `sigaction`; the call only reads the present disposition into it.
@@ -153,10 +141,7 @@ mod tests {
         let signals = Signals::take().unwrap();
         assert_eq!(signals.next().unwrap(), None);
         pthread_kill(pthread_self(), Signal::SIGTERM).unwrap();
-        assert_eq!(
-            signals.next().unwrap(),
-            Some(Caught { signal: Signal::SIGTERM, from_terminal: false })
-        );
+        assert_eq!(signals.next().unwrap(), Some(Caught { signal: Signal::SIGTERM, from_terminal: false }));
         assert_eq!(signals.next().unwrap(), None);
     }
 
