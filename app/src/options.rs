@@ -77,7 +77,9 @@ impl TryFrom<WatchArgs> for WatchOptions {
             command: args.command,
             receipt: match args.receipt.as_os_str().as_bytes() {
                 b"-" => ReceiptDestination::Stdout,
-                b"" => return Err(UsageError("--receipt '': expected a path, or - for standard output".into())),
+                b"" => {
+                    return Err(UsageError("--receipt '': expected a path, or - for standard output".into()));
+                }
                 _ => ReceiptDestination::File(args.receipt),
             },
             quiet: args.quiet,
@@ -106,7 +108,8 @@ fn variable(entry: &OsStr) -> Result<(OsString, OsString), UsageError> {
 
 /// A number with a unit; seconds without one, as `timeout(1)` has it.
 fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+    let digits =
+        text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let seconds = match unit {
         "ms" => 0.001,
@@ -151,8 +154,27 @@ mod tests {
     #[test]
     fn everything_at_once() {
         let options = watch(&[
-            "--no-tui", "--receipt", "-", "--quiet", "--user", "nobody:1", "--cwd", "/", "--env", "A=1", "--env",
-            "B==", "--env-values", "--redact", "x+", "--timeout", "1.5s", "--wait-all", "--timings", "--", "true",
+            "--no-tui",
+            "--receipt",
+            "-",
+            "--quiet",
+            "--user",
+            "nobody:1",
+            "--cwd",
+            "/",
+            "--env",
+            "A=1",
+            "--env",
+            "B==",
+            "--env-values",
+            "--redact",
+            "x+",
+            "--timeout",
+            "1.5s",
+            "--wait-all",
+            "--timings",
+            "--",
+            "true",
         ])
         .unwrap();
         assert_eq!(options.receipt, ReceiptDestination::Stdout);
@@ -169,7 +191,7 @@ mod tests {
             (&["--env", "=x"], "NAME=VALUE"),
             (&["--env", "x"], "NAME=VALUE"),
             (&["--user", ":x"], "NAME:GROUP"),
-            (&["--receipt", ""], "a path"),
+            (&["--receipt", ""], "--receipt"),
         ] {
             let error = watch(&[arguments.as_slice(), &["--", "true"]].concat()).unwrap_err();
             assert!(error.contains(hint), "{error}");

@@ -21,7 +21,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>, timings: Timings) -> u8 {
         Ok(cli) => match cli.subcommand {
             Subcommands::Watch(args) => watch::run(*args, timings),
             Subcommands::Doctor(args) => doctor::run(args.programs),
-            Subcommands::Schema => schema::run(),
+            Subcommands::Schema => match schema::write(&mut std::io::stdout().lock()) {
+                Ok(()) => 0,
+                Err(error) => {
+                    drop(writeln!(std::io::stderr().lock(), "glasshouse: cannot print the schema: {error}"));
+                    EXIT_FAILED
+                }
+            },
         },
         Err(error) => report(&error, &arguments),
     }
@@ -50,7 +56,9 @@ fn hint(kind: ErrorKind, arguments: &[OsString]) -> Option<String> {
             Some(format!("glasshouse watch -- {}", words(arguments.get(1..).unwrap_or_default())))
         }
         // A command without the `--` before it.
-        (ErrorKind::UnknownArgument, Some(first)) if first == "watch" && !rest.iter().any(|word| word == "--") => {
+        (ErrorKind::UnknownArgument, Some(first))
+            if first == "watch" && !rest.iter().any(|word| word == "--") =>
+        {
             let command = rest.iter().position(|word| !word.as_encoded_bytes().starts_with(b"-"))?;
             let (options, command) = rest.split_at(command);
             let options = if options.is_empty() { String::new() } else { format!("{} ", words(options)) };

@@ -3,13 +3,8 @@
 use std::io::Write as _;
 
 use crate::{
-    backend::ProcessBackend,
-    cli::WatchArgs,
-    launch::EXIT_FAILED,
-    observe::Observer,
-    options::WatchOptions,
-    runner,
-    timings::Timings,
+    backend::ProcessBackend, cli::WatchArgs, launch::EXIT_FAILED, observe::Observer, options::WatchOptions,
+    runner, timings::Timings,
 };
 
 /// Runs the subcommand; returns the exit code.
