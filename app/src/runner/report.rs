@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use sha2::{Digest as _, Sha256};
+
 use super::{End, Run, say};
 use crate::{
     facts::{CommandFacts, ExecutionFacts, RunFacts, ToolFacts, UserFacts},
@@ -65,13 +67,17 @@ impl Run {
         let now = boot_time();
         let finished_at = self.finished_at.unwrap_or(now);
         let mut observation = self.observation.take().unwrap_or_default();
-        observation.gaps.append(&mut self.gaps);
-        observation.gaps.append(&mut self.metadata.gaps);
+        for gap in self.gaps.drain(..).chain(self.metadata.gaps.drain(..)) {
+            // The observation may have noticed by itself.
+            if observation.gaps.iter().all(|known| known.code != gap.code) {
+                observation.gaps.push(gap);
+            }
+        }
         RunFacts {
             tool: ToolFacts {
                 name: "glasshouse",
                 version: env!("CARGO_PKG_VERSION"),
-                bpf_object_sha256: observe::object_sha256(),
+                bpf_object_sha256: Sha256::digest(observe::OBJECT).into(),
             },
             command: CommandFacts {
                 argv: command.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
