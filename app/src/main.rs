@@ -1,15 +1,15 @@
-fn main() {
-    let t = std::time::Instant::now();
-    match glasshouse::observe::inspect::inspect() {
-        Ok(i) => {
-            for p in &i.probes {
-                println!("{p:?}");
-            }
-            for p in &i.programs {
-                println!("{p:?}");
-            }
-        }
-        Err(e) => println!("{e}"),
+//! The `glasshouse` program: see the library for what it does.
+
+use std::process::ExitCode;
+
+use glasshouse::{commands, hash, timings::Timings};
+
+fn main() -> ExitCode {
+    let timings = Timings::default();
+    if let Some(code) = hash::reader_process() {
+        return code;
     }
-    println!("{:?}", t.elapsed());
+    // Without the hooks a panic is reported a little less well, and that is all.
+    drop(color_eyre::install());
+    ExitCode::from(commands::run(std::env::args_os(), timings))
 }
