@@ -19,7 +19,7 @@ pub struct ProcessKey {
 }
 
 /// A value as far as it could be observed. An unknown value is never an empty one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Observed<T> {
     /// All of it.
     Complete(T),
@@ -47,7 +47,7 @@ impl<T> Observed<T> {
 /// Why a value could not be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Unreadable {
-    /// The record that carried it found no room in the ring.
+    /// The record that carried it found no room in the ring, or the request for it none in a queue.
     Lost,
     /// The memory could not be read; the errno, positive.
     Fault(i32),
@@ -55,6 +55,8 @@ pub enum Unreadable {
     NotAvailable,
     /// The file is not there any more, or is another one by now.
     Gone,
+    /// The file was changed after it was executed, or while it was read.
+    Changed,
     /// The file is not a regular one.
     NotRegular,
     /// Reading it was refused; the errno, positive.
@@ -100,6 +102,9 @@ pub struct FileFacts {
     pub size: u64,
     /// Modification time: seconds and nanoseconds of the epoch.
     pub mtime: (i64, u32),
+    /// Change time: seconds and nanoseconds of the epoch. Unlike the modification time nobody can set it back, which
+    /// makes it the proof that a file read later is still the one that was executed.
+    pub ctime: (i64, u32),
     /// `i_mode`.
     pub mode: u32,
     /// Link count.

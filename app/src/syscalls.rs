@@ -1,1 +1,268 @@
-//! To come.
+//! System-call numbers: their names, and the table by which the kernel side counts and classes them.
+//!
+//! The numbers come from the `syscalls` crate, which knows every call up to Linux 6.18 (`file_setattr`, 469). A
+//! number that it does not know is reported as `syscall_N`, never as another call.
+
+use glasshouse_common::syscall::{
+    CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_NONE, CLASS_SHIFT,
+    NO_SLOT, SLOTS, TABLE_LEN,
+};
+
+use crate::event::{Abi, Syscall};
+
+#[cfg(target_arch = "aarch64")]
+use syscalls::{aarch64::Sysno as NativeCall, arm::Sysno as CompatCall};
+#[cfg(target_arch = "x86_64")]
+use syscalls::{x86::Sysno as CompatCall, x86_64::Sysno as NativeCall};
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!(
+    "glasshouse knows the system calls of x86_64 and aarch64 only: add this architecture's to syscalls.rs"
+);
+
+/// What stands before the names of the compat ABI's calls.
+#[cfg(target_arch = "x86_64")]
+pub const COMPAT_PREFIX: &str = "i386:";
+/// What stands before the names of the compat ABI's calls.
+#[cfg(target_arch = "aarch64")]
+pub const COMPAT_PREFIX: &str = "arm:";
+
+/// The number found in the registers after a return from a signal handler: the kernel overwrites it with −1 so that
+/// no system call is restarted (`restore_sigcontext` on x86, `forget_syscall` on arm64). A 32-bit `sigreturn` cannot
+/// be told from `rt_sigreturn` by then; both are named by the latter, which is what 32-bit libraries use.
+pub const SIGRETURN_NUMBER: u32 = u32::MAX;
+
+/// The call that [`SIGRETURN_NUMBER`] stands for.
+pub const SIGRETURN: &str = "rt_sigreturn";
+
+/// Calls that have a number and never an implementation: all that any kernel since 5.17 does is to return ENOSYS
+/// (`sys_ni_syscall`). They have no counter of their own in the kernel, as the numbers of i386 outnumber the counters;
+/// like unknown numbers they are counted one by one, in a map.
+const NEVER_IMPLEMENTED: [&str; 21] = [
+    "_sysctl",
+    "afs_syscall",
+    "bdflush",
+    "break",
+    "create_module",
+    "ftime",
+    "get_kernel_syms",
+    "getpmsg",
+    "gtty",
+    "lock",
+    "mpx",
+    "nfsservctl",
+    "prof",
+    "profil",
+    "putpmsg",
+    "query_module",
+    "security",
+    "stty",
+    "tuxcall",
+    "ulimit",
+    "vserver",
+];
+
+/// The name of a call as the receipt has it: `openat`, `i386:openat`; `syscall_N` for a number that is not known.
+pub fn name(call: Syscall) -> String {
+    let prefix = match call.abi {
+        Abi::Native => "",
+        Abi::Compat => COMPAT_PREFIX,
+    };
+    match bare_name(call.abi, call.number) {
+        Some(name) => format!("{prefix}{name}"),
+        None => format!("{prefix}syscall_{}", call.number),
+    }
+}
+
+fn bare_name(abi: Abi, number: u32) -> Option<&'static str> {
+    if number == SIGRETURN_NUMBER {
+        return Some(SIGRETURN);
+    }
+    let index = number as usize;
+    match abi {
+        Abi::Native => NativeCall::new(index).map(|call| call.name()),
+        // The crate leaves out a name that is a keyword of Rust.
+        #[cfg(target_arch = "x86_64")]
+        Abi::Compat if number == 17 => Some("break"),
+        Abi::Compat => CompatCall::new(index).map(|call| call.name()),
+    }
+}
+
+/// One ABI's system calls, as the kernel side needs them.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// By number: the slot of its counter, and its class shifted by [`CLASS_SHIFT`].
+    pub words: [u32; TABLE_LEN],
+    abi: Abi,
+    /// The number that each slot counts.
+    slots: Vec<u32>,
+}
+
+impl Table {
+    /// The kernel's own ABI.
+    pub fn native() -> Self {
+        Self::of(Abi::Native)
+    }
+
+    /// The 32-bit compatibility ABI.
+    pub fn compat() -> Self {
+        Self::of(Abi::Compat)
+    }
+
+    fn of(abi: Abi) -> Self {
+        let mut words = [NO_SLOT; TABLE_LEN];
+        let mut slots = Vec::with_capacity(SLOTS);
+        for (number, word) in (0u32..).zip(&mut words) {
+            let Some(name) = bare_name(abi, number) else { continue };
+            // Should a later version of the crate know more calls than there are counters, the last ones lose theirs
+            // and are still counted one by one. A test says so before that happens.
+            let slot = if NEVER_IMPLEMENTED.contains(&name) || slots.len() == SLOTS {
+                NO_SLOT
+            } else {
+                slots.push(number);
+                slots.len() as u32 - 1
+            };
+            *word = slot | class(name) << CLASS_SHIFT;
+        }
+        Self { words, abi, slots }
+    }
+
+    /// The number that a slot counts.
+    pub fn number_of_slot(&self, slot: u32) -> Option<u32> {
+        self.slots.get(slot as usize).copied()
+    }
+
+    /// The number of a call, by its bare name.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        (0..TABLE_LEN as u32).find(|number| bare_name(self.abi, *number) == Some(name))
+    }
+
+    /// The slot of a call, by its bare name: of `rt_sigreturn`, where returns from signal handlers are counted.
+    pub fn slot_of(&self, name: &str) -> Option<u32> {
+        let number = self.number(name)?;
+        self.slots.iter().position(|counted| *counted == number).map(|slot| slot as u32)
+    }
+}
+
+/// What the kernel side has to do when a call returns.
+fn class(name: &str) -> u32 {
+    match name {
+        "execve" => CLASS_EXECVE,
+        "execveat" => CLASS_EXECVEAT,
+        "fork" | "vfork" | "clone" | "clone3" => CLASS_CLONE,
+        "exit" | "exit_group" => CLASS_EXIT,
+        // Not `prctl`, although it can change the ambient set and the securebits: it is called often, for many other
+        // purposes, and what it changed shows in the credentials of the next exec.
+        "setuid" | "setgid" | "setreuid" | "setregid" | "setresuid" | "setresgid" | "setfsuid"
+        | "setfsgid" | "setgroups" | "setuid32" | "setgid32" | "setreuid32" | "setregid32"
+        | "setresuid32" | "setresgid32" | "setfsuid32" | "setfsgid32" | "setgroups32" | "capset"
+        | "setns" | "unshare" => CLASS_CREDENTIALS,
+        _ => CLASS_NONE,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed look-up is a failed test")]
+mod tests {
+    use std::collections::HashSet;
+
+    use glasshouse_common::syscall::SLOT_MASK;
+
+    use super::*;
+
+    fn call(abi: Abi, number: u32) -> Syscall {
+        Syscall { abi, number }
+    }
+
+    #[test]
+    fn unknown_numbers_keep_their_number() {
+        assert_eq!(name(call(Abi::Native, 9999)), "syscall_9999");
+        assert_eq!(name(call(Abi::Compat, 9999)), format!("{COMPAT_PREFIX}syscall_9999"));
+        // x32 calls carry bit 30: they are none of the native ABI's.
+        assert_eq!(name(call(Abi::Native, 0x4000_0001)), "syscall_1073741825");
+    }
+
+    #[test]
+    fn a_return_from_a_signal_handler_has_its_name() {
+        assert_eq!(name(call(Abi::Native, SIGRETURN_NUMBER)), "rt_sigreturn");
+        assert_eq!(name(call(Abi::Compat, SIGRETURN_NUMBER)), format!("{COMPAT_PREFIX}rt_sigreturn"));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn names_of_this_architecture() {
+        for (number, expected) in
+            [(0, "read"), (59, "execve"), (257, "openat"), (322, "execveat"), (469, "file_setattr")]
+        {
+            assert_eq!(name(call(Abi::Native, number)), expected);
+            assert_eq!(Table::native().number(expected), Some(number));
+        }
+        for (number, expected) in
+            [(1, "i386:exit"), (11, "i386:execve"), (17, "i386:break"), (295, "i386:openat")]
+        {
+            assert_eq!(name(call(Abi::Compat, number)), expected);
+        }
+        assert_eq!(name(call(Abi::Native, 337)), "syscall_337");
+    }
+
+    #[test]
+    fn slots_and_numbers_are_one_to_one() {
+        for table in [Table::native(), Table::compat()] {
+            let mut seen = HashSet::new();
+            for (number, word) in (0u32..).zip(table.words) {
+                let slot = word & SLOT_MASK;
+                if slot == NO_SLOT {
+                    continue;
+                }
+                assert!((slot as usize) < SLOTS);
+                assert!(seen.insert(slot), "slot {slot} counts two calls");
+                assert_eq!(table.number_of_slot(slot), Some(number));
+            }
+            assert_eq!(seen.len(), table.slots.len());
+            assert_eq!(table.number_of_slot(table.slots.len() as u32), None);
+        }
+    }
+
+    #[test]
+    fn every_implemented_call_has_a_slot() {
+        for table in [Table::native(), Table::compat()] {
+            for (number, word) in (0u32..).zip(table.words) {
+                let Some(name) = bare_name(table.abi, number) else {
+                    assert_eq!(word, NO_SLOT);
+                    continue;
+                };
+                let counted = word & SLOT_MASK != NO_SLOT;
+                assert_eq!(counted, !NEVER_IMPLEMENTED.contains(&name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_calls_that_are_more_than_counted() {
+        for table in [Table::native(), Table::compat()] {
+            let class_of = |name: &str| table.words[table.number(name).unwrap() as usize] >> CLASS_SHIFT;
+            assert_eq!(class_of("execve"), CLASS_EXECVE);
+            assert_eq!(class_of("execveat"), CLASS_EXECVEAT);
+            assert_eq!(class_of("clone3"), CLASS_CLONE);
+            assert_eq!(class_of("exit"), CLASS_EXIT);
+            assert_eq!(class_of("exit_group"), CLASS_EXIT);
+            assert_eq!(class_of("setns"), CLASS_CREDENTIALS);
+            assert_eq!(class_of("setresuid"), CLASS_CREDENTIALS);
+            assert_eq!(class_of("getpid"), CLASS_NONE);
+            let slot = table.slot_of(SIGRETURN).unwrap();
+            assert_eq!(table.number_of_slot(slot), table.number(SIGRETURN));
+        }
+        let compat = Table::compat();
+        let setuid32 = compat.number("setuid32").unwrap() as usize;
+        assert_eq!(compat.words[setuid32] >> CLASS_SHIFT, CLASS_CREDENTIALS);
+    }
+
+    #[test]
+    fn a_call_without_implementation_has_a_name_and_no_slot() {
+        for table in [Table::native(), Table::compat()] {
+            if table.number("nfsservctl").is_some() {
+                assert_eq!(table.slot_of("nfsservctl"), None);
+            }
+        }
+    }
+}

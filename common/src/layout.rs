@@ -6,6 +6,7 @@ macro_rules! offsets {
         /// Byte offsets. [`ABSENT`] marks a member that this kernel does not have.
         #[repr(C)]
         #[derive(Clone, Copy, Debug)]
+        #[cfg_attr(feature = "user", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable))]
         pub struct Offsets {
             $($(#[$meta])* pub $field: u32,)*
         }
@@ -66,8 +67,6 @@ offsets! {
     /// Work to be done before the return to user mode.
     task_works = "task_struct"."task_works";
 
-    /// Threads alive.
-    signal_live = "signal_struct"."live.counter";
     /// Head of the list of threads.
     signal_thread_head = "signal_struct"."thread_head";
     /// `SIGNAL_*` flags.
@@ -224,6 +223,10 @@ offsets! {
     inode_mtime_s = "inode"."i_mtime_sec" | "__i_mtime.tv_sec" | "i_mtime.tv_sec";
     /// Nanoseconds of the modification time.
     inode_mtime_ns = "inode"."i_mtime_nsec" | "__i_mtime.tv_nsec" | "i_mtime.tv_nsec";
+    /// Seconds of the change time.
+    inode_ctime_s = "inode"."i_ctime_sec" | "__i_ctime.tv_sec" | "i_ctime.tv_sec";
+    /// Nanoseconds of the change time, with a flag in bit 31.
+    inode_ctime_ns = "inode"."i_ctime_nsec" | "__i_ctime.tv_nsec" | "i_ctime.tv_nsec";
     /// Device.
     sb_dev = "super_block"."s_dev";
 

@@ -53,15 +53,20 @@ record! {
 
 record! {
     /// What the kernel says of one file: superblock device, inode, and whether a name still leads to it.
-    FileFacts, 48, {
+    FileFacts, 56, {
         /// Inode number.
         inode: u64,
         /// Size in bytes.
         size: u64,
         /// Seconds of the modification time.
         mtime_s: i64,
+        /// Seconds of the change time, which nobody can set back.
+        ctime_s: i64,
         /// Nanoseconds of the modification time.
         mtime_ns: u32,
+        /// Nanoseconds of the change time. Since Linux 6.13 bit 31 of the kernel's field is a flag
+        /// (`I_CTIME_QUERIED`): whoever reads this masks it.
+        ctime_ns: u32,
         /// Device of the superblock, in the kernel's own encoding: major in the upper 12 bits, minor in the lower 20.
         device: u32,
         /// `FILE_*` flags.
@@ -70,8 +75,6 @@ record! {
         mode: u32,
         /// Link count.
         links: u32,
-        /// Zero.
-        reserved: u32,
     }
 }
 
@@ -109,7 +112,7 @@ record! {
 
 record! {
     /// [`crate::kind::EXEC`]: a new image is in place and has not run yet.
-    ExecRecord, 296, {
+    ExecRecord, 312, {
         /// Common header. Texts of this exec carry the same `at`, `tgid` and `start`.
         header: Header,
         /// The loaded image (`mm->exe_file`).

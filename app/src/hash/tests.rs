@@ -1,0 +1,171 @@
+#![expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
+
+use std::{fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
+
+use super::{read::tests::facts_of, *};
+use crate::event::{Abi, Credentials, PathSource, ResolvedPath, Syscall};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn resolved(path: &Path) -> ResolvedPath {
+    ResolvedPath {
+        path: Observed::Complete(path.as_os_str().as_bytes().to_vec()),
+        in_root: None,
+        source: PathSource::Kernel,
+        unlinked: false,
+        unreachable: false,
+    }
+}
+
+/// An exec by a process that is gone, so that only paths lead to the files.
+fn exec(at: BootNs, image: &Path, script: Option<&Path>) -> Event {
+    let executed = |path: &Path| ExecutedFile { path: resolved(path), facts: Some(facts_of(path)) };
+    let process = ProcessKey { start: 1, tgid: u32::MAX };
+    let exec = Exec {
+        is_root: false,
+        parent: process,
+        namespace_pid: u32::MAX,
+        pid_namespace: 0,
+        image: executed(image),
+        script: script.map(executed),
+        filename: Observed::Complete(image.as_os_str().as_bytes().to_vec()),
+        argv: Observed::Complete(Vec::new()),
+        argv_bytes: 0,
+        environment: Observed::Complete(Arc::new([])),
+        environment_bytes: 0,
+        cwd: resolved(Path::new("/")),
+        credentials: Credentials::default(),
+        call: Syscall { abi: Abi::Native, number: 59 },
+        from_thread: None,
+        comm: Vec::new(),
+    };
+    Event { at, process, tid: process.tgid, kind: EventKind::Exec(Box::new(exec)) }
+}
+
+fn hashed(event: Event) -> ExecutableHashed {
+    match event.kind {
+        EventKind::ExecutableHashed(hashed) => hashed,
+        other => panic!("not an answer: {other:?}"),
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })
+}
+
+#[test]
+fn image_and_script_are_hashed_and_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("script");
+    fs::write(&script, "#!/bin/sh\n").unwrap();
+    let mut hasher = Hasher::new();
+    hasher.observe(&exec(5, Path::new("/bin/sh"), Some(&script)));
+    assert_eq!(hasher.outstanding(), 2);
+    let mut answers = block_on(async { [hashed(hasher.next().await), hashed(hasher.next().await)] });
+    answers.sort_by_key(|answer| answer.size_bytes);
+    assert_eq!(answers[0].role, ExecutableRole::Script);
+    assert_eq!(answers[0].size_bytes, Some(10));
+    assert!(answers.iter().all(|answer| answer.exec_at == 5 && answer.sha256.is_ok()));
+    assert_eq!(hasher.outstanding(), 0);
+
+    // The digest of the same file is there at once, even if it cannot be read any more.
+    let again = exec(9, Path::new("/bin/sh"), Some(&script));
+    fs::remove_file(&script).unwrap();
+    hasher.observe(&again);
+    assert_eq!(hasher.answers.len(), 2);
+    let answers: Vec<_> = hasher.finish(Duration::ZERO).into_iter().map(hashed).collect();
+    assert!(answers.iter().all(|answer| answer.exec_at == 9 && answer.sha256.is_ok()));
+}
+
+#[test]
+fn many_execs_of_one_file_are_one_job() {
+    let mut hasher = Hasher::new();
+    let event = exec(1, Path::new("/bin/sh"), None);
+    for _ in 0..100 {
+        hasher.observe(&event);
+    }
+    assert_eq!(hasher.next_job, 1);
+    let answers = hasher.finish(PATIENCE);
+    assert_eq!(answers.len(), 100);
+    assert!(answers.into_iter().all(|answer| hashed(answer).sha256.is_ok()));
+}
+
+#[test]
+fn what_is_gone_says_so_for_each_exec() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    fs::write(&path, "abc").unwrap();
+    let event = exec(1, &path, None);
+    fs::remove_file(&path).unwrap();
+    // The reading process is not needed: the kernel remembers that the name is gone.
+    let mut hasher = Hasher::with_reader("/bin/false".into());
+    hasher.observe(&event);
+    hasher.observe(&event);
+    let answers: Vec<_> = hasher.finish(PATIENCE).into_iter().map(|answer| hashed(answer).sha256).collect();
+    assert_eq!(answers, [Err(Unreadable::Gone); 2]);
+}
+
+#[test]
+fn what_is_still_outstanding_at_the_end_timed_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    fs::write(&path, vec![1; 64 << 20]).unwrap();
+    let mut hasher = Hasher::new();
+    hasher.observe(&exec(1, &path, None));
+    hasher.observe(&exec(2, &path, None));
+    let answers: Vec<_> = hasher.finish(Duration::ZERO).into_iter().map(hashed).collect();
+    assert_eq!(answers.len(), 2);
+    for answer in answers {
+        assert_eq!((answer.sha256, answer.size_bytes), (Err(Unreadable::TimedOut), None));
+    }
+}
+
+#[test]
+fn next_can_be_cancelled() {
+    let mut hasher = Hasher::new();
+    hasher.observe(&exec(1, Path::new("/bin/sh"), None));
+    block_on(async {
+        for _ in 0..10 {
+            let soon = tokio::time::timeout(Duration::from_micros(10), hasher.next());
+            if soon.await.is_ok() {
+                return;
+            }
+        }
+        hasher.next().await;
+    });
+    assert_eq!(hasher.outstanding(), 0);
+}
+
+#[test]
+fn a_file_known_by_name_only_is_left_to_the_reading_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("script");
+    fs::write(&script, "#!/bin/sh\n").unwrap();
+    let mut event = exec(1, Path::new("/bin/sh"), Some(&script));
+    if let EventKind::Exec(exec) = &mut event.kind {
+        exec.script.as_mut().unwrap().facts = None;
+    }
+    // Whether its file system may hang is not known. The program here is not one that reads.
+    let mut hasher = Hasher::with_reader("/bin/false".into());
+    hasher.observe(&event);
+    let answers: Vec<_> = hasher.finish(PATIENCE).into_iter().map(hashed).collect();
+    let script = answers.iter().find(|answer| answer.role == ExecutableRole::Script).unwrap();
+    assert_eq!(script.sha256, Err(Unreadable::Io(libc::EPIPE)));
+}
+
+/// Not a test of correctness: `cargo test --release -- --ignored --nocapture speed`.
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    fs::write(&path, vec![1; 512 << 20]).unwrap();
+    let event = exec(1, &path, None);
+    let began = Instant::now();
+    let mut hasher = Hasher::new();
+    hasher.observe(&event);
+    assert!(hashed(hasher.finish(PATIENCE).remove(0)).sha256.is_ok());
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(seconds < 0.0, "{:.2} GB/s", 0.512 * 1.048_576 / seconds);
+}

@@ -1,0 +1,315 @@
+//! Hashing in a process of its own, for files on file systems that may hang: FUSE, network file systems, whatever is
+//! mounted out of sight.
+//!
+//! A thread would not do. Once a FUSE server has taken a request and does not answer it, the thread that waits for
+//! the answer cannot be killed (`request_wait_answer` in the kernel's fs/fuse/dev.c ends in an uninterruptible wait),
+//! and a process with such a thread cannot exit. So glasshouse runs itself again under another name, watches the
+//! pipe between them, and leaves that process behind if it stops making progress.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, Read, Write},
+    os::{
+        fd::AsFd,
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            process::CommandExt,
+        },
+    },
+    path::Path,
+    process::{Child, Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+
+use super::read::{self, Candidate, Failure, Hashed, Mode, Request};
+use crate::event::{FileFacts, Unreadable};
+
+/// Name (`argv[0]`) under which glasshouse runs as the reading process.
+const NAME: &str = "glasshouse-file-reader";
+
+/// A reading process that makes no progress for this long is given up. Network file systems answer within a fraction
+/// of it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a reading process that has answered, or was killed, is given to end before it is left to init.
+const REAP_WITHIN: Duration = Duration::from_millis(50);
+
+/// Sent for each piece that was hashed.
+const PROGRESS: u8 = b'.';
+
+/// Hashes in a process of its own, which is `program` run under a name that [`reader_process`] knows.
+pub(super) fn hash(
+    program: &Path,
+    request: &Request,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Hashed, Unreadable> {
+    let child = Command::new(program)
+        .arg0(NAME)
+        .args(encode(request))
+        .env_clear()
+        .current_dir("/")
+        // The terminal's signals are not meant for it.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => return Err(Unreadable::Io(error.raw_os_error().unwrap_or(libc::EAGAIN))),
+    };
+    let result = follow(&mut child, progress);
+    if result.is_err() {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = child.kill();
+    }
+    reap(child);
+    result
+}
+
+/// Reads what the process reports until it has a result.
+fn follow(child: &mut Child, progress: &mut dyn FnMut(u64)) -> Result<Hashed, Unreadable> {
+    let broken = Unreadable::Io(libc::EPIPE);
+    let Some(output) = child.stdout.as_mut() else { return Err(broken) };
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(output.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => return Err(Unreadable::TimedOut),
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(Unreadable::Io(errno as i32)),
+        }
+        let length = match output.read(&mut buffer) {
+            Ok(0) => return Err(broken),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return Err(broken),
+        };
+        for byte in &buffer[..length] {
+            match *byte {
+                PROGRESS => progress(1),
+                b'\n' => return decode_answer(&answer).unwrap_or(Err(broken)),
+                byte if answer.len() < buffer.len() => answer.push(byte),
+                _ => return Err(broken),
+            }
+        }
+    }
+}
+
+/// Takes the process's exit status, if it ends. Closing its files can hang as reading them can.
+fn reap(mut child: Child) {
+    let deadline = Instant::now() + REAP_WITHIN;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// To be called first thing in `main`: does the work of a reading process if this is one.
+pub fn reader_process() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os();
+    if arguments.next()? != NAME {
+        return None;
+    }
+    let mut output = io::stdout().lock();
+    let Some(request) = decode(arguments) else { return Some(ExitCode::FAILURE) };
+    let mut report = |_| {
+        let _ = output.write_all(&[PROGRESS]).and_then(|()| output.flush());
+    };
+    let result = read::hash(&request, Mode::Watched, &mut report);
+    let written = output.write_all(&encode_answer(result)).and_then(|()| output.flush());
+    Some(if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn encode(request: &Request) -> Vec<OsString> {
+    let facts = request.facts.map_or("-".to_owned(), |facts| {
+        format!(
+            "{}:{}:{}:{}:{}:{}:{}:{}",
+            facts.device.0,
+            facts.device.1,
+            facts.inode,
+            facts.size,
+            facts.mtime.0,
+            facts.mtime.1,
+            facts.ctime.0,
+            facts.ctime.1
+        )
+    });
+    let candidates = request.candidates.iter().map(|candidate| match candidate {
+        Candidate::Exe(pid) => format!("exe:{pid}").into(),
+        Candidate::InRoot(pid, path) => with_path(format!("root:{pid}:"), path),
+        Candidate::Path(path) => with_path("path:".to_owned(), path),
+    });
+    std::iter::once(facts.into()).chain(candidates).collect()
+}
+
+fn with_path(prefix: String, path: &[u8]) -> OsString {
+    let mut bytes = prefix.into_bytes();
+    bytes.extend_from_slice(path);
+    OsString::from_vec(bytes)
+}
+
+fn decode(mut arguments: impl Iterator<Item = OsString>) -> Option<Request> {
+    let facts = arguments.next()?;
+    let facts = if facts == "-" { None } else { Some(decode_facts(&facts)?) };
+    let candidates =
+        arguments.map(|argument| decode_candidate(argument.as_bytes())).collect::<Option<_>>()?;
+    Some(Request { candidates, facts })
+}
+
+/// Only what the file is compared with.
+fn decode_facts(text: &OsStr) -> Option<FileFacts> {
+    let mut numbers = text.to_str()?.split(':').map(|number| number.parse::<i128>().ok());
+    let mut next = || numbers.next().flatten();
+    Some(FileFacts {
+        device: (next()?.try_into().ok()?, next()?.try_into().ok()?),
+        inode: next()?.try_into().ok()?,
+        size: next()?.try_into().ok()?,
+        mtime: (next()?.try_into().ok()?, next()?.try_into().ok()?),
+        ctime: (next()?.try_into().ok()?, next()?.try_into().ok()?),
+        mode: 0,
+        links: 0,
+        unlinked: false,
+        unreachable: false,
+    })
+}
+
+fn decode_candidate(argument: &[u8]) -> Option<Candidate> {
+    if let Some(path) = argument.strip_prefix(b"path:") {
+        return Some(Candidate::Path(path.to_vec()));
+    }
+    let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
+    if let Some(pid) = argument.strip_prefix(b"exe:") {
+        return Some(Candidate::Exe(number(pid)?));
+    }
+    let rest = argument.strip_prefix(b"root:")?;
+    let colon = rest.iter().position(|byte| *byte == b':')?;
+    Some(Candidate::InRoot(number(&rest[..colon])?, rest[colon + 1..].to_vec()))
+}
+
+/// `ok SIZE HEX` or `CODE NUMBER`, and a newline.
+fn encode_answer(result: Result<Hashed, Failure>) -> Vec<u8> {
+    let text = match result {
+        Ok(hashed) => {
+            let hex: String = hashed.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("ok {} {hex}\n", hashed.size)
+        }
+        Err(Failure::Final(Unreadable::Io(errno))) => format!("io {errno}\n"),
+        Err(Failure::Final(Unreadable::Changed)) => "changed\n".to_owned(),
+        Err(Failure::Final(Unreadable::NotRegular)) => "not_regular\n".to_owned(),
+        Err(_) => "gone\n".to_owned(),
+    };
+    text.into_bytes()
+}
+
+fn decode_answer(answer: &[u8]) -> Option<Result<Hashed, Unreadable>> {
+    let answer = std::str::from_utf8(answer).ok()?;
+    let mut words = answer.split(' ');
+    Some(match words.next()? {
+        "ok" => {
+            let size = words.next()?.parse().ok()?;
+            let hex = words.next()?;
+            let mut sha256 = [0; 32];
+            for (index, byte) in sha256.iter_mut().enumerate() {
+                *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
+            }
+            Ok(Hashed { sha256, size })
+        }
+        "io" => Err(Unreadable::Io(words.next()?.parse().ok()?)),
+        "changed" => Err(Unreadable::Changed),
+        "not_regular" => Err(Unreadable::NotRegular),
+        "gone" => Err(Unreadable::Gone),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            candidates: vec![
+                Candidate::Exe(7),
+                Candidate::InRoot(7, b"/a:b\xff".to_vec()),
+                Candidate::Path(b"/x y".to_vec()),
+            ],
+            facts: Some(FileFacts {
+                device: (253, 1),
+                inode: u64::MAX,
+                size: 12,
+                mtime: (-1, 5),
+                ctime: (1 << 40, 999_999_999),
+                mode: 0,
+                links: 0,
+                unlinked: false,
+                unreachable: false,
+            }),
+        }
+    }
+
+    #[test]
+    fn requests_and_answers_survive_the_journey() {
+        assert_eq!(decode(encode(&request()).into_iter()), Some(request()));
+        let unknown = Request { facts: None, ..request() };
+        assert_eq!(decode(encode(&unknown).into_iter()), Some(unknown));
+
+        let hashed = Hashed { sha256: std::array::from_fn(|index| index as u8 * 8), size: 1 << 40 };
+        let mut results = vec![Ok(hashed)];
+        results.extend(
+            [Unreadable::Io(13), Unreadable::Changed, Unreadable::NotRegular, Unreadable::Gone].map(Err),
+        );
+        for result in results {
+            let sent = encode_answer(result.map_err(Failure::Final));
+            assert_eq!(decode_answer(sent.strip_suffix(b"\n").unwrap()), Some(result));
+        }
+    }
+
+    #[test]
+    fn damaged_answers_are_none() {
+        for answer in ["", "ok", "ok 1 00", "ok x 00", "io", "io x", "what"] {
+            assert_eq!(decode_answer(answer.as_bytes()), None, "{answer}");
+        }
+    }
+
+    /// A program that stands in for the reading process.
+    fn stand_in(directory: &Path, script: &str) -> std::path::PathBuf {
+        let path = directory.join("reader");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_process_that_hangs_is_given_up_and_one_that_dies_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        let hanging = stand_in(directory.path(), "printf ...; exec /bin/sleep 60");
+        let mut pieces = 0;
+        assert_eq!(hash(&hanging, &request(), &mut |_| pieces += 1), Err(Unreadable::TimedOut));
+        assert_eq!(pieces, 3);
+        assert!(began.elapsed() < PATIENCE + Duration::from_secs(2));
+
+        let dying = stand_in(directory.path(), "exit 1");
+        assert_eq!(hash(&dying, &request(), &mut |_| {}), Err(Unreadable::Io(libc::EPIPE)));
+        let chatty = stand_in(directory.path(), "exec cat /dev/zero");
+        assert_eq!(hash(&chatty, &request(), &mut |_| {}), Err(Unreadable::Io(libc::EPIPE)));
+    }
+
+    #[test]
+    fn an_answer_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let answering = stand_in(directory.path(), "printf '..not_regular\\n'");
+        assert_eq!(hash(&answering, &request(), &mut |_| {}), Err(Unreadable::NotRegular));
+    }
+}

@@ -1,0 +1,18 @@
+//! Descriptors in the event loop.
+
+use std::{io, os::fd::BorrowedFd};
+
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// Lets the event loop of the present runtime watch for `descriptor` to become readable.
+///
+/// # Errors
+/// `epoll_ctl(2)`'s.
+///
+/// # Panics
+/// Outside of a runtime.
+pub(crate) fn readable(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    // SAFETY: the borrow keeps the descriptor open, and the same, for as long as the result lives; should that be
+    // forgotten instead of dropped, the loop is left with a registration that epoll drops when the file is closed.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
+}

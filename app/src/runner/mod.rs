@@ -1,0 +1,257 @@
+//! One run, from what was asked for to the receipt: prepare → start → wait → cleanup, around an observation.
+//!
+//! Knows no backend by name. Whatever happens in between, three things happen at the end: the backend is cleaned up,
+//! a receipt is written, and the exit code says what became of the command.
+//!
+//! Nothing is left running unobserved by a failure of glasshouse itself: when the collector fails or glasshouse
+//! panics, the command is ended (SIGTERM, SIGKILL after [`KILL_AFTER`]). Only a user who insists by repeated signals
+//! stops the observation and leaves the command running.
+
+mod observation;
+mod outcome;
+mod policy;
+mod report;
+mod supervise;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::Write as _,
+    os::fd::AsFd as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+
+pub use observation::Observation;
+use outcome::End;
+
+use crate::{
+    backend::{Backend, ExecutionMetadata, Reach},
+    event::BootNs,
+    facts::{Gap, GapKind, ObservationFacts, Resources},
+    hash::Hasher,
+    launch::{
+        Command, EXIT_FAILED, Ended, Identity, LaunchError, Signals, boot_time, identity::Caller,
+        signals::CallerSignals,
+    },
+    observe::{Finished, ObserveError, Target},
+    options::{ReceiptDestination, WatchOptions},
+    receipt::write::ReceiptTarget,
+    session::Session,
+    timings::Timings,
+};
+
+/// From SIGTERM to SIGKILL when a command is ended: for `--timeout`, and when glasshouse failed.
+const KILL_AFTER: Duration = Duration::from_secs(5);
+
+/// How long the hashing of executed files may go on without progress once everything else is done.
+const HASH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What becomes known in the course of a run.
+struct Run {
+    session: Session,
+    hasher: Hasher,
+    timings: Timings,
+    boot_to_unix_ns: i64,
+    root_pid: Option<u32>,
+    executable: Option<Vec<u8>>,
+    started_at: Option<BootNs>,
+    finished_at: Option<BootNs>,
+    resources: Option<Resources>,
+    observation: Option<ObservationFacts>,
+    /// Gaps beside those that the observation knows of.
+    gaps: Vec<Gap>,
+    metadata: ExecutionMetadata,
+}
+
+/// Runs a command as `options` say, with the backend that `make_backend` makes and the observation that `observe`
+/// begins. Returns the exit code.
+pub fn run<B: Backend, O: Observation>(
+    options: &WatchOptions,
+    make_backend: impl FnOnce(Command, CallerSignals) -> B,
+    observe: impl FnOnce(Target, &mut Timings) -> Result<O, ObserveError>,
+    timings: Timings,
+) -> u8 {
+    // First, so that a receipt that cannot be written is known before anything runs.
+    let target = match &options.receipt {
+        ReceiptDestination::Stdout => ReceiptTarget::stdout(),
+        ReceiptDestination::File(path) => match ReceiptTarget::open(path) {
+            Ok(target) => target,
+            Err(error) => {
+                say(&format!("{error}; nothing was run"));
+                return EXIT_FAILED;
+            }
+        },
+    };
+    let caller = Caller::current();
+    let mut run = Run::new(timings);
+    let resolve = |identity| {
+        Command::new(options.command.clone(), &options.environment, options.cwd.as_deref(), identity)
+    };
+    let (command, end) = match Identity::resolve(options.user.as_ref(), &caller) {
+        Ok(identity) => {
+            let command = resolve(identity);
+            run.timings.mark("options");
+            let end = run.command(options, &command, make_backend, observe);
+            (command, end)
+        }
+        Err(error) => (resolve(Identity::unchanged()), End::failed_to_start(&error)),
+    };
+    if let Some(error) = &end.outcome.error {
+        say(error);
+    }
+    // A defect in the report must not change into an exit code that could be the command's.
+    catch_unwind(AssertUnwindSafe(|| run.report(options, &command, &caller, end, target)))
+        .unwrap_or(EXIT_FAILED)
+}
+
+impl Run {
+    fn new(timings: Timings) -> Self {
+        Self {
+            session: Session::new(),
+            hasher: Hasher::new(),
+            timings,
+            boot_to_unix_ns: report::boot_to_unix_ns(),
+            root_pid: None,
+            executable: None,
+            started_at: None,
+            finished_at: None,
+            resources: None,
+            observation: None,
+            gaps: Vec::new(),
+            metadata: ExecutionMetadata { backend: "process", isolation: "none", gaps: Vec::new() },
+        }
+    }
+
+    /// Everything but the receipt. The backend is cleaned up when this returns, also after a panic.
+    fn command<B: Backend, O: Observation>(
+        &mut self,
+        options: &WatchOptions,
+        command: &Command,
+        make_backend: impl FnOnce(Command, CallerSignals) -> B,
+        observe: impl FnOnce(Target, &mut Timings) -> Result<O, ObserveError>,
+    ) -> End {
+        let signals = match Signals::take() {
+            Ok(signals) => signals,
+            Err(error) => return End::observer_failed(format!("cannot take signals: {error}")),
+        };
+        let mut backend = make_backend(command.clone(), signals.caller());
+        let observed =
+            catch_unwind(AssertUnwindSafe(|| self.observe(options, &mut backend, observe, &signals)));
+        let end = observed.unwrap_or_else(|panic| {
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            self.misses(GapKind::Loss, "observer_panicked", message.to_owned());
+            let ended = self.end_command(&mut backend);
+            End::observer_failed(format!("glasshouse has a defect and stopped: {message}")).with_root(ended)
+        });
+        self.metadata = backend.metadata();
+        if let Err(error) = backend.cleanup() {
+            say(&error.to_string());
+        }
+        self.timings.mark("clean up");
+        end
+    }
+
+    fn observe<B: Backend, O: Observation>(
+        &mut self,
+        options: &WatchOptions,
+        backend: &mut B,
+        observe: impl FnOnce(Target, &mut Timings) -> Result<O, ObserveError>,
+        signals: &Signals,
+    ) -> End {
+        let target = match backend.prepare() {
+            Ok(target) => target,
+            Err(error) => return End::failed_to_start(&error),
+        };
+        self.timings.mark("hold the command");
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return End::observer_failed(format!("cannot start the event loop: {error}")),
+        };
+        // What the observation registers with the loop finds it here.
+        let _entered = runtime.enter();
+        let mut observation = match observe(target, &mut self.timings) {
+            Ok(observation) => observation,
+            Err(error) => {
+                self.misses(
+                    GapKind::Partial,
+                    "not_observed",
+                    format!("observation could not begin: {error}"),
+                );
+                return End::observer_failed(error.to_string());
+            }
+        };
+        let end = match backend.start(Some(signals.as_fd())) {
+            Ok(root) => {
+                self.timings.mark("execute the command");
+                self.root_pid = Some(root.pid);
+                self.started_at = Some(root.released_at);
+                self.executable.clone_from(&root.executable);
+                let ending =
+                    runtime.block_on(self.supervise(options, backend, &mut observation, signals, &root));
+                self.timings.mark("the command");
+                self.conclude(ending, options, backend)
+            }
+            Err(error) => {
+                if let LaunchError::NotExecutable { path, .. } = &error {
+                    self.executable = Some(path.clone());
+                }
+                End::failed_to_start(&error)
+            }
+        };
+        self.finished_at.get_or_insert_with(boot_time);
+        let finished = observation.finish(&mut self.timings);
+        self.take_in(finished);
+        self.timings.mark("end the observation");
+        end
+    }
+
+    /// Takes in what was left when the observation ended, and waits for the digests.
+    fn take_in(&mut self, finished: Finished) {
+        for event in &finished.events {
+            self.hasher.observe(event);
+            self.session.apply(event);
+        }
+        self.session.observation_ended(&finished.alive);
+        self.observation = Some(finished.facts);
+        let hasher = std::mem::take(&mut self.hasher);
+        for event in hasher.finish(HASH_PATIENCE) {
+            self.session.apply(&event);
+        }
+    }
+
+    /// Ends a command that must not go on unobserved; blocks for [`KILL_AFTER`] at most, and a moment.
+    fn end_command(&mut self, backend: &mut impl Backend) -> Option<Ended> {
+        // Without a root nothing was released, and cleaning up ends what is held.
+        self.root_pid?;
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            if let Err(error) = backend.kill(signal, Reach::Everything) {
+                say(&format!("cannot send {signal} to the command: {error}"));
+            }
+            let until = Instant::now() + KILL_AFTER;
+            while backend.is_populated() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if !backend.is_populated() {
+                break;
+            }
+        }
+        let ended = if backend.is_populated() { None } else { backend.wait().ok() };
+        self.finished_at = Some(boot_time());
+        self.resources = ended.map(|ended| ended.resources);
+        ended
+    }
+
+    fn misses(&mut self, kind: GapKind, code: &'static str, detail: String) {
+        self.gaps.push(Gap { kind, code, detail });
+    }
+}
+
+/// A message of glasshouse's own.
+fn say(message: &str) {
+    // There is nowhere else to say that it could not be said.
+    drop(writeln!(std::io::stderr().lock(), "glasshouse: {message}"));
+}

@@ -1,0 +1,33 @@
+//! What the runner needs of an observation; tests run it without eBPF.
+
+use crate::{
+    event::Event,
+    observe::{Finished, Observer},
+    timings::Timings,
+};
+
+/// Observation in progress.
+pub trait Observation {
+    /// The next batch of events; `None` when the collector has failed. Cancel safe.
+    fn next(&mut self) -> impl Future<Output = Option<Vec<Event>>>;
+
+    /// How many processes are in scope and alive now.
+    fn alive(&self) -> usize;
+
+    /// Detaches, drains and sweeps.
+    fn finish(self, timings: &mut Timings) -> Finished;
+}
+
+impl Observation for Observer {
+    fn next(&mut self) -> impl Future<Output = Option<Vec<Event>>> {
+        Self::next(self)
+    }
+
+    fn alive(&self) -> usize {
+        Self::alive(self)
+    }
+
+    fn finish(self, timings: &mut Timings) -> Finished {
+        Self::finish(self, timings)
+    }
+}

@@ -1,0 +1,177 @@
+//! What is to be done about signals and the passing of time while a command runs. Pure: it is told the time.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+
+use super::KILL_AFTER;
+use crate::{backend::Reach, launch::signals::Caught};
+
+/// So many SIGINT or SIGTERM within [`INSISTENCE_WITHIN`] stop the observation.
+const INSISTENCE: usize = 3;
+/// An interactive program gets a Ctrl-C now and then without anybody wanting it gone.
+const INSISTENCE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Nothing.
+    Nothing,
+    /// Send a signal.
+    Send(Signal, Reach),
+    /// Stop observing: the user insists.
+    Stop(Signal),
+    /// Stop waiting for what cannot be killed.
+    GiveUp,
+}
+
+/// Keeps track.
+#[derive(Debug)]
+pub(super) struct Policy {
+    insisted: VecDeque<Instant>,
+    timeout: Timeout,
+    root_ended: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Timeout {
+    None,
+    TermAt(Instant),
+    KillAt(Instant),
+    GiveUpAt(Instant),
+    GivenUp,
+}
+
+impl Policy {
+    pub(super) fn new(now: Instant, timeout: Option<Duration>) -> Self {
+        let timeout =
+            timeout.and_then(|timeout| now.checked_add(timeout)).map_or(Timeout::None, Timeout::TermAt);
+        Self { insisted: VecDeque::new(), timeout, root_ended: false }
+    }
+
+    /// A signal has come. `has_it_already`: the terminal gave it to the command too.
+    pub(super) fn signal(&mut self, caught: Caught, has_it_already: bool, now: Instant) -> Action {
+        let Caught { signal, from_terminal } = caught;
+        if matches!(signal, Signal::SIGINT | Signal::SIGTERM) {
+            self.insisted.push_back(now);
+            if self.insisted.len() >= INSISTENCE {
+                let first = self.insisted.pop_front();
+                if first.is_some_and(|first| now.duration_since(first) <= INSISTENCE_WITHIN) {
+                    return Action::Stop(signal);
+                }
+            }
+        }
+        // What the terminal sends to the group has reached the descendants without us; the root's own case is known.
+        if from_terminal && (self.root_ended || has_it_already) {
+            return Action::Nothing;
+        }
+        Action::Send(signal, if self.root_ended { Reach::Everything } else { Reach::Root })
+    }
+
+    /// The root process has ended.
+    pub(super) fn root_ended(&mut self) {
+        self.root_ended = true;
+    }
+
+    /// When [`Policy::time_passed`] wants to be called.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.timeout {
+            Timeout::TermAt(at) | Timeout::KillAt(at) | Timeout::GiveUpAt(at) => Some(at),
+            Timeout::None | Timeout::GivenUp => None,
+        }
+    }
+
+    /// The deadline may have come.
+    pub(super) fn time_passed(&mut self, now: Instant) -> Action {
+        if self.deadline().is_none_or(|at| now < at) {
+            return Action::Nothing;
+        }
+        let (next, action) = match self.timeout {
+            Timeout::TermAt(_) => {
+                (Timeout::KillAt(now + KILL_AFTER), Action::Send(Signal::SIGTERM, Reach::Everything))
+            }
+            Timeout::KillAt(_) => {
+                (Timeout::GiveUpAt(now + KILL_AFTER), Action::Send(Signal::SIGKILL, Reach::Everything))
+            }
+            Timeout::GiveUpAt(_) | Timeout::GivenUp | Timeout::None => (Timeout::GivenUp, Action::GiveUp),
+        };
+        self.timeout = next;
+        action
+    }
+
+    /// `--timeout` was reached.
+    pub(super) fn timed_out(&self) -> bool {
+        !matches!(self.timeout, Timeout::None | Timeout::TermAt(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn caught(signal: Signal, from_terminal: bool) -> Caught {
+        Caught { signal, from_terminal }
+    }
+
+    #[test]
+    fn what_the_terminal_sent_is_not_sent_twice() {
+        let now = Instant::now();
+        let mut policy = Policy::new(now, None);
+        assert_eq!(policy.signal(caught(Signal::SIGINT, true), true, now), Action::Nothing);
+        let other_group = policy.signal(caught(Signal::SIGQUIT, true), false, now);
+        assert_eq!(other_group, Action::Send(Signal::SIGQUIT, Reach::Root));
+        let sent = policy.signal(caught(Signal::SIGTERM, false), true, now);
+        assert_eq!(sent, Action::Send(Signal::SIGTERM, Reach::Root));
+        policy.root_ended();
+        assert_eq!(policy.signal(caught(Signal::SIGHUP, true), false, now), Action::Nothing);
+        let rest = policy.signal(caught(Signal::SIGHUP, false), false, now);
+        assert_eq!(rest, Action::Send(Signal::SIGHUP, Reach::Everything));
+    }
+
+    #[test]
+    fn the_third_in_a_row_stops_the_observation() {
+        let now = Instant::now();
+        let mut policy = Policy::new(now, None);
+        assert_eq!(policy.signal(caught(Signal::SIGINT, true), true, now), Action::Nothing);
+        policy.signal(caught(Signal::SIGTERM, false), true, now + SECOND);
+        policy.signal(caught(Signal::SIGHUP, false), true, now + SECOND);
+        let third = policy.signal(caught(Signal::SIGINT, true), true, now + 4 * SECOND);
+        assert_eq!(third, Action::Stop(Signal::SIGINT));
+    }
+
+    #[test]
+    fn now_and_then_is_no_insistence() {
+        let now = Instant::now();
+        let mut policy = Policy::new(now, None);
+        for second in 0..20 {
+            let at = now + 3 * second * SECOND;
+            assert_eq!(policy.signal(caught(Signal::SIGINT, true), true, at), Action::Nothing, "{second}");
+        }
+        for signal in [Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGHUP] {
+            assert_eq!(policy.signal(caught(signal, false), true, now), Action::Send(signal, Reach::Root));
+        }
+    }
+
+    #[test]
+    fn a_timeout_terminates_then_kills_then_gives_up() {
+        let now = Instant::now();
+        let mut policy = Policy::new(now, Some(SECOND));
+        assert_eq!(policy.time_passed(now), Action::Nothing);
+        assert!(!policy.timed_out());
+        for (after, action) in [
+            (SECOND, Action::Send(Signal::SIGTERM, Reach::Everything)),
+            (SECOND + KILL_AFTER, Action::Send(Signal::SIGKILL, Reach::Everything)),
+            (SECOND + 2 * KILL_AFTER, Action::GiveUp),
+        ] {
+            assert_eq!(policy.deadline(), Some(now + after));
+            assert_eq!(policy.time_passed(now + after), action);
+            assert!(policy.timed_out());
+        }
+        assert_eq!(policy.deadline(), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! The end of a run: facts, receipt, summary.
+
+use std::{
+    io::{self, Write},
+    os::unix::ffi::OsStrExt as _,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{End, Run, say};
+use crate::{
+    facts::{CommandFacts, ExecutionFacts, RunFacts, ToolFacts, UserFacts},
+    host,
+    launch::{
+        Command, EXIT_FAILED, boot_time,
+        identity::{Caller, user_name},
+    },
+    observe,
+    options::WatchOptions,
+    receipt::{self, ReceiptOptions, write::ReceiptTarget},
+    summary,
+    timings::Timings,
+};
+
+impl Run {
+    /// Writes the receipt and says what there is to say; returns the exit code of glasshouse.
+    pub(super) fn report(
+        mut self,
+        options: &WatchOptions,
+        command: &Command,
+        caller: &Caller,
+        end: End,
+        target: ReceiptTarget,
+    ) -> u8 {
+        let mut exit_code = end.exit_code;
+        let facts = self.facts(command, end);
+        let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
+        let receipt = receipt::from_session(&self.session, &facts, &how);
+        let written = match target.commit(&receipt, Some(caller.owner())) {
+            Ok(written) => {
+                if let (Some(reason), Some(path)) = (&written.fallback_reason, &written.path) {
+                    say(&format!("{reason}; the receipt is in {}", path.display()));
+                }
+                Some(written)
+            }
+            Err(error) => {
+                say(&error.to_string());
+                exit_code = EXIT_FAILED;
+                None
+            }
+        };
+        self.timings.mark("receipt");
+        let mut stderr = io::stderr().lock();
+        if !options.quiet {
+            // The receipt is in place; a closed stderr is no failure of the run.
+            drop(summary::write(&mut stderr, &receipt, written.as_ref()));
+        }
+        if options.timings {
+            drop(write_timings(&mut stderr, &self.timings));
+        }
+        exit_code
+    }
+
+    fn facts(&mut self, command: &Command, end: End) -> RunFacts {
+        let identity = &command.identity;
+        let now = boot_time();
+        let finished_at = self.finished_at.unwrap_or(now);
+        let mut observation = self.observation.take().unwrap_or_default();
+        for gap in self.gaps.drain(..).chain(self.metadata.gaps.drain(..)) {
+            // The observation may have noticed by itself.
+            if observation.gaps.iter().all(|known| known.code != gap.code) {
+                observation.gaps.push(gap);
+            }
+        }
+        RunFacts {
+            tool: ToolFacts {
+                name: "glasshouse",
+                version: env!("CARGO_PKG_VERSION"),
+                bpf_object_sha256: Sha256::digest(observe::OBJECT).into(),
+            },
+            command: CommandFacts {
+                argv: command.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
+                cwd: command.directory.as_os_str().as_bytes().to_vec(),
+                user: UserFacts {
+                    uid: identity.uid,
+                    gid: identity.gid,
+                    name: identity.name.clone().or_else(|| user_name(identity.uid)),
+                },
+                executable: self.executable.take(),
+                environment: command.environment.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
+            },
+            host: host::facts(),
+            execution: ExecutionFacts {
+                backend: self.metadata.backend,
+                isolation: self.metadata.isolation,
+                root_pid: self.root_pid,
+                started_at: self.started_at.unwrap_or(finished_at),
+                finished_at,
+                outcome: end.outcome,
+                resources: self.resources,
+            },
+            observation,
+            boot_to_unix_ns: self.boot_to_unix_ns,
+        }
+    }
+}
+
+/// What to add to a boot time to get nanoseconds of the Unix epoch.
+pub(super) fn boot_to_unix_ns() -> i64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let boot = boot_time();
+    i64::try_from(unix).unwrap_or_default().saturating_sub_unsigned(boot)
+}
+
+fn write_timings(out: &mut dyn Write, timings: &Timings) -> io::Result<()> {
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+    writeln!(out, "timings, ms:")?;
+    for (phase, time) in timings.phases() {
+        writeln!(out, "{:>10.3}  {phase}", milliseconds(*time))?;
+    }
+    let total = timings.phases().iter().map(|(_, time)| *time).sum();
+    writeln!(out, "{:>10.3}  all of it", milliseconds(total))
+}

@@ -1,0 +1,172 @@
+//! While the command runs: events in, signals passed on, its end waited for.
+
+use std::{
+    io,
+    os::fd::AsFd as _,
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+
+use super::{
+    Observation, Run,
+    outcome::End,
+    policy::{Action, Policy},
+    say,
+};
+use crate::{
+    backend::{Backend, RootProcess},
+    facts::GapKind,
+    launch::{Ended, Signals, boot_time, readable},
+    options::WatchOptions,
+};
+
+/// How often it is looked whether descendants are left, once the root has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Why supervision ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// The command has ended, and whatever else was to be waited for.
+    Root(Ended),
+    /// `--timeout` was reached, and everything is over that could be ended.
+    TimedOut(Option<Ended>),
+    /// The user insists.
+    Stopped(Signal),
+    /// The observation ended by itself, or the runner's own means did.
+    Failed(String),
+}
+
+impl Run {
+    /// Returns when there is nothing more to wait for.
+    pub(super) async fn supervise<O: Observation>(
+        &mut self,
+        options: &WatchOptions,
+        backend: &mut impl Backend,
+        observation: &mut O,
+        signals: &Signals,
+        root: &RootProcess,
+    ) -> Ending {
+        let watched =
+            readable(signals.as_fd()).and_then(|signals| Ok((signals, readable(root.ended.as_fd())?)));
+        let (signals_ready, root_ready) = match watched {
+            Ok(watched) => watched,
+            Err(error) => return Ending::Failed(format!("cannot watch the command: {error}")),
+        };
+        let mut policy = Policy::new(Instant::now(), options.timeout);
+        let mut ended: Option<Ended> = None;
+        loop {
+            if let Some(ended) = ended {
+                if policy.timed_out() {
+                    if !backend.is_populated() {
+                        return Ending::TimedOut(Some(ended));
+                    }
+                } else if !options.wait_all || observation.alive() == 0 {
+                    return Ending::Root(ended);
+                }
+            }
+            // Signals and the end first: a storm of events must not hold them up.
+            let action = tokio::select! {
+                biased;
+                ready = signals_ready.readable() => {
+                    match ready {
+                        Ok(mut ready) => ready.clear_ready(),
+                        Err(error) => return Ending::Failed(format!("cannot wait for signals: {error}")),
+                    }
+                    match pass_on(signals, backend, &mut policy) {
+                        Ok(action) => action,
+                        Err(error) => return Ending::Failed(format!("cannot read signals: {error}")),
+                    }
+                }
+                ready = root_ready.readable(), if ended.is_none() => {
+                    if let Err(error) = ready.and_then(|_| backend.wait().map(|end| ended = Some(end))) {
+                        return Ending::Failed(format!("cannot wait for the command: {error}"));
+                    }
+                    self.finished_at = Some(boot_time());
+                    self.resources = ended.map(|ended| ended.resources);
+                    policy.root_ended();
+                    Action::Nothing
+                }
+                () = sleep_until(policy.deadline()) => policy.time_passed(Instant::now()),
+                events = observation.next() => {
+                    let Some(events) = events else {
+                        return Ending::Failed("the collector of events failed".into());
+                    };
+                    for event in &events {
+                        self.hasher.observe(event);
+                        self.session.apply(event);
+                    }
+                    Action::Nothing
+                }
+                event = self.hasher.next() => {
+                    self.session.apply(&event);
+                    Action::Nothing
+                }
+                () = tokio::time::sleep(LOOK_EVERY), if ended.is_some() => Action::Nothing,
+            };
+            match (action, ended) {
+                (Action::Stop(_) | Action::GiveUp, Some(ended)) if !policy.timed_out() => {
+                    return Ending::Root(ended);
+                }
+                (Action::Stop(signal), None) => return Ending::Stopped(signal),
+                (Action::Stop(_) | Action::GiveUp, _) => return Ending::TimedOut(ended),
+                (Action::Send(signal, reach), _) => send(backend, signal, reach),
+                (Action::Nothing, _) => {}
+            }
+        }
+    }
+
+    /// What the way in which supervision ended makes of the run.
+    pub(super) fn conclude(
+        &mut self,
+        ending: Ending,
+        options: &WatchOptions,
+        backend: &mut impl Backend,
+    ) -> End {
+        match ending {
+            Ending::Root(ended) => End::of_root(ended),
+            Ending::TimedOut(ended) => {
+                let timeout = options.timeout.unwrap_or_default();
+                let fate = if ended.is_some() { "was ended" } else { "could not be killed" };
+                End::timed_out(format!("the command took longer than {timeout:?} (--timeout) and {fate}"))
+                    .with_root(ended)
+            }
+            Ending::Stopped(signal) => {
+                let detail = format!("{signal} stopped the observation before the command ended");
+                self.misses(GapKind::Partial, "interrupted", detail);
+                End::interrupted(signal)
+            }
+            Ending::Failed(error) => {
+                self.misses(GapKind::Loss, "collector_failed", error.clone());
+                let ended = self.end_command(backend);
+                End::observer_failed(format!("{error}; the command was ended")).with_root(ended)
+            }
+        }
+    }
+}
+
+/// Passes on every signal that has arrived; returns what is left to be done.
+fn pass_on(signals: &Signals, backend: &mut impl Backend, policy: &mut Policy) -> io::Result<Action> {
+    while let Some(caught) = signals.next()? {
+        let has_it_already = caught.from_terminal && backend.shares_terminal();
+        match policy.signal(caught, has_it_already, Instant::now()) {
+            Action::Send(signal, reach) => send(backend, signal, reach),
+            Action::Nothing => {}
+            action @ (Action::Stop(_) | Action::GiveUp) => return Ok(action),
+        }
+    }
+    Ok(Action::Nothing)
+}
+
+fn send(backend: &mut impl Backend, signal: Signal, reach: crate::backend::Reach) {
+    if let Err(error) = backend.kill(signal, reach) {
+        say(&format!("cannot pass {signal} on to the command: {error}"));
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
