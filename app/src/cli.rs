@@ -1,1 +1,105 @@
-//! To come.
+//! What can be typed. What it means is settled in [`crate::options`].
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs a command and reports what the host kernel saw it do
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub subcommand: Subcommands,
+}
+
+/// What glasshouse can do.
+#[derive(Debug, Subcommand)]
+pub enum Subcommands {
+    /// Run a command, observe it, and write its receipt
+    Watch(Box<WatchArgs>),
+    /// Say what this kernel and this user can do, and what to do about what they cannot
+    Doctor(DoctorArgs),
+    /// Print the JSON Schema of the receipt
+    Schema,
+}
+
+/// `glasshouse watch`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "glasshouse watch [OPTIONS] -- COMMAND [ARGUMENT]...",
+    after_help = "Exit codes: the command's own; 128+N when signal N killed it; 124 when --timeout was reached; \
+                  125 when glasshouse itself failed; 126 when the command was found but cannot be executed; \
+                  127 when it was not found.\n\n\
+                  SIGINT and the like are the command's; the third SIGINT or SIGTERM within five seconds stops \
+                  observing and leaves the command running."
+)]
+pub struct WatchArgs {
+    /// Write no full-screen interface. There is none yet, so this is always so
+    #[arg(long)]
+    pub no_tui: bool,
+
+    /// Where the receipt goes; `-` for standard output
+    #[arg(long, value_name = "PATH", default_value = "./receipt.json")]
+    pub receipt: PathBuf,
+
+    /// Print no summary at the end
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Run the command as this user [default: under sudo the user who typed it, else the caller]
+    #[arg(long, value_name = "NAME|UID[:GROUP]")]
+    pub user: Option<String>,
+
+    /// Run the command in this directory
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+
+    /// Set a variable in the command's environment; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<OsString>,
+
+    /// Keep the values of environment variables in the receipt, not only their SHA-256
+    #[arg(long)]
+    pub env_values: bool,
+
+    /// Remove what matches this regular expression from arguments and environment in the receipt; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub redact: Vec<String>,
+
+    /// End the command after this long: 500ms, 30s, 2m, 1h. SIGTERM first, SIGKILL five seconds later
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+
+    /// Go on until every process that the command started has ended
+    #[arg(long)]
+    pub wait_all: bool,
+
+    /// Print where glasshouse's own time went
+    #[arg(long)]
+    pub timings: bool,
+
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `glasshouse doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Also load every eBPF program and say how many instructions the verifier walked
+    #[arg(long)]
+    pub programs: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

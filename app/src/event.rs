@@ -19,7 +19,7 @@ pub struct ProcessKey {
 }
 
 /// A value as far as it could be observed. An unknown value is never an empty one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Observed<T> {
     /// All of it.
     Complete(T),

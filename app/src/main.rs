@@ -2,9 +2,15 @@
 
 use std::process::ExitCode;
 
+use glasshouse::{commands, hash, timings::Timings};
+
 fn main() -> ExitCode {
-    if let Some(code) = glasshouse::hash::reader_process() {
+    let timings = Timings::default();
+    // glasshouse also runs itself, to read files that may hang.
+    if let Some(code) = hash::reader_process() {
         return code;
     }
-    ExitCode::SUCCESS
+    // Without the hooks a panic is reported a little less well, and that is all.
+    drop(color_eyre::install());
+    ExitCode::from(commands::run(std::env::args_os(), timings))
 }

@@ -1,0 +1,24 @@
+//! `glasshouse watch`: runs a command, observes it and writes its receipt.
+
+use std::io::Write as _;
+
+use crate::{
+    backend::ProcessBackend,
+    cli::WatchArgs,
+    launch::EXIT_FAILED,
+    observe::Observer,
+    options::WatchOptions,
+    runner,
+    timings::Timings,
+};
+
+/// Runs the subcommand; returns the exit code.
+pub fn run(args: WatchArgs, timings: Timings) -> u8 {
+    match WatchOptions::try_from(args) {
+        Ok(options) => runner::run(&options, ProcessBackend::new, Observer::start, timings),
+        Err(error) => {
+            drop(writeln!(std::io::stderr().lock(), "glasshouse: {error}"));
+            EXIT_FAILED
+        }
+    }
+}

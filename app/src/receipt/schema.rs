@@ -1,0 +1,5 @@
+//! The receipt's types.
+
+/// The receipt.
+#[derive(Clone, Debug)]
+pub struct Receipt {}

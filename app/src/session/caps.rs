@@ -1,0 +1,92 @@
+//! How much of a run is kept. What is beyond is counted and stands in the receipt's `limits`: a hostile command
+//! must not exhaust the observer, and must not hide behind its limits either.
+
+/// Processes. A long build has some 20,000; at about 1 KiB each this many stay within a few hundred MiB.
+pub const MAX_PROCESSES: u64 = 200_000;
+/// Successful execs of the whole run: mostly one per process, but a process can exec itself without end.
+pub const MAX_EXECUTIONS: u64 = 200_000;
+/// Distinct (file name, errno, call) of failed execs of one process: a PATH search makes a dozen.
+pub const MAX_FAILED_EXECUTIONS_PER_PROCESS: usize = 1_000;
+/// The same of the whole run.
+pub const MAX_FAILED_EXECUTIONS: u64 = 200_000;
+/// Credential changes of one process: a login makes a few, a loop over `seteuid` has no end.
+pub const MAX_CREDENTIAL_CHANGES_PER_PROCESS: usize = 1_000;
+/// The same of the whole run.
+pub const MAX_CREDENTIAL_CHANGES: u64 = 200_000;
+/// Distinct system calls of one process: all that two ABIs have, and as many again that do not exist.
+pub const MAX_SYSCALLS_PER_PROCESS: usize = 2_048;
+/// Distinct (call, errno) of denied calls of one process.
+pub const MAX_DENIED_PER_PROCESS: usize = 2_048;
+/// Bytes of distinct texts: arguments, environments, paths. One exec alone can carry 2 MiB of its own; a build of
+/// 20,000 processes has some 3 MiB in all.
+pub const MAX_TEXT_BYTES: u64 = 128 * 1024 * 1024;
+/// Results of hashing that came before their exec, per process. They should not: two files of a few execs.
+pub(super) const MAX_EARLY_HASHES: usize = 64;
+
+/// The caps of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// See [`MAX_PROCESSES`].
+    pub processes: u64,
+    /// See [`MAX_EXECUTIONS`].
+    pub executions: u64,
+    /// See [`MAX_FAILED_EXECUTIONS_PER_PROCESS`].
+    pub failed_executions_per_process: usize,
+    /// See [`MAX_FAILED_EXECUTIONS`].
+    pub failed_executions: u64,
+    /// See [`MAX_CREDENTIAL_CHANGES_PER_PROCESS`].
+    pub credential_changes_per_process: usize,
+    /// See [`MAX_CREDENTIAL_CHANGES`].
+    pub credential_changes: u64,
+    /// See [`MAX_SYSCALLS_PER_PROCESS`].
+    pub syscalls_per_process: usize,
+    /// See [`MAX_DENIED_PER_PROCESS`].
+    pub denied_per_process: usize,
+    /// See [`MAX_TEXT_BYTES`].
+    pub text_bytes: u64,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            processes: MAX_PROCESSES,
+            executions: MAX_EXECUTIONS,
+            failed_executions_per_process: MAX_FAILED_EXECUTIONS_PER_PROCESS,
+            failed_executions: MAX_FAILED_EXECUTIONS,
+            credential_changes_per_process: MAX_CREDENTIAL_CHANGES_PER_PROCESS,
+            credential_changes: MAX_CREDENTIAL_CHANGES,
+            syscalls_per_process: MAX_SYSCALLS_PER_PROCESS,
+            denied_per_process: MAX_DENIED_PER_PROCESS,
+            text_bytes: MAX_TEXT_BYTES,
+        }
+    }
+}
+
+/// How many there were, and how many of them were kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All.
+    pub seen: u64,
+    /// Those kept.
+    pub kept: u64,
+}
+
+impl Tally {
+    /// Counts `amount`, as kept or not; gives back which.
+    pub(super) fn count(&mut self, amount: u64, kept: bool) -> bool {
+        self.seen = self.seen.saturating_add(amount);
+        if kept {
+            self.kept = self.kept.saturating_add(amount);
+        }
+        kept
+    }
+}
+
+/// A list of the session and how it stands to its cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Name of the list, as in the receipt.
+    pub list: &'static str,
+    /// How many there were, and how many are in the list.
+    pub tally: Tally,
+}

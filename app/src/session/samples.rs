@@ -1,0 +1,203 @@
+//! Made-up events for tests: single ones, and whole runs with the two rings kept apart.
+
+use std::sync::Arc;
+
+use proptest::{prelude::*, sample::Index};
+
+use crate::event::*;
+
+pub(crate) const EXECVE: Syscall = Syscall { abi: Abi::Native, number: 59 };
+pub(crate) const SETUID: Syscall = Syscall { abi: Abi::Native, number: 105 };
+
+pub(crate) fn key(start: BootNs, tgid: u32) -> ProcessKey {
+    ProcessKey { start, tgid }
+}
+
+pub(crate) fn event(at: BootNs, process: ProcessKey, kind: EventKind) -> Event {
+    Event { at, process, tid: process.tgid, kind }
+}
+
+pub(crate) fn path(path: &str) -> ResolvedPath {
+    ResolvedPath {
+        path: Observed::Complete(path.as_bytes().to_vec()),
+        in_root: None,
+        source: PathSource::Kernel,
+        unlinked: false,
+        unreachable: false,
+    }
+}
+
+pub(crate) fn file(name: &str, inode: u64) -> ExecutedFile {
+    let facts = FileFacts {
+        device: (8, 1),
+        inode,
+        size: 100,
+        mtime: (1, 2),
+        mode: 0o100755,
+        links: 1,
+        unlinked: false,
+        unreachable: false,
+    };
+    ExecutedFile { path: path(name), facts: Some(facts) }
+}
+
+pub(crate) fn credentials(uid: u32) -> Credentials {
+    Credentials { uid, euid: uid, suid: uid, fsuid: uid, ..Credentials::default() }
+}
+
+pub(crate) fn strings(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// An exec of `/bin/NAME` as `uid`, with the name as its only argument.
+pub(crate) fn exec(name: &str, parent: ProcessKey, uid: u32) -> Exec {
+    Exec {
+        is_root: false,
+        parent,
+        namespace_pid: 7,
+        pid_namespace: 4_026_531_836,
+        image: file(&format!("/bin/{name}"), name.len() as u64),
+        script: None,
+        filename: Observed::Complete(format!("/bin/{name}").into_bytes()),
+        argv: Observed::Complete(strings(&[name])),
+        argv_bytes: name.len() as u64 + 1,
+        environment: Observed::Complete(Arc::from(strings(&["HOME=/root", "TOKEN=abc"]))),
+        environment_bytes: 22,
+        cwd: path("/work"),
+        credentials: credentials(uid),
+        call: EXECVE,
+        from_thread: None,
+        comm: name.as_bytes().to_vec(),
+    }
+}
+
+pub(crate) fn fork(child: ProcessKey, parent: ProcessKey, uid: u32) -> EventKind {
+    EventKind::Fork(Fork {
+        child,
+        parent,
+        namespace_pid: child.tgid,
+        pid_namespace: 4_026_531_836,
+        clone_flags: 0,
+        credentials: credentials(uid),
+        comm: b"sh".to_vec(),
+    })
+}
+
+pub(crate) fn exit(code: u8) -> EventKind {
+    EventKind::Exit(Exit {
+        code: Some(code),
+        signal: None,
+        core_dumped: false,
+        user_ns: 1_500_000,
+        system_ns: 500_000,
+        max_rss_bytes: 4096,
+        threads_started: 0,
+        comm: b"gone".to_vec(),
+    })
+}
+
+pub(crate) fn credential_call(uid: u32) -> EventKind {
+    EventKind::Credentials(CredentialCall { call: SETUID, credentials: credentials(uid) })
+}
+
+pub(crate) fn failed(name: &str, errno: i32) -> EventKind {
+    EventKind::ExecFailed(ExecFailed {
+        filename: Observed::Complete(name.as_bytes().to_vec()),
+        errno,
+        call: EXECVE,
+        dirfd: None,
+    })
+}
+
+pub(crate) fn totals(counts: &[(u32, u64)]) -> EventKind {
+    let call = |number| Syscall { abi: Abi::Native, number };
+    EventKind::SyscallTotals(counts.iter().map(|(number, count)| (call(*number), *count)).collect())
+}
+
+pub(crate) fn denied(number: u32, errno: i32, count: u64) -> EventKind {
+    EventKind::Denied(Denied { call: Syscall { abi: Abi::Native, number }, errno, count })
+}
+
+pub(crate) fn hashed(exec_at: BootNs, byte: u8) -> EventKind {
+    EventKind::ExecutableHashed(ExecutableHashed {
+        exec_at,
+        role: ExecutableRole::Image,
+        sha256: Ok([byte; 32]),
+        size_bytes: Some(u64::from(byte)),
+    })
+}
+
+/// A run as its rings deliver it: each list is in order, the lists are in no order among themselves, and those of
+/// `anywhere` not even in themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) process_ring: Vec<Event>,
+    pub(crate) anywhere: Vec<Event>,
+}
+
+impl Run {
+    /// One legal order of arrival: each event of `anywhere` goes where its index says.
+    pub(crate) fn interleaved(&self, order: &[Index]) -> Vec<Event> {
+        let mut events = self.process_ring.clone();
+        for (event, index) in self.anywhere.iter().zip(order) {
+            events.insert(index.index(events.len() + 1), event.clone());
+        }
+        events
+    }
+}
+
+/// Runs of a few dozen steps.
+pub(crate) fn runs() -> impl Strategy<Value = Run> {
+    prop::collection::vec((0_u8..10, any::<Index>(), 0_u8..4), 0..60).prop_map(|steps| {
+        let root = key(10, 100);
+        let outside = key(1, 50);
+        let mut root_exec = exec("sh", outside, 0);
+        root_exec.is_root = true;
+        let mut run = Run::default();
+        run.process_ring.push(event(20, root, EventKind::Exec(Box::new(root_exec))));
+        let mut alive = vec![(root, outside)];
+        let mut at = 20;
+        for (step, who, choice) in steps {
+            at += 10;
+            if alive.is_empty() {
+                break;
+            }
+            let index = who.index(alive.len());
+            let (process, parent) = alive[index];
+            run.step(at, step, choice, (process, parent));
+            match step {
+                0..=2 => alive.push((key(at, 100 + at as u32), process)),
+                3 => {
+                    alive.remove(index);
+                }
+                _ => {}
+            }
+        }
+        run
+    })
+}
+
+impl Run {
+    fn step(&mut self, at: BootNs, step: u8, choice: u8, (process, parent): (ProcessKey, ProcessKey)) {
+        let uid = u32::from(choice % 2);
+        let child = key(at, 100 + at as u32);
+        let (ring, kind) = match step {
+            // A fork, a CLONE_PARENT, and a fork whose record is lost.
+            0 => (true, fork(child, process, uid)),
+            1 => (true, fork(child, parent, uid)),
+            2 => return,
+            3 => (true, exit(choice)),
+            4 => (
+                true,
+                EventKind::Exec(Box::new(exec(["cc", "as", "ld", "sh"][choice as usize], parent, uid))),
+            ),
+            5 => (true, failed(["/usr/bin/x", "/bin/x"][uid as usize], 2)),
+            6 => (true, credential_call(uid)),
+            7 => (false, totals(&[(u32::from(choice), at), (0, at / 2)])),
+            8 => (false, denied(u32::from(choice), 13, at)),
+            _ => (false, hashed(at - 10, choice)),
+        };
+        let list = if ring { &mut self.process_ring } else { &mut self.anywhere };
+        list.push(event(at, process, kind));
+    }
+}
