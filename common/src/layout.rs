@@ -6,6 +6,7 @@ macro_rules! offsets {
         /// Byte offsets. [`ABSENT`] marks a member that this kernel does not have.
         #[repr(C)]
         #[derive(Clone, Copy, Debug)]
+        #[cfg_attr(feature = "user", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable))]
         pub struct Offsets {
             $($(#[$meta])* pub $field: u32,)*
         }

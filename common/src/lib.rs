@@ -27,6 +27,7 @@ pub mod kind;
 pub mod layout;
 pub mod limits;
 pub mod payload;
+pub mod state;
 pub mod syscall;
 
 pub use counters::{Counters, FAMILIES, Family};

@@ -1,12 +1,34 @@
 //! From the kernel to [`Event`]s: the probe plan, loading and attaching, the ring buffers, decoding.
 //!
-//! The only part that knows eBPF. It never imports the session, the receipt or the interface.
+//! The only part that knows eBPF. It never imports the session, the receipt or the interface. In the order in which
+//! an event travels: [`plan`] and `kernel` say what is attached and with which offsets, `load` puts it into the
+//! kernel, `ring` drains what it sends, [`decode`] and [`assemble`] make events of it, `sweep` asks at the end for
+//! what was not sent.
+
+pub mod assemble;
+pub mod btf;
+pub mod decode;
+pub mod inspect;
+mod kernel;
+mod load;
+pub mod plan;
+mod ring;
+mod sweep;
 
 use crate::{
     event::{Event, ProcessKey},
     facts::ObservationFacts,
+    syscalls::Table,
     timings::Timings,
 };
+
+use assemble::Assembler;
+use glasshouse_common::{FAMILIES, limits};
+use kernel::Kernel;
+pub use load::OBJECT;
+use load::{Constants, Loaded, VMLINUX, Vmlinux};
+use ring::{Collector, Rings};
+use sweep::Sweeper;
 
 /// What is to be observed: a process that is held until observation is in place. Its successful exec is where
 /// observation starts.
@@ -19,7 +41,13 @@ pub struct Target {
 }
 
 /// Observation in progress.
-pub struct Observer {}
+pub struct Observer {
+    loaded: Loaded,
+    collector: Collector,
+    assembler: Assembler,
+    sweeper: Sweeper,
+    received: [u64; FAMILIES],
+}
 
 /// What is left when observation has ended.
 pub struct Finished {
@@ -45,25 +73,91 @@ pub enum ObserveError {
     Failed(String),
 }
 
+/// Names of the rings, in the order of [`glasshouse_common::Family`].
+const RINGS: [&str; FAMILIES] = ["PROCESS_RING", "ACTIVITY_RING"];
+
+/// The running kernel's type information.
+fn kernel() -> Result<Kernel, ObserveError> {
+    let bytes = Vmlinux::open(std::path::Path::new(VMLINUX)).map_err(|error| {
+        ObserveError::Unsupported(format!(
+            "this kernel shows no type information at {VMLINUX} ({error}); glasshouse needs Linux 5.17 or later, \
+             built with CONFIG_DEBUG_INFO_BTF"
+        ))
+    })?;
+    Kernel::from_btf(&bytes)
+}
+
 impl Observer {
     /// Loads and attaches everything. When this returns, nothing the target does after its exec goes unseen.
-    pub fn start(_target: Target, _timings: &mut Timings) -> Result<Self, ObserveError> {
-        Err(ObserveError::Unsupported("not built yet".into()))
+    ///
+    /// # Errors
+    /// When the kernel or the user's privileges do not allow it.
+    pub fn start(target: Target, timings: &mut Timings) -> Result<Self, ObserveError> {
+        let kernel = kernel()?;
+        timings.mark("read kernel types");
+        let mut object = load::parse_object()?;
+        timings.mark("parse eBPF object");
+        let (native, compat) = (Table::native(), Table::compat());
+        let constants = Constants { kernel: &kernel, target, native: &native, compat: &compat };
+        let mut loaded = Loaded::load(&mut object, &constants)?;
+        timings.mark("load and attach");
+        let rings = Rings([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?]);
+        let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;
+        let collector = Collector::start(rings)
+            .map_err(|error| ObserveError::Failed(format!("cannot start the collector: {error}")))?;
+        let assembler = Assembler::new(native, compat, page_bytes());
+        timings.mark("map rings, start collector");
+        Ok(Self { loaded, collector, assembler, sweeper, received: [0; FAMILIES] })
     }
 
     /// The next batch of events, in the order in which the kernel recorded them (per ring). `None` when the
     /// collector has failed. Cancel safe.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
-        None
+        let batch = self.collector.next().await?;
+        let mut events = Vec::new();
+        for (total, received) in self.received.iter_mut().zip(batch.received) {
+            *total += received;
+        }
+        self.assembler.events(&batch.bytes, &mut events);
+        Some(events)
     }
 
     /// How many processes are in scope and alive now.
     pub fn alive(&self) -> usize {
-        0
+        self.sweeper.alive()
     }
 
     /// Detaches, drains and sweeps.
-    pub fn finish(self, _timings: &mut Timings) -> Finished {
-        Finished { events: Vec::new(), facts: ObservationFacts::default(), alive: Vec::new() }
+    pub fn finish(mut self, timings: &mut Timings) -> Finished {
+        self.loaded.detach();
+        timings.mark("detach");
+        let mut events = Vec::new();
+        let mut facts =
+            ObservationFacts { probes: std::mem::take(&mut self.loaded.probes), ..Default::default() };
+        match self.collector.stop() {
+            Some((rings, batches)) => {
+                for batch in batches {
+                    for (total, received) in self.received.iter_mut().zip(batch.received) {
+                        *total += received;
+                    }
+                    self.assembler.events(&batch.bytes, &mut events);
+                }
+                self.sweeper.drain(rings, &mut self.assembler, &mut self.received, &mut events);
+            }
+            None => facts.gaps.push(sweep::collector_failed()),
+        }
+        timings.mark("drain");
+        let alive =
+            self.sweeper.sweep(&self.loaded, &self.assembler, &self.received, &mut events, &mut facts);
+        timings.mark("sweep");
+        Finished { events, facts, alive }
     }
 }
+
+fn page_bytes() -> u64 {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, |bytes| bytes as u64)
+}
+
+/// Limits of the kernel side that a receipt states when they were reached.
+const SCOPE_LIMIT: (&str, u64) = ("processes in scope", limits::SCOPE_ENTRIES as u64);
+const RARE_LIMIT: (&str, u64) = ("denied system calls", limits::RARE_ENTRIES as u64);

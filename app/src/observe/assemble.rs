@@ -1,0 +1,446 @@
+//! From records to events: joins each record with the texts that were sent before it. Pure.
+
+use std::{collections::HashMap, sync::Arc};
+
+use glasshouse_common::{
+    self as abi, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, ForkRecord, Header,
+    SyscallsRecord, TextRecord, flags, kind, syscall::ABI_NATIVE,
+};
+
+use super::decode::{DecodeError, Record, SyscallCounts, next_record};
+use crate::{
+    event::{
+        Abi, CredentialCall, Credentials, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit, FileFacts,
+        Fork, Namespaces, Observed, PathSource, ProcessKey, ResolvedPath, Syscall, Unreadable,
+    },
+    syscalls::Table,
+};
+
+/// Processes whose texts wait for their record. A text whose record was lost waits until its process sends another;
+/// past this many the texts of some process are given up, and its record, should it come, says `lost`.
+const MAX_PENDING: usize = 1_024;
+/// Bytes of distinct environments that are remembered, so that equal ones are kept once.
+const MAX_ENVIRONMENT_BYTES: usize = 4 << 20;
+/// `AT_FDCWD` of `linux/fcntl.h`.
+const AT_FDCWD: i32 = -100;
+
+/// A text that is complete, or as complete as it will be.
+#[derive(Debug, Default)]
+struct Text {
+    bytes: Vec<u8>,
+    flags: u16,
+    errno: u32,
+    total: u32,
+    in_root: u32,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    at: u64,
+    texts: HashMap<u16, Text>,
+}
+
+/// Puts records together.
+pub struct Assembler {
+    pending: HashMap<ProcessKey, Pending>,
+    environments: HashMap<Vec<u8>, Arc<[Vec<u8>]>>,
+    environment_bytes: usize,
+    native: Table,
+    compat: Table,
+    page_bytes: u64,
+    undecodable: u64,
+    first_error: Option<DecodeError>,
+}
+
+impl Assembler {
+    /// `page_bytes` is the size of a page, in which the kernel counts memory.
+    pub fn new(native: Table, compat: Table, page_bytes: u64) -> Self {
+        Self {
+            pending: HashMap::new(),
+            environments: HashMap::new(),
+            environment_bytes: 0,
+            native,
+            compat,
+            page_bytes,
+            undecodable: 0,
+            first_error: None,
+        }
+    }
+
+    /// Records that could not be understood, and what was wrong with the first.
+    pub fn undecodable(&self) -> (u64, Option<DecodeError>) {
+        (self.undecodable, self.first_error)
+    }
+
+    /// Events of a run of records.
+    pub fn events(&mut self, mut bytes: &[u8], events: &mut Vec<Event>) {
+        while let Some(record) = next_record(&mut bytes) {
+            match record {
+                Ok(record) => events.extend(self.record(record)),
+                Err(error) => {
+                    self.undecodable += 1;
+                    self.first_error.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, record: Record<'_>) -> Option<Event> {
+        match record {
+            Record::Text(text, bytes) => {
+                self.text(&text, bytes);
+                None
+            }
+            Record::Fork(fork) => Some(event(&fork.header, EventKind::Fork(self::fork(&fork)))),
+            Record::Exec(exec) => {
+                let texts = self.take_texts(&exec.header);
+                let kind = EventKind::Exec(Box::new(self.exec(&exec, texts)));
+                Some(event(&exec.header, kind))
+            }
+            Record::ExecFailed(failed) => {
+                let mut texts = self.take_texts(&failed.header);
+                let kind = EventKind::ExecFailed(exec_failed(&failed, &mut texts));
+                Some(event(&failed.header, kind))
+            }
+            Record::Exit(exit) => {
+                self.pending.remove(&key(&exit.header));
+                Some(event(&exit.header, EventKind::Exit(self::exit(&exit, self.page_bytes))))
+            }
+            Record::Credentials(call) => {
+                Some(event(&call.header, EventKind::Credentials(credential_call(&call))))
+            }
+            Record::Syscalls(record, counts) => {
+                Some(event(&record.header, EventKind::SyscallTotals(self.totals(&record, counts))))
+            }
+        }
+    }
+
+    fn text(&mut self, record: &TextRecord, bytes: &[u8]) {
+        let key = key(&record.header);
+        if self.pending.len() >= MAX_PENDING && !self.pending.contains_key(&key) {
+            let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.at).map(|(key, _)| *key);
+            oldest.map(|key| self.pending.remove(&key));
+        }
+        let pending = self.pending.entry(key).or_default();
+        if pending.at != record.header.at {
+            *pending = Pending { at: record.header.at, texts: HashMap::new() };
+        }
+        let text = pending.texts.entry(record.text).or_default();
+        text.flags |= record.flags;
+        text.errno = text.errno.max(record.errno);
+        text.total = record.total;
+        text.in_root = record.in_root;
+        if record.offset as usize == text.bytes.len() {
+            text.bytes.extend_from_slice(bytes);
+        } else {
+            // A piece in between is missing: what came before it is all there is.
+            text.flags |= flags::TEXT_TRUNCATED;
+        }
+    }
+
+    fn take_texts(&mut self, header: &Header) -> HashMap<u16, Text> {
+        match self.pending.remove(&key(header)) {
+            Some(pending) if pending.at == header.at => pending.texts,
+            _ => HashMap::new(),
+        }
+    }
+
+    fn exec(&mut self, record: &ExecRecord, mut texts: HashMap<u16, Text>) -> Exec {
+        let cwd = resolved_path(texts.remove(&kind::TEXT_CWD));
+        let filename = plain_text(texts.remove(&kind::TEXT_FILENAME));
+        let image = ExecutedFile {
+            path: resolved_path(texts.remove(&kind::TEXT_IMAGE_PATH)),
+            facts: file_facts(&record.image),
+        };
+        let script =
+            (record.flags & flags::EXEC_INTERPRETED != 0).then(|| match file_facts(&record.script) {
+                Some(facts) => ExecutedFile {
+                    path: resolved_path(texts.remove(&kind::TEXT_SCRIPT_PATH)),
+                    facts: Some(facts),
+                },
+                None => ExecutedFile { path: path_from_argument(&filename, &cwd), facts: None },
+            });
+        let argv = texts.remove(&kind::TEXT_ARGV);
+        let environment = texts.remove(&kind::TEXT_ENV);
+        Exec {
+            is_root: record.flags & flags::EXEC_ROOT != 0,
+            parent: ProcessKey { start: record.parent_start, tgid: record.parent_tgid },
+            namespace_pid: record.ns_pid,
+            pid_namespace: record.pid_ns,
+            argv_bytes: argv.as_ref().map_or(0, |text| u64::from(text.total)),
+            environment_bytes: environment.as_ref().map_or(0, |text| u64::from(text.total)),
+            argv: strings(argv, record.argc).map(|bytes| split(&bytes)),
+            environment: strings(environment, record.envc).map(|bytes| self.intern(bytes)),
+            image,
+            script,
+            filename,
+            cwd,
+            credentials: credentials(&record.credentials),
+            call: syscall(record.abi, record.call),
+            from_thread: (record.flags & flags::EXEC_FROM_THREAD != 0).then_some(record.old_tid),
+            comm: name(&record.comm),
+        }
+    }
+
+    /// Keeps equal environments once.
+    fn intern(&mut self, bytes: Vec<u8>) -> Arc<[Vec<u8>]> {
+        if let Some(known) = self.environments.get(&bytes) {
+            return known.clone();
+        }
+        if self.environment_bytes + bytes.len() > MAX_ENVIRONMENT_BYTES {
+            self.environments.clear();
+            self.environment_bytes = 0;
+        }
+        let strings: Arc<[Vec<u8>]> = split(&bytes).into();
+        self.environment_bytes += bytes.len();
+        self.environments.insert(bytes, strings.clone());
+        strings
+    }
+
+    fn totals(&self, record: &SyscallsRecord, counts: SyscallCounts<'_>) -> Vec<(Syscall, u64)> {
+        let (abi, table) = if record.flags & flags::SYSCALLS_COMPAT == 0 {
+            (Abi::Native, &self.native)
+        } else {
+            (Abi::Compat, &self.compat)
+        };
+        counts
+            .filter_map(|entry| {
+                table.number_of_slot(entry.slot).map(|number| (Syscall { abi, number }, entry.count))
+            })
+            .collect()
+    }
+}
+
+impl<T> Observed<T> {
+    fn map<U>(self, with: impl FnOnce(T) -> U) -> Observed<U> {
+        match self {
+            Self::Complete(value) => Observed::Complete(with(value)),
+            Self::Truncated { value, length } => Observed::Truncated { value: with(value), length },
+            Self::Unreadable(reason) => Observed::Unreadable(reason),
+        }
+    }
+}
+
+fn key(header: &Header) -> ProcessKey {
+    ProcessKey { start: header.start, tgid: header.tgid }
+}
+
+fn event(header: &Header, kind: EventKind) -> Event {
+    Event { at: header.at, process: key(header), tid: header.tid, kind }
+}
+
+/// A call by its ABI and number, as the kernel side numbers them.
+pub(super) fn syscall(abi: u32, number: u32) -> Syscall {
+    Syscall { abi: if abi == ABI_NATIVE { Abi::Native } else { Abi::Compat }, number }
+}
+
+fn name(comm: &[u8; 16]) -> Vec<u8> {
+    comm.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
+}
+
+fn credentials(record: &abi::Credentials) -> Credentials {
+    Credentials {
+        uid: record.uid,
+        euid: record.euid,
+        suid: record.suid,
+        fsuid: record.fsuid,
+        gid: record.gid,
+        egid: record.egid,
+        sgid: record.sgid,
+        fsgid: record.fsgid,
+        effective: record.effective,
+        permitted: record.permitted,
+        inheritable: record.inheritable,
+        bounding: record.bounding,
+        ambient: record.ambient,
+        securebits: record.securebits,
+        namespaces: Namespaces {
+            user: record.user_ns,
+            mnt: record.mnt_ns,
+            pid_for_children: record.pid_ns_for_children,
+            net: record.net_ns,
+            uts: record.uts_ns,
+            ipc: record.ipc_ns,
+            cgroup: record.cgroup_ns,
+        },
+    }
+}
+
+/// `I_CTIME_QUERIED` of `linux/fs.h` (Linux 6.13): a flag in the nanoseconds of the change time.
+const CTIME_FLAG: u32 = 1 << 31;
+
+fn file_facts(record: &abi::FileFacts) -> Option<FileFacts> {
+    (record.flags & flags::FILE_PRESENT != 0).then(|| FileFacts {
+        // The kernel's own encoding of a device, `MKDEV` of `linux/kdev_t.h`.
+        device: (record.device >> 20, record.device & 0xf_ffff),
+        inode: record.inode,
+        size: record.size,
+        mtime: (record.mtime_s, record.mtime_ns),
+        ctime: (record.ctime_s, record.ctime_ns & !CTIME_FLAG),
+        mode: record.mode,
+        links: record.links,
+        unlinked: record.flags & flags::FILE_UNLINKED != 0,
+        unreachable: record.flags & flags::FILE_UNREACHABLE != 0,
+    })
+}
+
+fn fork(record: &ForkRecord) -> Fork {
+    Fork {
+        child: ProcessKey { start: record.child_start, tgid: record.child_tgid },
+        parent: ProcessKey { start: record.parent_start, tgid: record.parent_tgid },
+        namespace_pid: record.child_ns_pid,
+        pid_namespace: record.child_pid_ns,
+        clone_flags: record.clone_flags,
+        credentials: credentials(&record.credentials),
+        comm: name(&record.comm),
+    }
+}
+
+fn exec_failed(record: &ExecFailedRecord, texts: &mut HashMap<u16, Text>) -> ExecFailed {
+    ExecFailed {
+        filename: plain_text(texts.remove(&kind::TEXT_FILENAME)),
+        errno: record.errno as i32,
+        call: syscall(record.abi, record.call),
+        dirfd: (record.dirfd != AT_FDCWD).then_some(record.dirfd),
+    }
+}
+
+fn credential_call(record: &CredentialsRecord) -> CredentialCall {
+    CredentialCall { call: syscall(record.abi, record.call), credentials: credentials(&record.credentials) }
+}
+
+fn exit(record: &ExitRecord, page_bytes: u64) -> Exit {
+    let signal = (record.status & 0x7f) as u8;
+    let (user_ns, system_ns) = scaled(record.user_ns, record.system_ns, record.runtime_ns);
+    Exit {
+        code: (signal == 0).then_some((record.status >> 8) as u8),
+        signal: (signal != 0).then_some(signal),
+        core_dumped: record.status & 0x80 != 0,
+        user_ns,
+        system_ns,
+        max_rss_bytes: record.max_rss_pages.saturating_mul(page_bytes),
+        threads_started: record.threads_started,
+        comm: name(&record.comm),
+    }
+}
+
+/// Splits the precise total as the ticks fell, as `cputime_adjust` of the kernel does for `getrusage`.
+fn scaled(user: u64, system: u64, total: u64) -> (u64, u64) {
+    let ticks = u128::from(user) + u128::from(system);
+    if ticks == 0 {
+        return (total, 0);
+    }
+    let system = (u128::from(total) * u128::from(system) / ticks) as u64;
+    (total - system, system)
+}
+
+/// A string that was sent as it is.
+fn plain_text(text: Option<Text>) -> Observed<Vec<u8>> {
+    let Some(text) = text else { return Observed::Unreadable(Unreadable::Lost) };
+    if text.flags & flags::TEXT_UNREADABLE != 0 && text.bytes.is_empty() {
+        return Observed::Unreadable(Unreadable::Fault(text.errno as i32));
+    }
+    let length = u64::from(text.total).max(text.bytes.len() as u64);
+    if text.flags & (flags::TEXT_TRUNCATED | flags::TEXT_UNREADABLE) != 0 {
+        return Observed::Truncated { value: text.bytes, length };
+    }
+    Observed::Complete(text.bytes)
+}
+
+/// Strings that end with NUL each; `count` is how many there should be, and becomes the length of a cut list.
+fn strings(text: Option<Text>, count: u32) -> Observed<Vec<u8>> {
+    let Some(text) = text else {
+        return if count == 0 {
+            Observed::Complete(Vec::new())
+        } else {
+            Observed::Unreadable(Unreadable::Lost)
+        };
+    };
+    let is_whole = text.bytes.len() == text.total as usize;
+    match plain_text(Some(text)) {
+        Observed::Truncated { value, .. } => Observed::Truncated { value, length: u64::from(count) },
+        Observed::Complete(value) if !is_whole => Observed::Truncated { value, length: u64::from(count) },
+        other => other,
+    }
+}
+
+fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// Components, leaf first, each ended by NUL, to an absolute path.
+fn join(components: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(components.len() + 1);
+    for component in components.split(|byte| *byte == 0).rev().filter(|component| !component.is_empty()) {
+        // The name of a disconnected root is a slash by itself.
+        if component != b"/" {
+            path.push(b'/');
+            path.extend_from_slice(component);
+        }
+    }
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    path
+}
+
+fn resolved_path(text: Option<Text>) -> ResolvedPath {
+    let mut resolved = ResolvedPath {
+        path: Observed::Unreadable(Unreadable::Lost),
+        in_root: None,
+        source: PathSource::Kernel,
+        unlinked: false,
+        unreachable: false,
+    };
+    let Some(text) = text else { return resolved };
+    resolved.unlinked = text.flags & flags::PATH_UNLINKED != 0;
+    resolved.unreachable = text.flags & flags::PATH_UNREACHABLE != 0;
+    if (text.in_root as usize) < text.bytes.len() {
+        resolved.in_root = Some(join(&text.bytes[..text.in_root as usize]));
+    }
+    let path = join(&text.bytes);
+    resolved.path = if text.flags & flags::TEXT_UNREADABLE != 0 {
+        Observed::Unreadable(Unreadable::Fault(text.errno as i32))
+    } else if text.flags & flags::TEXT_TRUNCATED != 0 {
+        // How much longer it is was not walked.
+        Observed::Truncated { length: path.len() as u64 + 1, value: path }
+    } else {
+        Observed::Complete(path)
+    };
+    resolved
+}
+
+/// A path that only its name is known of, made absolute against the working directory.
+fn path_from_argument(filename: &Observed<Vec<u8>>, cwd: &ResolvedPath) -> ResolvedPath {
+    let absolute = |name: &Vec<u8>| -> Vec<u8> {
+        if name.starts_with(b"/") {
+            return name.clone();
+        }
+        let mut path = cwd.path.value().cloned().unwrap_or_default();
+        if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
+        path
+    };
+    ResolvedPath {
+        path: match filename {
+            Observed::Complete(name) => Observed::Complete(absolute(name)),
+            Observed::Truncated { value, length } => {
+                Observed::Truncated { value: absolute(value), length: *length }
+            }
+            Observed::Unreadable(reason) => Observed::Unreadable(*reason),
+        },
+        in_root: None,
+        source: PathSource::Argument,
+        unlinked: false,
+        unreachable: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! What the running kernel is like: offsets of structure members, ids of tracepoints, and whether that suffices.
+
+use glasshouse_common::layout::{ABSENT, OFFSETS, Offsets};
+
+use super::{ObserveError, btf::Btf, plan::PROBES};
+
+/// Members that some supported kernels or architectures lack, and that the programs do without.
+const OPTIONAL: &[&str] = &[
+    "task_ti_status",
+    "regs_compat_arg0",
+    "regs_compat_arg1",
+    "regs_compat_arg4",
+    "bprm_fdpath",
+    "file_task_work",
+];
+
+/// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`, in `thread_info.status`.
+#[cfg(target_arch = "x86_64")]
+const COMPAT_BIT: u32 = 0x0002;
+/// `_TIF_32BIT` of `arch/arm64/include/asm/thread_info.h`, in `thread_info.flags`.
+#[cfg(target_arch = "aarch64")]
+const COMPAT_BIT: u32 = 1 << 22;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const COMPAT_BIT: u32 = 0;
+
+/// What the programs and the loader need of the kernel's type information.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    /// Offsets, [`ABSENT`] where a member does not exist.
+    pub(super) offsets: Offsets,
+    /// For each probe of the plan: the id of its tracepoint's type.
+    pub(super) tracepoint_ids: Vec<Option<u32>>,
+    /// Bit that marks a 32-bit call.
+    pub(super) compat_bit: u32,
+}
+
+impl Kernel {
+    /// Reads type information.
+    pub(super) fn from_btf(bytes: &[u8]) -> Result<Self, ObserveError> {
+        let is_structure = |name: &[u8]| OFFSETS.iter().any(|(_, structure, _)| structure.as_bytes() == name);
+        let is_tracepoint = |name: &[u8]| {
+            name.strip_prefix(b"btf_trace_")
+                .is_some_and(|name| PROBES.iter().any(|probe| probe.tracepoint.as_bytes() == name))
+        };
+        let btf = Btf::index(bytes, is_structure, is_tracepoint)
+            .map_err(|error| ObserveError::Unsupported(format!("/sys/kernel/btf/vmlinux: {error}")))?;
+
+        let mut found = Vec::with_capacity(OFFSETS.len());
+        let mut missing = Vec::new();
+        for (name, structure, paths) in OFFSETS {
+            let offset = paths.iter().find_map(|path| btf.offset(structure, path));
+            if offset.is_none() && !OPTIONAL.contains(name) {
+                missing.push(format!("{structure}.{}", paths[0]));
+            }
+            found.push(offset.unwrap_or(ABSENT));
+        }
+        if !missing.is_empty() {
+            return Err(ObserveError::Unsupported(format!(
+                "this kernel's type information lacks {}; glasshouse needs Linux 5.17 or later",
+                missing.join(", ")
+            )));
+        }
+        let offsets = zerocopy::FromBytes::read_from_bytes(zerocopy::IntoBytes::as_bytes(found.as_slice()))
+            .unwrap_or(Offsets::ABSENT);
+        let tracepoint_ids =
+            PROBES.iter().map(|probe| btf.typedef(&format!("btf_trace_{}", probe.tracepoint))).collect();
+        Ok(Self { offsets, tracepoint_ids, compat_bit: COMPAT_BIT })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn the_running_kernel_has_what_is_needed() {
+        let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
+        let kernel = Kernel::from_btf(&bytes).unwrap();
+        assert_ne!(kernel.offsets.task_tgid, ABSENT);
+        assert_ne!(kernel.offsets.file_path, ABSENT);
+        assert!(kernel.tracepoint_ids.iter().filter(|id| id.is_some()).count() >= 4);
+    }
+
+    #[test]
+    fn a_kernel_that_lacks_members_is_named_as_such() {
+        let empty = [0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        let error = Kernel::from_btf(&empty).unwrap_err().to_string();
+        assert!(error.contains("task_struct.tgid"), "{error}");
+        assert!(error.contains("5.17"), "{error}");
+    }
+}

@@ -1,0 +1,334 @@
+//! Loading and attaching the eBPF object: the only user of bpf(2).
+//!
+//! The object is parsed and relocated by `aya-obj`; maps are `aya`'s. Programs are loaded by the thin layer in
+//! [`sys`], because `aya`'s own loader begins by parsing all of the kernel's type information.
+
+mod sys;
+mod vmlinux;
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::{CString, OsStr},
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+};
+
+use aya::maps::{HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya_obj::{EbpfSectionKind, Object, btf::BtfFeatures};
+use glasshouse_common::{Counters, RareKey, layout::ABSENT, state, syscall::TABLE_LEN};
+use zerocopy::IntoBytes;
+
+pub(super) use sys::{Attachment, ProgramStats};
+pub(super) use vmlinux::{VMLINUX, Vmlinux};
+
+use super::{
+    ObserveError, Target,
+    kernel::Kernel,
+    plan::{PROBES, Probe},
+};
+use crate::{facts::ProbeFacts, syscalls::Table};
+
+/// The eBPF object, rebuilt from `ebpf/` by `ebpf/build`.
+pub static OBJECT: &[u8] = aligned_object();
+
+/// ELF structures are read in place and want their alignment.
+const fn aligned_object() -> &'static [u8] {
+    #[repr(align(8))]
+    struct Aligned<T: ?Sized>(T);
+    static ALIGNED: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../../assets/glasshouse.bpf.o"));
+    &ALIGNED.0
+}
+
+/// Bytes of the verifier's words that an error quotes.
+const LOG_TAIL: usize = 1_500;
+
+/// A map value or key that is read as plain bytes.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Plain<T>(pub(super) T);
+
+// SAFETY: these are repr(C) structures of integers without padding, for which every bit pattern is a value.
+unsafe impl aya::Pod for Plain<state::Process> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<state::Counts> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<RareKey> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<Counters> {}
+
+/// A program in the kernel.
+pub(super) struct Program {
+    pub(super) probe: Probe,
+    pub(super) attachment: Attachment,
+    fd: OwnedFd,
+}
+
+impl Program {
+    pub(super) fn stats(&self) -> io::Result<ProgramStats> {
+        sys::program_stats(self.fd.as_fd())
+    }
+}
+
+/// Everything that lies in the kernel. Dropping it takes it out.
+pub(super) struct Loaded {
+    pub(super) programs: Vec<Program>,
+    pub(super) probes: Vec<ProbeFacts>,
+    links: Vec<OwnedFd>,
+    maps: HashMap<String, MapData>,
+}
+
+/// What the programs are told before they are loaded.
+pub(super) struct Constants<'a> {
+    pub(super) kernel: &'a Kernel,
+    pub(super) target: Target,
+    pub(super) native: &'a Table,
+    pub(super) compat: &'a Table,
+}
+
+fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ObserveError {
+    ObserveError::Failed(format!("{what}: {error}"))
+}
+
+fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveError> {
+    let slot = |table: &Table| {
+        table.slot_of(crate::syscalls::SIGRETURN).unwrap_or(glasshouse_common::syscall::NO_SLOT)
+    };
+    let Constants { kernel, target, native, compat } = constants;
+    let compat_bit = if kernel.offsets.task_ti_status == ABSENT { 0 } else { kernel.compat_bit };
+    let (native_slot, compat_slot) = (slot(native), slot(compat));
+    let namespace = target.pid_namespace as u32;
+    const _: () = assert!(TABLE_LEN == 512);
+    let globals = HashMap::from([
+        ("OFFSETS", (kernel.offsets.as_bytes(), true)),
+        ("NATIVE_CALLS", (native.words.as_bytes(), true)),
+        ("COMPAT_CALLS", (compat.words.as_bytes(), true)),
+        ("NATIVE_SIGRETURN_SLOT", (native_slot.as_bytes(), true)),
+        ("COMPAT_SIGRETURN_SLOT", (compat_slot.as_bytes(), true)),
+        ("COMPAT_BIT", (compat_bit.as_bytes(), true)),
+        ("ROOT_PID", (target.pid.as_bytes(), true)),
+        ("ROOT_PID_NAMESPACE", (namespace.as_bytes(), true)),
+    ]);
+    object
+        .patch_map_data(globals)
+        .map_err(|error| failed("cannot fill in the constants of the eBPF object", error))
+}
+
+fn create_maps(object: &Object) -> Result<HashMap<String, MapData>, ObserveError> {
+    let mut maps = HashMap::new();
+    for (name, map) in &object.maps {
+        let created = MapData::create(map.clone(), name, None).map_err(|error| match &error {
+            aya::maps::MapError::CreateError { io_error, .. } if is_refusal(io_error) => {
+                not_permitted(io_error)
+            }
+            _ => failed(format!("cannot create the eBPF map {name}"), error),
+        })?;
+        if map.section_kind() == EbpfSectionKind::Rodata {
+            sys::set_only_value(created.fd().as_fd(), map.data())
+                .and_then(|()| sys::freeze(created.fd().as_fd()))
+                .map_err(|error| failed(format!("cannot fill in the eBPF map {name}"), error))?;
+        }
+        maps.insert(name.clone(), created);
+    }
+    Ok(maps)
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
+}
+
+fn not_permitted(error: &io::Error) -> ObserveError {
+    ObserveError::NotPermitted(format!(
+        "this user may not load eBPF programs ({error}); run it with sudo, or give the binary what it needs: \
+         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep {}",
+        std::env::current_exe().unwrap_or_else(|_| "glasshouse".into()).display()
+    ))
+}
+
+/// Puts the object's own type information into the kernel.
+fn load_types(object: &mut Object) -> Result<OwnedFd, ObserveError> {
+    // Every kernel since 5.17 has these but the last, 64-bit enumerations, which the programs do without.
+    let features = BtfFeatures::new(true, true, true, true, true, true, true, false);
+    let types = object
+        .fixup_and_sanitize_btf(&features)
+        .map_err(|error| failed("cannot prepare the types of the eBPF object", error))?
+        .ok_or_else(|| ObserveError::Failed("the eBPF object has no types".into()))?;
+    sys::load_btf(&types.to_bytes()).map_err(|error| {
+        if is_refusal(&error) {
+            not_permitted(&error)
+        } else {
+            failed("the kernel refused the types of the eBPF object", error)
+        }
+    })
+}
+
+fn load_one(
+    object: &Object,
+    btf: &OwnedFd,
+    name: &str,
+    attachment: Attachment,
+    log: Option<&mut [u8]>,
+) -> io::Result<OwnedFd> {
+    let missing =
+        || io::Error::new(io::ErrorKind::NotFound, format!("the eBPF object has no program {name}"));
+    let program = object.programs.get(name).ok_or_else(missing)?;
+    let function = object.functions.get(&program.function_key()).ok_or_else(missing)?;
+    sys::load_program(name, attachment, function, btf.as_fd(), &program.license, log)
+}
+
+/// Loads and attaches one probe in the cheapest way that this kernel takes.
+fn install(
+    object: &Object,
+    btf: &OwnedFd,
+    probe: Probe,
+    btf_id: Option<u32>,
+) -> Result<(Program, OwnedFd), (Attachment, io::Error)> {
+    let raw_name = format!("{}_raw", probe.name);
+    let tracepoint = CString::new(probe.tracepoint).unwrap_or_default();
+    let mut ways = Vec::with_capacity(2);
+    if let Some(id) = btf_id {
+        ways.push((Attachment::TpBtf(id), probe.name));
+    }
+    ways.push((Attachment::RawTp, raw_name.as_str()));
+    let mut first_error = None;
+    for (attachment, name) in ways {
+        let outcome = load_one(object, btf, name, attachment, None).and_then(|fd| {
+            let link = sys::attach(fd.as_fd(), attachment, &tracepoint)?;
+            Ok((Program { probe, attachment, fd }, link))
+        });
+        match outcome {
+            Ok(installed) => return Ok(installed),
+            Err(error) => {
+                first_error.get_or_insert((attachment, error));
+            }
+        }
+    }
+    Err(first_error.unwrap_or((Attachment::RawTp, io::Error::from(io::ErrorKind::NotFound))))
+}
+
+/// The end of what the verifier had to say about a program that it refused.
+fn verifier_words(object: &Object, btf: &OwnedFd, probe: Probe, attachment: Attachment) -> String {
+    let name = match attachment {
+        Attachment::TpBtf(_) => probe.name.to_owned(),
+        Attachment::RawTp => format!("{}_raw", probe.name),
+    };
+    let mut log = vec![0; 4 << 20];
+    if load_one(object, btf, &name, attachment, Some(&mut log)).is_ok() {
+        return String::new();
+    }
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[end.saturating_sub(LOG_TAIL)..end]).trim().to_owned()
+}
+
+impl Loaded {
+    /// Puts everything into the kernel. When this returns, every probe runs.
+    pub(super) fn load(object: &mut Object, constants: &Constants<'_>) -> Result<Self, ObserveError> {
+        patch(object, constants)?;
+        let maps = create_maps(object)?;
+        relocate(object, &maps)?;
+        let btf = load_types(object)?;
+        let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
+        for (probe, btf_id) in PROBES.iter().zip(&constants.kernel.tracepoint_ids) {
+            match install(object, &btf, *probe, *btf_id) {
+                Ok((program, link)) => {
+                    loaded.probes.push(ProbeFacts {
+                        name: probe.name.into(),
+                        kind: program.attachment.kind().into(),
+                        attached: true,
+                        reason: None,
+                    });
+                    loaded.programs.push(program);
+                    loaded.links.push(link);
+                }
+                Err((_, error)) if is_refusal(&error) && probe.required => {
+                    let words = verifier_words(object, &btf, *probe, Attachment::RawTp);
+                    if words.is_empty() {
+                        return Err(not_permitted(&error));
+                    }
+                    return Err(ObserveError::Unsupported(format!(
+                        "the kernel refused the probe {} ({error}): {words}",
+                        probe.name
+                    )));
+                }
+                Err((attachment, error)) if probe.required => {
+                    let words = verifier_words(object, &btf, *probe, attachment);
+                    return Err(ObserveError::Unsupported(format!(
+                        "the kernel does not take the probe {} ({error}): {words}",
+                        probe.name
+                    )));
+                }
+                Err((attachment, error)) => loaded.probes.push(ProbeFacts {
+                    name: probe.name.into(),
+                    kind: attachment.kind().into(),
+                    attached: false,
+                    reason: Some(format!(
+                        "this kernel does not have the tracepoint {} ({error})",
+                        probe.tracepoint
+                    )),
+                }),
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Takes the programs off their tracepoints. Records already in the rings stay there.
+    pub(super) fn detach(&mut self) {
+        self.links.clear();
+    }
+
+    fn take(&mut self, name: &str) -> Result<MapData, ObserveError> {
+        self.maps
+            .remove(name)
+            .ok_or_else(|| ObserveError::Failed(format!("the eBPF object has no map {name}")))
+    }
+
+    /// Takes a ring buffer.
+    pub(super) fn ring(&mut self, name: &str) -> Result<RingBuf<MapData>, ObserveError> {
+        let map = self.take(name)?;
+        RingBuf::try_from(Map::RingBuf(map))
+            .map_err(|error| failed(format!("cannot map the ring {name}"), error))
+    }
+
+    /// Takes a hash map.
+    pub(super) fn hash<K: aya::Pod, V: aya::Pod>(
+        &mut self,
+        name: &str,
+    ) -> Result<BpfHashMap<MapData, K, V>, ObserveError> {
+        let map = self.take(name)?;
+        BpfHashMap::try_from(Map::HashMap(map))
+            .map_err(|error| failed(format!("cannot use the map {name}"), error))
+    }
+
+    /// Takes the counters.
+    pub(super) fn counters(&mut self) -> Result<PerCpuArray<MapData, Plain<Counters>>, ObserveError> {
+        let map = self.take("COUNTERS")?;
+        PerCpuArray::try_from(Map::PerCpuArray(map))
+            .map_err(|error| failed("cannot use the map COUNTERS", error))
+    }
+}
+
+fn relocate(object: &mut Object, maps: &HashMap<String, MapData>) -> Result<(), ObserveError> {
+    let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+    let originals = object.maps.clone();
+    let references = maps.iter().filter_map(|(name, map)| {
+        originals.get(name).map(|original| (name.as_str(), map.fd().as_fd().as_raw_fd(), original))
+    });
+    object
+        .relocate_maps(references, &sections)
+        .map_err(|error| failed("cannot relocate the eBPF object", error))?;
+    object.relocate_calls(&sections).map_err(|error| failed("cannot relocate the eBPF object", error))
+}
+
+/// Parses the embedded object (or the one that `GLASSHOUSE_BPF_OBJECT` names, for trying a fresh build).
+pub(super) fn parse_object() -> Result<Object, ObserveError> {
+    let parse =
+        |bytes: &[u8]| Object::parse(bytes).map_err(|error| failed("cannot read the eBPF object", error));
+    match std::env::var_os("GLASSHOUSE_BPF_OBJECT") {
+        Some(path) => parse(&read_object(&path)?),
+        None => parse(OBJECT),
+    }
+}
+
+fn read_object(path: &OsStr) -> Result<Vec<u8>, ObserveError> {
+    std::fs::read(path).map_err(|error| failed(format!("cannot read {}", Path::new(path).display()), error))
+}

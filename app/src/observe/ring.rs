@@ -1,0 +1,130 @@
+//! The collector: a thread that drains the rings and hands on what it found, whole, in batches. It decodes nothing:
+//! a consumer that spends time per record is what loses records under load.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use aya::maps::{MapData, RingBuf};
+use glasshouse_common::{FAMILIES, Family};
+use nix::sys::{
+    epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+    eventfd::{EfdFlags, EventFd},
+};
+use tokio::sync::mpsc;
+
+/// Batches under way to the session. When they are all taken the collector waits, the rings fill, and what the
+/// kernel side cannot send is counted there: nothing is dropped here.
+const BATCHES: usize = 32;
+/// Bytes after which a batch is handed on.
+const BATCH_BYTES: usize = 256 * 1024;
+/// How long the collector sleeps after it found something. Records wake nobody (a wake-up costs ten times what a
+/// record does) until a ring is a quarter full.
+const BUSY_SLEEP: Duration = Duration::from_millis(5);
+/// How long it sleeps, at most, while nothing happens: the sleep doubles from one empty look to the next.
+const IDLE_SLEEP: Duration = Duration::from_millis(160);
+
+/// Records as they lay in the rings, one after the other, each as long as its header says.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    /// Records in it, by family.
+    pub(super) received: [u64; FAMILIES],
+}
+
+/// The rings, in the order of [`Family`].
+pub(super) struct Rings(pub(super) [RingBuf<MapData>; FAMILIES]);
+
+impl Rings {
+    /// Moves what lies in the rings into a batch, until they are empty or the batch is full. Returns whether there
+    /// may be more.
+    pub(super) fn drain(&mut self, batch: &mut Batch) -> bool {
+        for (ring, received) in self.0.iter_mut().zip(&mut batch.received) {
+            while let Some(record) = ring.next() {
+                batch.bytes.extend_from_slice(&record);
+                *received += 1;
+                if batch.bytes.len() >= BATCH_BYTES {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+const _: () = assert!(Family::Process as usize == 0 && Family::Syscalls as usize == 1);
+
+/// The running collector.
+pub(super) struct Collector {
+    thread: JoinHandle<Rings>,
+    stop: Arc<AtomicBool>,
+    wake: Arc<EventFd>,
+    batches: mpsc::Receiver<Batch>,
+}
+
+impl Collector {
+    /// Starts it.
+    pub(super) fn start(mut rings: Rings) -> std::io::Result<Self> {
+        let (sender, batches) = mpsc::channel(BATCHES);
+        let stop = Arc::new(AtomicBool::new(false));
+        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        // Edge-triggered: a ring that holds records is ready at all times, but only a wake-up by its kernel side, at
+        // a quarter full, is to end the sleep.
+        let sleeper = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        sleeper.add(&wake, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        for ring in &rings.0 {
+            sleeper.add(ring, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 1))?;
+        }
+        let stopped = stop.clone();
+        let thread =
+            std::thread::Builder::new().name("collector".into()).stack_size(256 * 1024).spawn(move || {
+                let mut sleep = BUSY_SLEEP;
+                while !stopped.load(Ordering::Acquire) {
+                    let mut batch = Batch::default();
+                    let more = rings.drain(&mut batch);
+                    let found = !batch.bytes.is_empty();
+                    if found && sender.blocking_send(batch).is_err() {
+                        break;
+                    }
+                    if more {
+                        continue;
+                    }
+                    sleep = if found { BUSY_SLEEP } else { (sleep * 2).min(IDLE_SLEEP) };
+                    let timeout = EpollTimeout::try_from(sleep).unwrap_or(EpollTimeout::ZERO);
+                    let _ = sleeper.wait(&mut [EpollEvent::empty()], timeout);
+                }
+                rings
+            })?;
+        Ok(Self { thread, stop, wake, batches })
+    }
+
+    /// The next batch; `None` when the collector has ended.
+    pub(super) async fn next(&mut self) -> Option<Batch> {
+        self.batches.recv().await
+    }
+
+    /// Ends it. Gives the rings back, and the batches that nobody had taken.
+    pub(super) fn stop(mut self) -> Option<(Rings, Vec<Batch>)> {
+        self.stop.store(true, Ordering::Release);
+        // A full counter would wake it just the same.
+        let _ = self.wake.write(1);
+        let mut left = Vec::new();
+        // The collector may be waiting for room.
+        while !self.thread.is_finished() {
+            match self.batches.try_recv() {
+                Ok(batch) => left.push(batch),
+                Err(_) => std::thread::sleep(Duration::from_micros(50)),
+            }
+        }
+        let rings = self.thread.join().ok()?;
+        while let Ok(batch) = self.batches.try_recv() {
+            left.push(batch);
+        }
+        Some((rings, left))
+    }
+}

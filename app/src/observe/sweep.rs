@@ -1,0 +1,250 @@
+//! The end of observation: drains the rings until the kernel side's own counters agree, then asks the maps for what
+//! was never sent, because its process is still running or because it is only ever asked for.
+
+use std::{io::ErrorKind, time::Duration};
+
+use aya::maps::{HashMap, MapData, MapError, PerCpuArray};
+use glasshouse_common::{Counters, FAMILIES, RareKey, state};
+
+use super::{
+    ObserveError, RARE_LIMIT, SCOPE_LIMIT,
+    assemble::{Assembler, syscall},
+    load::{Loaded, Plain},
+    ring::{Batch, Rings},
+};
+use crate::{
+    event::{Abi, BootNs, Denied, Event, EventKind, ProcessKey, Syscall},
+    facts::{FamilyFacts, Gap, GapKind, LimitFacts, ObservationFacts},
+    syscalls::Table,
+};
+
+/// A program that runs on another CPU while it is detached finishes within microseconds.
+const DRAIN_TRIES: u32 = 200;
+const DRAIN_PAUSE: Duration = Duration::from_micros(100);
+
+/// Names of the families, in their order.
+const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls"];
+
+/// Reads the kernel side's maps.
+pub(super) struct Sweeper {
+    scope: HashMap<MapData, u32, Plain<state::Process>>,
+    compat_counts: HashMap<MapData, u32, Plain<state::Counts>>,
+    rare: HashMap<MapData, Plain<RareKey>, u64>,
+    counters: PerCpuArray<MapData, Plain<Counters>>,
+    native: Table,
+    compat: Table,
+}
+
+/// The gap that a collector which ended by itself leaves.
+pub(super) fn collector_failed() -> Gap {
+    Gap {
+        kind: GapKind::Loss,
+        code: "collector_failed",
+        detail:
+            "the thread that empties the rings ended early; what the kernel recorded afterwards is missing"
+                .into(),
+    }
+}
+
+impl Sweeper {
+    pub(super) fn new(loaded: &mut Loaded, native: Table, compat: Table) -> Result<Self, ObserveError> {
+        Ok(Self {
+            scope: loaded.hash("SCOPE")?,
+            compat_counts: loaded.hash("COMPAT")?,
+            rare: loaded.hash("RARE")?,
+            counters: loaded.counters()?,
+            native,
+            compat,
+        })
+    }
+
+    /// Processes in scope.
+    pub(super) fn alive(&self) -> usize {
+        self.scope.keys().filter(Result::is_ok).count()
+    }
+
+    fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        if let Ok(values) = self.counters.get(&0, 0) {
+            for Plain(value) in values.iter() {
+                for family in 0..FAMILIES {
+                    sum.emitted[family] += value.emitted[family];
+                    sum.dropped[family] += value.dropped[family];
+                }
+                sum.scope_full += value.scope_full;
+                sum.rare_full += value.rare_full;
+            }
+        }
+        sum
+    }
+
+    /// Drains until everything emitted has been received or counted as dropped.
+    pub(super) fn drain(
+        &self,
+        mut rings: Rings,
+        assembler: &mut Assembler,
+        received: &mut [u64; FAMILIES],
+        events: &mut Vec<Event>,
+    ) {
+        for _ in 0..DRAIN_TRIES {
+            loop {
+                let mut batch = Batch::default();
+                let more = rings.drain(&mut batch);
+                for (total, new) in received.iter_mut().zip(batch.received) {
+                    *total += new;
+                }
+                assembler.events(&batch.bytes, events);
+                if !more {
+                    break;
+                }
+            }
+            let counters = self.counters();
+            if (0..FAMILIES)
+                .all(|family| counters.emitted[family] == received[family] + counters.dropped[family])
+            {
+                return;
+            }
+            std::thread::sleep(DRAIN_PAUSE);
+        }
+    }
+
+    /// Asks the maps. Gives the processes that are still in scope.
+    pub(super) fn sweep(
+        &self,
+        loaded: &Loaded,
+        assembler: &Assembler,
+        received: &[u64; FAMILIES],
+        events: &mut Vec<Event>,
+        facts: &mut ObservationFacts,
+    ) -> Vec<ProcessKey> {
+        let at = now();
+        let alive = self.sweep_scope(at, events, facts);
+        self.sweep_rare(at, events, facts);
+        let counters = self.counters();
+        for (family, name) in FAMILY_NAMES.iter().enumerate() {
+            facts.families.push(FamilyFacts {
+                name: (*name).into(),
+                emitted: counters.emitted[family],
+                received: received[family],
+                dropped: counters.dropped[family],
+                recovered: 0,
+            });
+        }
+        state_gaps(&counters, facts);
+        let (undecodable, first) = assembler.undecodable();
+        if let Some(error) = first {
+            facts.gaps.push(Gap {
+                kind: GapKind::Loss,
+                code: "records_undecodable",
+                detail: format!("{undecodable} records could not be understood; the first: {error}"),
+            });
+        }
+        for program in &loaded.programs {
+            let missed = program.stats().map_or(0, |stats| stats.missed);
+            if missed > 0 {
+                facts.gaps.push(Gap {
+                    kind: GapKind::Loss,
+                    code: "probe_missed",
+                    detail: format!(
+                        "the kernel did not run the probe {} {missed} times because it was already running",
+                        program.probe.name
+                    ),
+                });
+            }
+        }
+        alive
+    }
+
+    fn sweep_scope(
+        &self,
+        at: BootNs,
+        events: &mut Vec<Event>,
+        facts: &mut ObservationFacts,
+    ) -> Vec<ProcessKey> {
+        let mut alive = Vec::new();
+        for entry in self.scope.iter() {
+            let (tgid, Plain(process)) = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    note_unswept(&error, facts);
+                    continue;
+                }
+            };
+            let key = ProcessKey { start: process.counts.start, tgid };
+            alive.push(key);
+            let mut totals = listed(&process.counts, Abi::Native, &self.native);
+            if let Ok(Plain(counts)) = self.compat_counts.get(&tgid, 0) {
+                totals.extend(listed(&counts, Abi::Compat, &self.compat));
+            }
+            events.push(Event { at, process: key, tid: tgid, kind: EventKind::SyscallTotals(totals) });
+        }
+        alive
+    }
+
+    /// Denied calls, and calls without a slot of their own.
+    fn sweep_rare(&self, at: BootNs, events: &mut Vec<Event>, facts: &mut ObservationFacts) {
+        for entry in self.rare.iter() {
+            let (Plain(key), count) = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    note_unswept(&error, facts);
+                    continue;
+                }
+            };
+            let process = ProcessKey { start: key.start, tgid: key.tgid };
+            let call = syscall(key.abi, key.number);
+            let kind = if key.errno == 0 {
+                EventKind::SyscallTotals(vec![(call, count)])
+            } else {
+                EventKind::Denied(Denied { call, errno: key.errno as i32, count })
+            };
+            events.push(Event { at, process, tid: key.tgid, kind });
+        }
+    }
+}
+
+fn listed(counts: &state::Counts, abi: Abi, table: &Table) -> Vec<(Syscall, u64)> {
+    (0u32..)
+        .zip(counts.counts)
+        .filter(|(_, count)| *count > 0)
+        .filter_map(|(slot, count)| table.number_of_slot(slot).map(|number| (Syscall { abi, number }, count)))
+        .collect()
+}
+
+fn note_unswept(error: &MapError, facts: &mut ObservationFacts) {
+    // An entry that went away between two steps of the walk was reported by its own end.
+    let is_gone = matches!(error, MapError::KeyNotFound)
+        || matches!(error, MapError::SyscallError(error) if error.io_error.kind() == ErrorKind::NotFound);
+    if !is_gone {
+        facts.gaps.push(Gap {
+            kind: GapKind::Loss,
+            code: "sweep_failed",
+            detail: format!("an entry of the kernel side's maps could not be read: {error}"),
+        });
+    }
+}
+
+/// What did not fit is said.
+fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
+    for (count, (list, capacity), code, consequence) in [
+        (counters.scope_full, SCOPE_LIMIT, "scope_full", "were started that could not be followed"),
+        (counters.rare_full, RARE_LIMIT, "denied_full", "could not be counted"),
+    ] {
+        if count == 0 {
+            continue;
+        }
+        facts.limits.push(LimitFacts { list: list.into(), total: capacity + count, kept: capacity });
+        facts.gaps.push(Gap {
+            kind: GapKind::Partial,
+            code,
+            detail: format!("{count} {list} {consequence}: the limit is {capacity}"),
+        });
+    }
+}
+
+/// Now, on the boot clock.
+fn now() -> BootNs {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(0, |time| {
+        (time.tv_sec() as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec() as u64)
+    })
+}

@@ -1,0 +1,101 @@
+//! Constants that user space fills in from the running kernel before the programs are loaded, and reading with them.
+//!
+//! They lie in read-only data, which the loader freezes: the verifier then knows their values, and drops what a
+//! kernel does not have.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use glasshouse_common::{
+    layout::{ABSENT, Offsets},
+    syscall::{NO_SLOT, TABLE_LEN},
+};
+
+/// Offsets of structure members.
+#[unsafe(no_mangle)]
+pub(crate) static OFFSETS: Offsets = Offsets::ABSENT;
+
+/// Slot and class of each native system call.
+#[unsafe(no_mangle)]
+pub(crate) static NATIVE_CALLS: [u32; TABLE_LEN] = [NO_SLOT; TABLE_LEN];
+
+/// Slot and class of each 32-bit system call.
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_CALLS: [u32; TABLE_LEN] = [NO_SLOT; TABLE_LEN];
+
+/// Slot of native `rt_sigreturn`, whose number is gone when it returns.
+#[unsafe(no_mangle)]
+pub(crate) static NATIVE_SIGRETURN_SLOT: u32 = NO_SLOT;
+
+/// Slot of the 32-bit one.
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_SIGRETURN_SLOT: u32 = NO_SLOT;
+
+/// Bit of `thread_info` that marks a 32-bit call; 0 where there are none.
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_BIT: u32 = 0;
+
+/// Pid of the root in its innermost pid namespace.
+#[unsafe(no_mangle)]
+pub(crate) static ROOT_PID: u32 = 0;
+
+/// Inode number of that namespace.
+#[unsafe(no_mangle)]
+pub(crate) static ROOT_PID_NAMESPACE: u32 = 0;
+
+/// Reads a constant that user space fills in. Volatile: the value compiled in is not the value at run time.
+macro_rules! constant {
+    ($name:ident) => {
+        unsafe { core::ptr::read_volatile(&raw const $crate::layout::$name) }
+    };
+}
+pub(crate) use constant;
+
+/// Offset of a structure member on the running kernel.
+macro_rules! offset {
+    ($field:ident) => {
+        unsafe { core::ptr::read_volatile(&raw const $crate::layout::OFFSETS.$field) }
+    };
+}
+pub(crate) use offset;
+
+/// An address in the kernel. Reading at any address is safe: the helper checks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kernel(pub(crate) u64);
+
+impl Kernel {
+    /// Reads `T` at `offset`; the zero value when the member is absent or the address is bad.
+    #[inline(always)]
+    pub(crate) fn read<T: Copy + Default>(self, offset: u32) -> T {
+        let mut value = T::default();
+        if offset == ABSENT || self.0 == 0 {
+            return value;
+        }
+        unsafe {
+            bpf_probe_read_kernel(
+                (&raw mut value).cast(),
+                size_of::<T>() as u32,
+                (self.0 + u64::from(offset)) as *const _,
+            );
+        }
+        value
+    }
+
+    /// Follows a pointer member.
+    #[inline(always)]
+    pub(crate) fn follow(self, offset: u32) -> Self {
+        Self(self.read::<u64>(offset))
+    }
+
+    /// Address of a member that is embedded.
+    #[inline(always)]
+    pub(crate) fn member(self, offset: u32) -> Self {
+        Self(self.0 + u64::from(offset))
+    }
+}
+
+/// A value that the compiler knows nothing of, so that it keeps the bounds checks that it could prove and the
+/// verifier cannot.
+#[inline(always)]
+pub(crate) fn opaque(mut value: u64) -> u64 {
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}

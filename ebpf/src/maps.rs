@@ -1,0 +1,57 @@
+//! Every map. Sizes are those of `common::limits`; user space may change them before the maps are created.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
+};
+use glasshouse_common::{
+    Counters, RareKey, limits,
+    state::{Counts, Process},
+};
+
+use crate::{path::Walk, text::Text};
+
+/// Processes in scope, by thread group id.
+#[map]
+pub(crate) static SCOPE: HashMap<u32, Process> =
+    HashMap::with_max_entries(limits::SCOPE_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// Counts of 32-bit calls, for the processes in scope that make any.
+#[map]
+pub(crate) static COMPAT: HashMap<u32, Counts> =
+    HashMap::with_max_entries(limits::SCOPE_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// Denied calls, and calls without a slot.
+#[map]
+pub(crate) static RARE: HashMap<RareKey, u64> =
+    HashMap::with_max_entries(limits::RARE_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// Process records and their texts.
+#[map]
+pub(crate) static PROCESS_RING: RingBuf = RingBuf::with_byte_size(limits::PROCESS_RING_BYTES, 0);
+
+/// System-call counts of processes that ended.
+#[map]
+pub(crate) static ACTIVITY_RING: RingBuf = RingBuf::with_byte_size(limits::ACTIVITY_RING_BYTES, 0);
+
+/// What this side counts about itself.
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// Set once the root has been seen: afterwards its pid is nobody's in particular.
+#[map]
+pub(crate) static ROOT_SEEN: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Where records are put together; too large for the stack. Raw tracepoints run with preemption disabled, so a CPU
+/// uses it for one record at a time.
+#[map]
+pub(crate) static TEXT: PerCpuArray<Text> = PerCpuArray::with_max_entries(1, 0);
+
+/// State of a path walk.
+#[map]
+pub(crate) static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
+
+/// Source of zeroes for new entries.
+#[map]
+pub(crate) static ZERO: Array<Process> = Array::with_max_entries(1, 0);

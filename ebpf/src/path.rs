@@ -1,0 +1,174 @@
+//! Paths as the kernel has them: the dentry chain of a file or directory, walked across mounts to the root of the
+//! mount namespace. Components go out leaf first; user space reverses them.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel_str};
+use glasshouse_common::{
+    FileFacts, flags,
+    limits::{COMPONENT_BYTES, PATH_BYTES, PATH_STEPS},
+};
+
+use crate::{
+    layout::{Kernel, offset},
+    maps::WALK,
+};
+
+/// State of a walk. It lives in a map: a loop's state on the stack would make the verifier follow every iteration.
+#[repr(C)]
+pub(crate) struct Walk {
+    dentry: u64,
+    mnt: u64,
+    root_dentry: u64,
+    root_mnt: u64,
+    /// Bytes of components so far.
+    pub(crate) length: u64,
+    /// Bytes of components when the process's root was met.
+    pub(crate) in_root: u32,
+    /// `PATH_*` and `TEXT_*` flags.
+    pub(crate) flags: u32,
+    /// Task works looked at; see `probes::exec`.
+    pub(crate) cursor: u64,
+    /// What was found there.
+    pub(crate) found: u64,
+    /// Component names, each ended by NUL.
+    pub(crate) bytes: [u8; (PATH_BYTES + COMPONENT_BYTES) as usize],
+}
+
+/// `struct path`, as far as it is needed.
+#[derive(Clone, Copy)]
+pub(crate) struct PathRef {
+    pub(crate) mnt: u64,
+    pub(crate) dentry: u64,
+}
+
+impl PathRef {
+    /// Reads an embedded `struct path`.
+    #[inline(always)]
+    pub(crate) fn at(path: Kernel) -> Self {
+        Self { mnt: path.read(offset!(path_mnt)), dentry: path.read(offset!(path_dentry)) }
+    }
+}
+
+#[inline(always)]
+fn is_unlinked(dentry: Kernel) -> bool {
+    dentry.read::<u64>(offset!(dentry_hash_pprev)) == 0 && dentry.follow(offset!(dentry_parent)) != dentry
+}
+
+/// A mount that is in no namespace has a null or an error pointer there.
+#[inline(always)]
+fn is_detached(mount: Kernel) -> bool {
+    let namespace: u64 = mount.read(offset!(mount_ns));
+    namespace == 0 || namespace >= -4095i64 as u64
+}
+
+/// Walks `path`. The result is in [`WALK`].
+#[inline(never)]
+pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) -> u64 {
+    let Some(walk) = WALK.get_ptr_mut(0) else { return 0 };
+    (*walk).dentry = dentry;
+    (*walk).mnt = mnt;
+    (*walk).root_dentry = root_dentry;
+    (*walk).root_mnt = root_mnt;
+    (*walk).length = 0;
+    (*walk).in_root = u32::MAX;
+    (*walk).flags = if is_unlinked(Kernel(dentry)) { flags::PATH_UNLINKED as u32 } else { 0 };
+    let steps = bpf_loop(PATH_STEPS, step as *mut c_void, core::ptr::null_mut(), 0);
+    if steps >= i64::from(PATH_STEPS) {
+        (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
+    }
+    0
+}
+
+/// Takes the name of the current dentry. Returns whether there was room.
+#[inline(always)]
+unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
+    let at = (*walk).length;
+    if at >= u64::from(PATH_BYTES) {
+        (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
+        return false;
+    }
+    let name = dentry.follow(offset!(dentry_name));
+    let to = (&raw mut (*walk).bytes).cast::<u8>().add(at as usize);
+    let taken = bpf_probe_read_kernel_str(to.cast(), COMPONENT_BYTES, name.0 as *const _);
+    if taken <= 0 {
+        (*walk).flags |= u32::from(flags::TEXT_UNREADABLE);
+        return false;
+    }
+    (*walk).length = at + taken as u64;
+    true
+}
+
+/// One step: to the parent directory, or from the root of a mount to where it is mounted. Returns 1 to stop.
+unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
+    let Some(walk) = WALK.get_ptr_mut(0) else { return 1 };
+    let dentry = Kernel((*walk).dentry);
+    let mnt = Kernel((*walk).mnt);
+    if dentry.0 == (*walk).root_dentry && mnt.0 == (*walk).root_mnt && (*walk).in_root == u32::MAX {
+        (*walk).in_root = (*walk).length as u32;
+    }
+    if dentry == mnt.follow(offset!(vfsmount_root)) {
+        let mount = Kernel(mnt.0 - u64::from(offset!(mount_mnt)));
+        let parent = mount.follow(offset!(mount_parent));
+        if parent == mount {
+            if is_detached(mount) {
+                (*walk).flags |= u32::from(flags::PATH_UNREACHABLE);
+            }
+            return 1;
+        }
+        (*walk).dentry = mount.read(offset!(mount_mountpoint));
+        (*walk).mnt = parent.member(offset!(mount_mnt)).0;
+        return 0;
+    }
+    let parent = dentry.follow(offset!(dentry_parent));
+    if parent == dentry {
+        // A root that is not its mount's: a memfd, a pipe, a disconnected handle. Its own name is all there is.
+        (*walk).flags |= u32::from(flags::PATH_UNREACHABLE);
+        take_name(walk, dentry);
+        return 1;
+    }
+    if !take_name(walk, dentry) {
+        return 1;
+    }
+    (*walk).dentry = parent.0;
+    0
+}
+
+/// What the kernel says of the file at `file`; nothing when that is null.
+#[inline(always)]
+pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
+    *to = FileFacts {
+        inode: 0,
+        size: 0,
+        mtime_s: 0,
+        ctime_s: 0,
+        mtime_ns: 0,
+        ctime_ns: 0,
+        device: 0,
+        flags: 0,
+        mode: 0,
+        links: 0,
+    };
+    if file.0 == 0 {
+        return;
+    }
+    let inode = file.follow(offset!(file_inode));
+    let path = PathRef::at(file.member(offset!(file_path)));
+    (*to).inode = inode.read(offset!(inode_ino));
+    (*to).size = inode.read(offset!(inode_size));
+    (*to).mtime_s = inode.read(offset!(inode_mtime_s));
+    (*to).mtime_ns = inode.read(offset!(inode_mtime_ns));
+    (*to).ctime_s = inode.read(offset!(inode_ctime_s));
+    (*to).ctime_ns = inode.read(offset!(inode_ctime_ns));
+    (*to).device = inode.follow(offset!(inode_sb)).read(offset!(sb_dev));
+    (*to).mode = u32::from(inode.read::<u16>(offset!(inode_mode)));
+    (*to).links = inode.read(offset!(inode_nlink));
+    let mut bits = flags::FILE_PRESENT;
+    if (*to).links == 0 || is_unlinked(Kernel(path.dentry)) {
+        bits |= flags::FILE_UNLINKED;
+    }
+    if is_detached(Kernel(path.mnt - u64::from(offset!(mount_mnt)))) {
+        bits |= flags::FILE_UNREACHABLE;
+    }
+    (*to).flags = bits;
+}

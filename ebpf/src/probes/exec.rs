@@ -1,0 +1,219 @@
+//! New images: `sched_process_exec(task, old_pid, bprm)`, when the new image is in place and has not run yet, and
+//! `sched_prepare_exec(task, bprm)` (Linux 6.10), when the number of the call is still known.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_loop;
+use glasshouse_common::{
+    ExecRecord, Family, flags, kind,
+    limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
+    state::Process,
+    syscall::{CLASS_EXECVE, CLASS_EXECVEAT, CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN},
+};
+
+use super::{probe, syscall};
+use crate::{
+    emit::send,
+    layout::{Kernel, constant, offset},
+    maps::{ROOT_SEEN, TEXT, WALK},
+    path::{self, PathRef},
+    scope, task,
+    text::{self, Owner},
+};
+
+/// `__FMODE_EXEC` of `linux/fs.h`: set in `f_flags` of the files that the kernel opens to execute them, and never of
+/// those that user space opens.
+const FMODE_EXEC: u32 = 0x20;
+/// `S_IFMT` and `S_IFREG` of `linux/stat.h`.
+const S_IFMT: u16 = 0o170_000;
+const S_IFREG: u16 = 0o100_000;
+
+probe!(prepare_exec, prepare_exec_raw, "sched_prepare_exec", on_prepare_exec);
+
+/// Notes the number of the call, which the kernel overwrites when it sets up the new image's personality.
+#[inline(always)]
+unsafe fn on_prepare_exec<const BTF: bool>(_arguments: *const u64) {
+    let current = task::current();
+    let tgid: u32 = task::load(current, offset!(task_tgid));
+    let Some(process) = scope::find(tgid) else { return };
+    let number: u64 = task::load(task::current_regs(), offset!(regs_number));
+    (*process).exec_call = number as u32 + 1;
+    (*process).exec_abi = task::abi(current);
+}
+
+probe!(exec, exec_raw, "sched_process_exec", on_exec);
+
+/// The root is recognised by its pid in its own namespace, so that this works within a container.
+#[inline(always)]
+unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Process> {
+    let seen = ROOT_SEEN.get_ptr_mut(0)?;
+    if *seen != 0 {
+        return None;
+    }
+    let (pid, namespace, _) = task::namespace_pid(current);
+    if pid != constant!(ROOT_PID) || namespace != constant!(ROOT_PID_NAMESPACE) {
+        return None;
+    }
+    *seen = 1;
+    scope::add(tgid, start)
+}
+
+#[inline(always)]
+unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
+    let trusted = task::current();
+    let tgid: u32 = task::load(trusted, offset!(task_tgid));
+    let current = Kernel(trusted as u64);
+    let mut root = false;
+    let process = match scope::find(tgid) {
+        Some(process) => process,
+        None => {
+            root = true;
+            match adopt_root(current, tgid, task::start(current)) {
+                Some(process) => process,
+                None => return,
+            }
+        }
+    };
+    let old_tid = *arguments.add(1) as u32;
+    let bprm = Kernel(*arguments.add(2));
+    let tid: u32 = task::load(trusted, offset!(task_pid));
+    let at = task::now();
+    let owner = Owner { at, start: (*process).counts.start, tgid, tid };
+    let mm = current.follow(offset!(task_mm));
+    let image = mm.follow(offset!(mm_exe_file));
+    let fs = current.follow(offset!(task_fs));
+    let root_path = PathRef::at(fs.member(offset!(fs_root)));
+
+    let arguments_start: u64 = mm.read(offset!(mm_arg_start));
+    let arguments_end: u64 = mm.read(offset!(mm_arg_end));
+    if arguments_end > arguments_start {
+        let total = arguments_end - arguments_start;
+        text::send_user_bytes(&owner, kind::TEXT_ARGV, arguments_start, total, ARGV_BYTES);
+    }
+    let environment_start: u64 = mm.read(offset!(mm_env_start));
+    let environment_end: u64 = mm.read(offset!(mm_env_end));
+    if environment_end > environment_start {
+        let total = environment_end - environment_start;
+        text::send_user_bytes(&owner, kind::TEXT_ENV, environment_start, total, ENV_BYTES);
+    }
+    let path = PathRef::at(image.member(offset!(file_path)));
+    text::send_path(&owner, kind::TEXT_IMAGE_PATH, path.mnt, path.dentry, root_path.mnt, root_path.dentry);
+    let directory = PathRef::at(fs.member(offset!(fs_pwd)));
+    text::send_path(&owner, kind::TEXT_CWD, directory.mnt, directory.dentry, root_path.mnt, root_path.dentry);
+    let filename: u64 = bprm.read(offset!(bprm_filename));
+    text::send_kernel_string(&owner, kind::TEXT_FILENAME, filename);
+
+    let mut bits = 0;
+    let mut script = Kernel(0);
+    if bprm.read::<u64>(offset!(bprm_interp)) != filename {
+        bits |= flags::EXEC_INTERPRETED;
+        script = find_script(current);
+        if script.0 != 0 {
+            let path = PathRef::at(script.member(offset!(file_path)));
+            text::send_path(
+                &owner,
+                kind::TEXT_SCRIPT_PATH,
+                path.mnt,
+                path.dentry,
+                root_path.mnt,
+                root_path.dentry,
+            );
+        }
+    }
+    if root {
+        bits |= flags::EXEC_ROOT;
+    }
+    if old_tid != tid {
+        bits |= flags::EXEC_FROM_THREAD;
+    }
+
+    let (abi, number, slot) = if (*process).exec_call != 0 {
+        bits |= flags::EXEC_CALL_EXACT;
+        let number = (*process).exec_call - 1;
+        let abi = (*process).exec_abi;
+        (*process).exec_call = 0;
+        (abi, number, syscall::word(abi, number) & SLOT_MASK)
+    } else {
+        infer_call(task::abi(trusted), bprm)
+    };
+    scope::count(process, tgid, abi, number, slot);
+
+    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
+    let record = (&raw mut (*scratch).bytes).cast::<ExecRecord>();
+    let size = size_of::<ExecRecord>() as u32;
+    (*record).header = task::header(at, owner.start, tgid, tid, kind::EXEC, size);
+    path::file_facts(image, &raw mut (*record).image);
+    path::file_facts(script, &raw mut (*record).script);
+    task::credentials(current, &raw mut (*record).credentials);
+    let parent = current.follow(offset!(task_real_parent));
+    (*record).parent_start = task::start(parent);
+    (*record).parent_tgid = parent.read(offset!(task_tgid));
+    (*record).old_tid = old_tid;
+    (*record).argc = bprm.read(offset!(bprm_argc));
+    (*record).envc = bprm.read(offset!(bprm_envc));
+    (*record).flags = bits;
+    (*record).call = number;
+    (*record).abi = abi;
+    (*record).comm = current.read(offset!(task_comm));
+    let (pid, namespace, level) = task::namespace_pid(current);
+    (*record).ns_pid = pid;
+    (*record).pid_ns = namespace;
+    (*record).ns_level = level;
+    send(Family::Process, record.cast(), u64::from(size));
+}
+
+/// Without `sched_prepare_exec`: an `execveat` that was given a descriptor has left its mark.
+#[inline(always)]
+unsafe fn infer_call(abi: u32, bprm: Kernel) -> (u32, u32, u32) {
+    let class = if bprm.read::<u64>(offset!(bprm_fdpath)) != 0 { CLASS_EXECVEAT } else { CLASS_EXECVE };
+    let Some(walk) = WALK.get_ptr_mut(0) else { return (abi, u32::MAX, NO_SLOT) };
+    (*walk).cursor = u64::from(abi) << 32 | u64::from(class);
+    (*walk).found = u64::from(u32::MAX);
+    bpf_loop(TABLE_LEN as u32, find_class as *mut c_void, core::ptr::null_mut(), 0);
+    let number = (*walk).found as u32;
+    (abi, number, syscall::word(abi, number) & SLOT_MASK)
+}
+
+/// Looks for the number of the class in `cursor`.
+unsafe extern "C" fn find_class(index: u32, _context: *mut c_void) -> i64 {
+    let Some(walk) = WALK.get_ptr_mut(0) else { return 1 };
+    let abi = ((*walk).cursor >> 32) as u32;
+    if syscall::word(abi, index) >> CLASS_SHIFT == (*walk).cursor as u32 {
+        (*walk).found = u64::from(index);
+        return 1;
+    }
+    0
+}
+
+/// The kernel has put its last reference to the script by now, but a file is closed only on the return to user
+/// mode: until then it waits among the task's works. They are in order, latest first, and the script was the first
+/// executed file that this call put, so it is the last of them in the list.
+#[inline(always)]
+unsafe fn find_script(current: Kernel) -> Kernel {
+    let Some(walk) = WALK.get_ptr_mut(0) else { return Kernel(0) };
+    (*walk).cursor = current.read(offset!(task_works));
+    (*walk).found = 0;
+    bpf_loop(TASK_WORKS, look_at_work as *mut c_void, core::ptr::null_mut(), 0);
+    // The list was longer than what was looked at: what was found may not be the last.
+    if (*walk).cursor != 0 {
+        return Kernel(0);
+    }
+    Kernel((*walk).found)
+}
+
+unsafe extern "C" fn look_at_work(_index: u32, _context: *mut c_void) -> i64 {
+    let Some(walk) = WALK.get_ptr_mut(0) else { return 1 };
+    let work = Kernel((*walk).cursor);
+    if work.0 == 0 {
+        return 1;
+    }
+    let file = Kernel(work.0 - u64::from(offset!(file_task_work)));
+    if file.read::<u32>(offset!(file_flags)) & FMODE_EXEC != 0 {
+        let inode = file.follow(offset!(file_inode));
+        if inode.read::<u16>(offset!(inode_mode)) & S_IFMT == S_IFREG {
+            (*walk).found = file.0;
+        }
+    }
+    (*walk).cursor = work.read(offset!(work_next));
+    0
+}

@@ -1,0 +1,167 @@
+//! The end of threads and processes: `sched_process_exit(task)`, in the context of the thread that ends.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_loop;
+use glasshouse_common::{
+    ExitRecord, Family, SyscallCount, SyscallsRecord, flags, kind,
+    limits::EXIT_THREADS,
+    state::Counts,
+    syscall::{ABI_NATIVE, CLASS_EXIT, CLASS_SHIFT, SLOT_MASK, SLOT_WORDS, SLOTS},
+};
+
+use super::{probe, syscall};
+use crate::{
+    atomic::exchange,
+    emit::send,
+    layout::{Kernel, offset, opaque},
+    maps::{COMPAT, SCOPE, TEXT, WALK},
+    scope, task,
+};
+
+/// `SIGNAL_GROUP_EXIT` of `linux/sched/signal.h`.
+const SIGNAL_GROUP_EXIT: u32 = 0x4;
+
+probe!(exit, exit_raw, "sched_process_exit", on_exit);
+
+#[inline(always)]
+unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
+    let trusted = task::current();
+    let tgid: u32 = task::load(trusted, offset!(task_tgid));
+    let Some(process) = scope::find(tgid) else { return };
+    let current = Kernel(trusted as u64);
+
+    // exit and exit_group never return: they are counted here, for the thread that called them.
+    let abi = task::abi(trusted);
+    let number: u64 = task::load(task::current_regs(), offset!(regs_number));
+    let word = syscall::word(abi, number as u32);
+    if word >> CLASS_SHIFT == CLASS_EXIT {
+        scope::count(process, tgid, abi, number as u32, word & SLOT_MASK);
+    }
+
+    // Of threads that end at the same time on two CPUs, each may find none alive: one of them reports.
+    let signal = current.follow(offset!(task_signal));
+    if signal.read::<u32>(offset!(signal_live)) != 0 || exchange(&raw mut (*process).ended, 1) != 0 {
+        return;
+    }
+    let start = (*process).counts.start;
+    let at = task::now();
+    let tid: u32 = task::load(trusted, offset!(task_pid));
+    send_counts(at, start, tgid, tid, ABI_NATIVE);
+    if COMPAT.get_ptr(&tgid).is_some() {
+        send_counts(at, start, tgid, tid, ABI_NATIVE + 1);
+        let _ = COMPAT.remove(&tgid);
+    }
+
+    let leader = current.follow(offset!(task_group_leader));
+    let status: u32 = if signal.read::<u32>(offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
+        signal.read(offset!(signal_group_exit_code))
+    } else {
+        leader.read(offset!(task_exit_code))
+    };
+    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
+    let record = (&raw mut (*scratch).bytes).cast::<ExitRecord>();
+    let size = size_of::<ExitRecord>() as u32;
+    *record = ExitRecord {
+        header: task::header(at, start, tgid, tid, kind::EXIT, size),
+        user_ns: signal.read(offset!(signal_utime)),
+        system_ns: signal.read(offset!(signal_stime)),
+        runtime_ns: signal.read(offset!(signal_runtime)),
+        max_rss_pages: signal.read(offset!(signal_maxrss)),
+        status,
+        threads_started: (*process).threads_started as u32,
+        comm: current.read(offset!(task_comm)),
+        rare_entries: (*process).rare_entries as u32,
+        reserved: 0,
+    };
+    // Threads that have not been reaped yet, this one among them, still hold their own time.
+    let head = signal.member(offset!(signal_thread_head));
+    (*walk).found = head.0;
+    (*walk).cursor = head.read(0);
+    bpf_loop(EXIT_THREADS, add_thread_time as *mut c_void, core::ptr::null_mut(), 0);
+    send(Family::Process, record.cast(), u64::from(size));
+    let _ = SCOPE.remove(&tgid);
+}
+
+/// Adds the time of the thread at `cursor` to the record under construction.
+unsafe extern "C" fn add_thread_time(_index: u32, _context: *mut c_void) -> i64 {
+    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 1 };
+    if (*walk).cursor == (*walk).found || (*walk).cursor == 0 {
+        return 1;
+    }
+    let record = (&raw mut (*scratch).bytes).cast::<ExitRecord>();
+    let node = Kernel((*walk).cursor);
+    let thread = Kernel(node.0 - u64::from(offset!(task_thread_node)));
+    (*record).user_ns += thread.read::<u64>(offset!(task_utime));
+    (*record).system_ns += thread.read::<u64>(offset!(task_stime));
+    (*record).runtime_ns += thread.read::<u64>(offset!(task_runtime));
+    (*walk).cursor = node.read(0);
+    0
+}
+
+/// Sends the counts of one ABI.
+#[inline(always)]
+unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32) {
+    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
+    // `cursor`: word of the bitmap; `found`: its bits that are left; `length`: entries so far.
+    (*walk).cursor = u64::from(tgid) | u64::from(abi) << 32;
+    (*walk).in_root = u32::MAX;
+    (*walk).found = 0;
+    (*walk).length = 0;
+    bpf_loop((SLOTS + SLOT_WORDS + 1) as u32, list_count as *mut c_void, core::ptr::null_mut(), 0);
+    let count = (*walk).length;
+    if count > SLOTS as u64 {
+        return;
+    }
+    let record = (&raw mut (*scratch).bytes).cast::<SyscallsRecord>();
+    let size = size_of::<SyscallsRecord>() as u64 + count * size_of::<SyscallCount>() as u64;
+    let bits = if abi == ABI_NATIVE { 0 } else { flags::SYSCALLS_COMPAT };
+    *record = SyscallsRecord {
+        header: task::header(at, start, tgid, tid, kind::SYSCALLS, size as u32),
+        count: count as u32,
+        flags: bits,
+    };
+    send(Family::Syscalls, record.cast(), size);
+}
+
+/// Lists the next slot in use.
+unsafe extern "C" fn list_count(_index: u32, _context: *mut c_void) -> i64 {
+    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 1 };
+    let tgid = (*walk).cursor as u32;
+    let counts: *const Counts = if (*walk).cursor >> 32 == u64::from(ABI_NATIVE) {
+        match SCOPE.get_ptr(&tgid) {
+            Some(process) => &raw const (*process).counts,
+            None => return 1,
+        }
+    } else {
+        match COMPAT.get_ptr(&tgid) {
+            Some(counts) => counts,
+            None => return 1,
+        }
+    };
+    if (*walk).found == 0 {
+        let next = (*walk).in_root.wrapping_add(1);
+        if next >= SLOT_WORDS as u32 {
+            return 1;
+        }
+        (*walk).in_root = next;
+        (*walk).found = *(&raw const (*counts).used).cast::<u64>().add(next as usize);
+        return 0;
+    }
+    let bits = (*walk).found;
+    (*walk).found = bits & (bits - 1);
+    let slot = opaque(u64::from((*walk).in_root) * 64 + u64::from(bits.trailing_zeros()));
+    let entry = opaque((*walk).length);
+    if slot >= SLOTS as u64 || entry >= SLOTS as u64 {
+        return 1;
+    }
+    let entries =
+        (&raw mut (*scratch).bytes).cast::<u8>().add(size_of::<SyscallsRecord>()).cast::<SyscallCount>();
+    *entries.add(entry as usize) = SyscallCount {
+        count: *(&raw const (*counts).counts).cast::<u64>().add(slot as usize),
+        slot: slot as u32,
+        reserved: 0,
+    };
+    (*walk).length = entry + 1;
+    0
+}

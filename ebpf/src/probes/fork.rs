@@ -1,0 +1,54 @@
+//! New processes and threads: `task_newtask(child, clone_flags)`, in the caller's context, before the child runs.
+
+use glasshouse_common::{Family, ForkRecord, kind};
+
+use super::probe;
+use crate::{
+    atomic::increment,
+    emit::send,
+    layout::{Kernel, offset},
+    maps::TEXT,
+    scope, task,
+};
+
+/// `CLONE_THREAD` of `linux/sched.h`, part of the system-call ABI.
+const CLONE_THREAD: u64 = 0x0001_0000;
+
+probe!(fork, fork_raw, "task_newtask", on_fork);
+
+#[inline(always)]
+unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
+    let current = task::current();
+    let tgid: u32 = task::load(current, offset!(task_tgid));
+    let Some(caller) = scope::find(tgid) else { return };
+    let child = Kernel(*arguments);
+    let clone_flags = *arguments.add(1);
+    if clone_flags & CLONE_THREAD != 0 {
+        increment(&raw mut (*caller).threads_started);
+        return;
+    }
+    let child_tgid: u32 = child.read(offset!(task_tgid));
+    let child_start = task::start(child);
+    scope::add(child_tgid, child_start);
+
+    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
+    let record = (&raw mut (*scratch).bytes).cast::<ForkRecord>();
+    let tid: u32 = task::load(current, offset!(task_pid));
+    let size = size_of::<ForkRecord>() as u32;
+    (*record).header = task::header(task::now(), (*caller).counts.start, tgid, tid, kind::FORK, size);
+    let parent = child.follow(offset!(task_real_parent));
+    (*record).child_start = child_start;
+    (*record).parent_start = task::start(parent);
+    (*record).clone_flags = clone_flags;
+    (*record).child_tgid = child_tgid;
+    (*record).parent_tgid = parent.read(offset!(task_tgid));
+    (*record).reserved = 0;
+    (*record).reserved2 = 0;
+    let (pid, namespace, level) = task::namespace_pid(child);
+    (*record).child_ns_pid = pid;
+    (*record).child_pid_ns = namespace;
+    (*record).child_ns_level = level;
+    task::credentials(child, &raw mut (*record).credentials);
+    (*record).comm = child.read(offset!(task_comm));
+    send(Family::Process, record.cast(), u64::from(size));
+}

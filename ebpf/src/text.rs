@@ -1,0 +1,171 @@
+//! Sending texts: paths, argument strings, environment strings. Each goes out before the record it belongs to, in
+//! pieces if it is long, and carries that record's time, by which user space joins them.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{
+    bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+};
+use glasshouse_common::{
+    Family, Header, TextRecord, flags, kind,
+    limits::{PATH_BYTES, TEXT_CHUNK},
+};
+
+use crate::{
+    emit::send,
+    maps::{TEXT, WALK},
+    path::walk,
+};
+
+/// A text record being put together, and the state of sending a long one.
+#[repr(C)]
+pub(crate) struct Text {
+    pub(crate) record: TextRecord,
+    pub(crate) bytes: [u8; TEXT_CHUNK as usize],
+    /// Address of what is left in the memory of the task that runs.
+    address: u64,
+    /// Bytes that are left.
+    left: u64,
+}
+
+/// What all texts of one record have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    pub(crate) at: u64,
+    pub(crate) start: u64,
+    pub(crate) tgid: u32,
+    pub(crate) tid: u32,
+}
+
+#[inline(always)]
+unsafe fn begin(text: *mut Text, owner: &Owner, which: u16) {
+    (*text).record = TextRecord {
+        header: Header {
+            at: owner.at,
+            start: owner.start,
+            tgid: owner.tgid,
+            tid: owner.tid,
+            kind: kind::TEXT,
+            size: 0,
+        },
+        offset: 0,
+        length: 0,
+        total: 0,
+        in_root: u32::MAX,
+        text: which,
+        flags: 0,
+        errno: 0,
+    };
+}
+
+/// Sends `length` bytes of the buffer.
+#[inline(always)]
+unsafe fn finish(text: *mut Text, length: u64) {
+    if length > u64::from(TEXT_CHUNK) {
+        return;
+    }
+    let size = length + size_of::<TextRecord>() as u64;
+    (*text).record.length = length as u32;
+    (*text).record.header.size = size as u32;
+    send(Family::Process, text.cast(), size);
+}
+
+/// Sends the path that leads to `dentry`.
+#[inline(always)]
+pub(crate) unsafe fn send_path(
+    owner: &Owner,
+    which: u16,
+    mnt: u64,
+    dentry: u64,
+    root_mnt: u64,
+    root_dentry: u64,
+) {
+    walk(mnt, dentry, root_mnt, root_dentry);
+    let (Some(walked), Some(text)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
+    begin(text, owner, which);
+    let length = (*walked).length;
+    if length > PATH_BYTES as u64 + 255 {
+        return;
+    }
+    (*text).record.flags = (*walked).flags as u16;
+    (*text).record.in_root = (*walked).in_root;
+    (*text).record.total = length as u32;
+    bpf_probe_read_kernel(
+        (&raw mut (*text).bytes).cast(),
+        length as u32,
+        (&raw const (*walked).bytes).cast(),
+    );
+    finish(text, length);
+}
+
+/// Sends a string in kernel memory.
+#[inline(always)]
+pub(crate) unsafe fn send_kernel_string(owner: &Owner, which: u16, address: u64) {
+    let Some(text) = TEXT.get_ptr_mut(0) else { return };
+    begin(text, owner, which);
+    let taken = bpf_probe_read_kernel_str((&raw mut (*text).bytes).cast(), PATH_BYTES, address as *const _);
+    finish_string(text, taken);
+}
+
+/// Sends a string in the memory of the task that runs.
+#[inline(always)]
+pub(crate) unsafe fn send_user_string(owner: &Owner, which: u16, address: u64) {
+    let Some(text) = TEXT.get_ptr_mut(0) else { return };
+    begin(text, owner, which);
+    let taken = bpf_probe_read_user_str((&raw mut (*text).bytes).cast(), PATH_BYTES, address as *const _);
+    finish_string(text, taken);
+}
+
+#[inline(always)]
+unsafe fn finish_string(text: *mut Text, taken: i64) {
+    if taken < 1 {
+        (*text).record.flags = flags::TEXT_UNREADABLE;
+        (*text).record.errno = -taken as u32;
+        finish(text, 0);
+        return;
+    }
+    // The helper counts the NUL, which is not part of the text, and does not say whether it had to cut.
+    if taken >= i64::from(PATH_BYTES) {
+        (*text).record.flags = flags::TEXT_TRUNCATED;
+    }
+    let length = taken as u64 - 1;
+    (*text).record.total = length as u32;
+    finish(text, length);
+}
+
+/// Sends `total` bytes of the memory of the task that runs, as far as `limit` allows.
+#[inline(always)]
+pub(crate) unsafe fn send_user_bytes(owner: &Owner, which: u16, address: u64, total: u64, limit: u32) {
+    let Some(text) = TEXT.get_ptr_mut(0) else { return };
+    begin(text, owner, which);
+    (*text).record.total = if total > u64::from(u32::MAX) { u32::MAX } else { total as u32 };
+    (*text).address = address;
+    (*text).left = total;
+    if total > u64::from(limit) {
+        (*text).record.flags = flags::TEXT_TRUNCATED;
+        (*text).left = u64::from(limit);
+    }
+    bpf_loop(limit.div_ceil(TEXT_CHUNK), chunk as *mut c_void, core::ptr::null_mut(), 0);
+}
+
+/// Sends one piece. Returns 1 when it was the last.
+unsafe extern "C" fn chunk(_index: u32, _context: *mut c_void) -> i64 {
+    let Some(text) = TEXT.get_ptr_mut(0) else { return 1 };
+    let mut length = (*text).left;
+    if length > u64::from(TEXT_CHUNK) {
+        length = u64::from(TEXT_CHUNK);
+    }
+    let failed =
+        bpf_probe_read_user((&raw mut (*text).bytes).cast(), length as u32, (*text).address as *const _);
+    if failed < 0 {
+        (*text).record.flags |= flags::TEXT_UNREADABLE;
+        (*text).record.errno = -failed as u32;
+        finish(text, 0);
+        return 1;
+    }
+    finish(text, length);
+    (*text).record.offset += length as u32;
+    (*text).address += length;
+    (*text).left -= length;
+    i64::from((*text).left == 0)
+}
