@@ -118,6 +118,8 @@ pub enum Reason {
     NotAvailable,
     /// The file was not there any more, or was another one by then.
     Gone,
+    /// The file was changed after it was executed, or while it was read.
+    Changed,
     /// The file is not a regular one.
     NotRegular,
     /// Reading it failed.
@@ -148,6 +150,7 @@ impl From<Unreadable> for Reason {
             Unreadable::Lost => Self::Lost,
             Unreadable::Fault(_) => Self::Fault,
             Unreadable::NotAvailable => Self::NotAvailable,
+            Unreadable::Changed => Self::Changed,
             Unreadable::Gone => Self::Gone,
             Unreadable::NotRegular => Self::NotRegular,
             Unreadable::Io(_) => Self::IoError,
