@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn help_goes_to_stdout_and_succeeds() {
-    for arguments in [&["--help"][..], &["help"], &["watch", "--help"], &["doctor", "--help"]] {
+    for arguments in [&["--help"][..], &["watch", "--help"], &["doctor", "--help"]] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(text(&output.stdout).contains("Usage"), "{arguments:?}");
@@ -43,7 +43,6 @@ fn help_names_every_option_of_watch() {
         "--env-values",
         "--timeout",
         "--wait-all",
-        "--no-backpressure",
         "--redact",
         "--timings",
     ] {
@@ -85,7 +84,7 @@ fn an_unwritable_receipt_is_found_out_before_anything_else() {
     let receipt = "/nonexistent/folder/receipt.json";
     let output = run(&["watch", "--no-tui", "--receipt", receipt, "--", "touch", marker.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(125));
-    assert!(text(&output.stderr).contains(receipt), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("/nonexistent/folder"), "{}", text(&output.stderr));
     assert!(!marker.exists());
 }
 

@@ -42,9 +42,8 @@ fn the_cgroup_goes_with_the_run() {
 #[test]
 fn cgroups_inside_the_cgroup_go_as_well() {
     needs!();
-    let (running, group) = start_in_cgroup("read x; exit 3");
-    // stdin is /dev/null: the read ends at once; the group may be gone before anything is made in it.
-    let _ = fs::create_dir(group.join("below"));
+    let (running, group) = start_in_cgroup("sleep 0.5; exit 3");
+    fs::create_dir(group.join("below")).unwrap();
     running.finish().complete(3);
     assert!(!group.exists(), "{} is left", group.display());
 }

@@ -46,7 +46,7 @@ fn the_start_is_what_proc_says() {
     for (name, link) in [
         ("user", "user"),
         ("mnt", "mnt"),
-        ("pid", "pid"),
+        ("pid_for_children", "pid"),
         ("net", "net"),
         ("uts", "uts"),
         ("ipc", "ipc"),

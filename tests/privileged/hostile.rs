@@ -87,15 +87,6 @@ fn closed_descriptors_are_no_trouble() {
     }
 }
 
-/// The descriptors stay closed for the command.
-#[test]
-fn closed_descriptors_stay_closed() {
-    needs!();
-    let run = watch(command![program("inherited")]).after("exec 0<&- 2>&-").run();
-    run.complete(0);
-    assert!(run.stdout.starts_with("fds 1\n"), "{}", run.stdout);
-}
-
 #[test]
 fn nobody_listening_is_no_trouble() {
     needs!();

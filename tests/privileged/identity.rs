@@ -97,10 +97,22 @@ fn the_command_inherits_what_it_would_without_glasshouse() {
     let watched = watch([program("inherited")]);
     let expected = bare(
         &watched.folder(),
-        ["env", "-u", "SUDO_UID", "-u", "SUDO_GID", "-u", "SUDO_USER", "-u", "SUDO_COMMAND"]
-            .map(Into::into)
-            .into_iter()
-            .chain([program("inherited").into_os_string()]),
+        [
+            "env",
+            "-u",
+            "SUDO_UID",
+            "-u",
+            "SUDO_GID",
+            "-u",
+            "SUDO_USER",
+            "-u",
+            "SUDO_COMMAND",
+            "-u",
+            "LD_LIBRARY_PATH",
+        ]
+        .map(Into::into)
+        .into_iter()
+        .chain([program("inherited").into_os_string()]),
     );
     let run = watched.run();
     run.complete(0);

@@ -161,8 +161,8 @@ fn pids_of_a_namespace_stand_beside_the_host_s() {
     assert_eq!(second.parent_id(), Some(init.id()));
     assert_eq!((init.exit_code(), second.exit_code()), (Some(21), Some(22)));
     assert_ne!(init.pid(), 1);
-    let own = receipt.root().at("/credentials/namespaces/pid");
-    assert_ne!(init.at("/credentials/namespaces/pid"), own, "another namespace");
+    let own = receipt.root().at("/credentials/namespaces/pid_for_children");
+    assert_ne!(init.at("/credentials/namespaces/pid_for_children"), own, "another namespace");
 }
 
 #[test]

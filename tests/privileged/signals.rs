@@ -97,7 +97,8 @@ fn an_ignored_signal_stays_ignored() {
     run.complete(0);
     let line = run.stdout.lines().find(|line| line.starts_with("SigIgn")).unwrap();
     let ignored = u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap();
-    assert_eq!(ignored, 1, "SIGHUP and nothing else");
+    // 32 and 33 belong to the C library, and whoever started the tests may ignore them.
+    assert_eq!(ignored & 0x7fff_ffff, 1, "SIGHUP and nothing else");
 }
 
 /// A stopped command is waited for, and goes on.

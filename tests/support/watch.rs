@@ -51,8 +51,9 @@ pub(crate) fn watch<A: Into<OsString>>(command: impl IntoIterator<Item = A>) -> 
         wrapper: Vec::new(),
         options: Vec::new(),
         command: command.into_iter().map(Into::into).collect(),
-        // A test started through sudo must not look like a glasshouse started through sudo.
-        environment: ["SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_COMMAND"]
+        // A test started through sudo must not look like a glasshouse started through sudo, and cargo's search path for
+        // libraries is none of the command's.
+        environment: ["SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_COMMAND", "LD_LIBRARY_PATH"]
             .map(|name| (name.into(), None))
             .into(),
         receipt: None,
