@@ -32,6 +32,7 @@ pub(crate) fn file(name: &str, inode: u64) -> ExecutedFile {
         device: (8, 1),
         inode,
         size: 100,
+        ctime: (0, 0),
         mtime: (1, 2),
         mode: 0o100755,
         links: 1,
