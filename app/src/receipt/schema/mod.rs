@@ -7,7 +7,7 @@ mod value;
 
 use std::io;
 
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::Serialize;
 
 pub use process::*;
@@ -399,8 +399,20 @@ impl Receipt {
 }
 
 /// The JSON Schema of a receipt, indented, with a newline at its end.
+///
+/// # Errors
+///
+/// None that the receipt's types can give rise to.
 pub fn json_schema() -> serde_json::Result<String> {
-    let schema =
-        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Receipt>();
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let settings = settings.with_transform(RecursiveTransform(join_lines));
+    let schema = settings.into_generator().into_root_schema_for::<Receipt>();
     serde_json::to_string_pretty(&schema).map(|text| text + "\n")
+}
+
+/// A comment is broken into lines for the source; a description is not.
+fn join_lines(schema: &mut Schema) {
+    if let Some(serde_json::Value::String(text)) = schema.get_mut("description") {
+        *text = text.replace('\n', " ");
+    }
 }
