@@ -6,6 +6,7 @@ use glasshouse::{commands, hash, timings::Timings};
 
 fn main() -> ExitCode {
     let timings = Timings::default();
+    // glasshouse also runs itself, to read files that may hang.
     if let Some(code) = hash::reader_process() {
         return code;
     }

@@ -67,8 +67,6 @@ offsets! {
     /// Work to be done before the return to user mode.
     task_works = "task_struct"."task_works";
 
-    /// Threads alive.
-    signal_live = "signal_struct"."live.counter";
     /// Head of the list of threads.
     signal_thread_head = "signal_struct"."thread_head";
     /// `SIGNAL_*` flags.

@@ -24,8 +24,8 @@ pub struct Process {
     pub threads_started: u64,
     /// Entries made in the map of rare facts.
     pub rare_entries: u64,
-    /// Set by the thread that reports the end, so that one alone does.
-    pub ended: u64,
+    /// Threads that have ended, the first included.
+    pub threads_ended: u64,
     /// Number of the exec call in progress plus one, noted before the kernel overwrites it; 0 for none.
     pub exec_call: u32,
     /// Its ABI.

@@ -1,7 +1,7 @@
 //! Atomic read-modify-write. `core::sync::atomic` offers none on this target, which has no compare-and-swap loops of
 //! 8 or 16 bits; the intrinsics give the kernel's own atomic instructions.
 
-use core::intrinsics::{AtomicOrdering::Relaxed, atomic_or, atomic_xadd, atomic_xchg};
+use core::intrinsics::{AtomicOrdering::Relaxed, atomic_or, atomic_xadd};
 
 /// Adds one to a value that other CPUs add to.
 #[inline(always)]
@@ -15,8 +15,8 @@ pub(crate) unsafe fn set_bits(value: *mut u64, bits: u64) {
     atomic_or::<u64, u64, { Relaxed }>(value, bits);
 }
 
-/// Replaces a value and returns the old one.
+/// Adds one and returns the sum.
 #[inline(always)]
-pub(crate) unsafe fn exchange(value: *mut u64, new: u64) -> u64 {
-    atomic_xchg::<u64, { Relaxed }>(value, new)
+pub(crate) unsafe fn incremented(value: *mut u64) -> u64 {
+    atomic_xadd::<u64, u64, { Relaxed }>(value, 1) + 1
 }

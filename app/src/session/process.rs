@@ -201,7 +201,7 @@ pub struct DeniedCalls {
 
 impl Process {
     /// A process of which nothing but its key is known.
-    pub(super) fn unannounced(key: ProcessKey) -> Self {
+    pub(crate) fn unannounced(key: ProcessKey) -> Self {
         Self {
             origin: Origin::Unannounced,
             parent: None,

@@ -12,7 +12,7 @@ use glasshouse_common::{
 
 use super::{probe, syscall};
 use crate::{
-    atomic::exchange,
+    atomic::incremented,
     emit::send,
     layout::{Kernel, offset, opaque},
     maps::{COMPAT, SCOPE, TEXT, WALK},
@@ -39,11 +39,12 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
         scope::count(process, tgid, abi, number as u32, word & SLOT_MASK);
     }
 
-    // Of threads that end at the same time on two CPUs, each may find none alive: one of them reports.
-    let signal = current.follow(offset!(task_signal));
-    if signal.read::<u32>(offset!(signal_live)) != 0 || exchange(&raw mut (*process).ended, 1) != 0 {
+    // The thread that comes here last reports. The kernel's own count of living threads will not do: a thread may
+    // have left that count and not be here yet, and its call would be lost.
+    if incremented(&raw mut (*process).threads_ended) <= (*process).threads_started {
         return;
     }
+    let signal = current.follow(offset!(task_signal));
     let start = (*process).counts.start;
     let at = task::now();
     let tid: u32 = task::load(trusted, offset!(task_pid));

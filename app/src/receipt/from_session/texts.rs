@@ -1,0 +1,251 @@
+//! Texts on their way into the receipt: shared with the session where nothing is removed from them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sha2::{Digest, Sha256};
+
+use super::{ReceiptOptions, split};
+use crate::{
+    event::Observed,
+    receipt::{
+        Redactor,
+        redact::RedactedVariable,
+        schema::{self, Bytes, EnvironmentPointer, EnvironmentVariable, Reason, Redaction, True, Value},
+    },
+    session::{ListId, TextId, Texts as Kept},
+};
+
+/// Arguments as they stand in the receipt.
+pub(super) type Arguments = Arc<[Bytes]>;
+
+/// An environment as it stands in the receipt.
+pub(super) type Environment = Arc<[Arc<EnvironmentVariable>]>;
+
+/// Texts, with what was made of them so far and what was removed.
+pub(super) struct Texts<'a> {
+    kept: &'a Kept,
+    env_values: bool,
+    redactor: Option<&'a Redactor>,
+    /// Argument lists.
+    arguments: HashMap<ListId, ArgumentList>,
+    /// Each distinct environment string is hashed once.
+    variables: HashMap<TextId, Variable>,
+    /// Where an environment was given first.
+    environments: HashMap<Observed<ListId>, EnvironmentPointer>,
+    /// What was removed so far.
+    pub(super) redactions: Vec<Redaction>,
+}
+
+/// Arguments, and the places of those that were redacted.
+#[derive(Clone)]
+struct ArgumentList {
+    shown: Arguments,
+    redacted: Arc<[usize]>,
+}
+
+/// A variable, and the field of it that was redacted.
+#[derive(Clone)]
+struct Variable {
+    shown: Arc<EnvironmentVariable>,
+    redacted: Option<&'static str>,
+}
+
+/// An environment, or where an equal one stands.
+pub(super) enum Given {
+    /// It stands here.
+    Here(Value<Environment>),
+    /// An equal one stands there.
+    There(EnvironmentPointer),
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn new(kept: &'a Kept, options: &'a ReceiptOptions) -> Self {
+        Self {
+            kept,
+            env_values: options.env_values,
+            redactor: options.redactor.as_ref(),
+            arguments: HashMap::new(),
+            variables: HashMap::new(),
+            environments: HashMap::new(),
+            redactions: Vec::new(),
+        }
+    }
+
+    /// A text that is not the session's.
+    pub(super) fn redacted(&mut self, text: &[u8], pointer: impl FnOnce() -> String) -> Bytes {
+        match self.redactor.and_then(|redactor| redactor.text(text)) {
+            Some(redacted) => {
+                self.removed(pointer());
+                Bytes(Arc::from(redacted))
+            }
+            None => Bytes::from(text),
+        }
+    }
+
+    /// A text of the session.
+    pub(super) fn text(&mut self, id: TextId, pointer: impl FnOnce() -> String) -> Bytes {
+        let text = self.kept.text(id);
+        match self.redactor.and_then(|redactor| redactor.text(&text)) {
+            Some(redacted) => {
+                self.removed(pointer());
+                Bytes(Arc::from(redacted))
+            }
+            None => Bytes(text),
+        }
+    }
+
+    /// A text of the session, as far as it was observed. `pointer` leads to the field.
+    pub(super) fn observed(
+        &mut self,
+        text: Observed<TextId>,
+        pointer: impl FnOnce() -> String,
+    ) -> (Option<Value<Bytes>>, Option<Reason>) {
+        split(match text {
+            Observed::Complete(id) => Ok(Value::Whole(self.text(id, pointer))),
+            Observed::Truncated { value, length } => {
+                let value = self.text(value, || pointer() + "/value");
+                Ok(Value::Truncated { value, truncated: True, length })
+            }
+            Observed::Unreadable(why) => Err(why.into()),
+        })
+    }
+
+    /// Arguments of the command itself.
+    pub(super) fn command_argv(&mut self, argv: &[Vec<u8>]) -> Vec<Bytes> {
+        let one = |(index, text): (usize, &Vec<u8>)| self.redacted(text, || format!("/command/argv/{index}"));
+        argv.iter().enumerate().map(one).collect()
+    }
+
+    /// Environment of the command itself.
+    pub(super) fn command_environment(&mut self, environment: &[Vec<u8>]) -> Vec<EnvironmentVariable> {
+        let mut shown = Vec::with_capacity(environment.len());
+        for (index, string) in environment.iter().enumerate() {
+            let (variable, redacted) = self.variable(string);
+            if let Some(field) = redacted {
+                self.removed(format!("/command/environment/{index}/{field}"));
+            }
+            shown.push(variable);
+        }
+        shown
+    }
+
+    /// Arguments of an exec. `pointer` leads to the list.
+    pub(super) fn arguments(
+        &mut self,
+        argv: Observed<ListId>,
+        pointer: impl Fn() -> String,
+    ) -> (Option<Value<Arguments>>, Option<Reason>) {
+        let (id, length) = match argv {
+            Observed::Complete(id) => (id, None),
+            Observed::Truncated { value, length } => (value, Some(length)),
+            Observed::Unreadable(why) => return (None, Some(why.into())),
+        };
+        let ArgumentList { shown, redacted } = self.argument_list(id);
+        let inner = if length.is_some() { "/value" } else { "" };
+        for index in redacted.iter() {
+            self.removed(format!("{}{inner}/{index}", pointer()));
+        }
+        (Some(whole_or_truncated(shown, length)), None)
+    }
+
+    fn argument_list(&mut self, id: ListId) -> ArgumentList {
+        if let Some(made) = self.arguments.get(&id) {
+            return made.clone();
+        }
+        let mut redacted = Vec::new();
+        let mut list = Vec::new();
+        for (index, text) in self.kept.list(id).iter().enumerate() {
+            let text = self.kept.text(*text);
+            list.push(match self.redactor.and_then(|redactor| redactor.text(&text)) {
+                Some(text) => {
+                    redacted.push(index);
+                    Bytes(Arc::from(text))
+                }
+                None => Bytes(text),
+            });
+        }
+        let made = ArgumentList { shown: Arc::from(list), redacted: Arc::from(redacted) };
+        self.arguments.insert(id, made.clone());
+        made
+    }
+
+    /// Environment of an exec that stands `here`.
+    pub(super) fn environment(
+        &mut self,
+        environment: Observed<ListId>,
+        here: EnvironmentPointer,
+    ) -> Result<Given, Reason> {
+        let (id, length) = match environment {
+            Observed::Complete(id) => (id, None),
+            Observed::Truncated { value, length } => (value, Some(length)),
+            Observed::Unreadable(why) => return Err(why.into()),
+        };
+        if let Some(first) = self.environments.get(&environment) {
+            return Ok(Given::There(*first));
+        }
+        self.environments.insert(environment, here);
+        let kept = self.kept;
+        let inner = if length.is_some() { "/value" } else { "" };
+        let mut list = Vec::with_capacity(kept.list(id).len());
+        for (index, text) in kept.list(id).iter().enumerate() {
+            let Variable { shown, redacted } = self.shared_variable(*text);
+            if let Some(field) = redacted {
+                self.removed(format!("{here}{inner}/{index}/{field}"));
+            }
+            list.push(shown);
+        }
+        Ok(Given::Here(whole_or_truncated(Arc::from(list), length)))
+    }
+
+    fn shared_variable(&mut self, id: TextId) -> Variable {
+        if let Some(made) = self.variables.get(&id) {
+            return made.clone();
+        }
+        let (shown, redacted) = self.variable(&self.kept.text(id));
+        let made = Variable { shown: Arc::new(shown), redacted };
+        self.variables.insert(id, made.clone());
+        made
+    }
+
+    /// An environment string, and the name of the field that was redacted.
+    fn variable(&self, string: &[u8]) -> (EnvironmentVariable, Option<&'static str>) {
+        let equals = string.iter().position(|byte| *byte == b'=');
+        let (name, value) = match equals {
+            Some(at) => (&string[..at], Ok(&string[at + 1..])),
+            None => (string, Err(Reason::None)),
+        };
+        match self.redactor.and_then(|redactor| redactor.variable(string)) {
+            None => (self.show(name, value), None),
+            Some(RedactedVariable::Name(name)) => (self.show(&name, value), Some("name")),
+            Some(RedactedVariable::Value(value)) if self.env_values => {
+                (self.show(name, Ok(&value)), Some("value"))
+            }
+            Some(RedactedVariable::Value(_)) => {
+                (self.show(name, Err(Reason::Redacted)), Some("value_sha256"))
+            }
+        }
+    }
+
+    fn show(&self, name: &[u8], value: Result<&[u8], Reason>) -> EnvironmentVariable {
+        let name = Bytes::from(name);
+        if self.env_values {
+            let (value, value_reason) = split(value.map(Bytes::from));
+            EnvironmentVariable::Kept { name, value, value_reason }
+        } else {
+            let hash = value.map(|value| schema::Sha256(Sha256::digest(value).into()));
+            let (value_sha256, value_sha256_reason) = split(hash);
+            EnvironmentVariable::Hashed { name, value_sha256, value_sha256_reason }
+        }
+    }
+
+    fn removed(&mut self, pointer: String) {
+        self.redactions.push(Redaction { pointer, method: "pattern" });
+    }
+}
+
+fn whole_or_truncated<T>(value: T, length: Option<u64>) -> Value<T> {
+    match length {
+        Some(length) => Value::Truncated { value, truncated: True, length },
+        None => Value::Whole(value),
+    }
+}

@@ -1,5 +1,0 @@
-//! The receipt's types.
-
-/// The receipt.
-#[derive(Clone, Debug)]
-pub struct Receipt {}

@@ -1,0 +1,406 @@
+//! The receipt's types: their fields, in this order, are the JSON document, and their documentation is its schema.
+//!
+//! A value that is not known is `null`, and a field beside it, named like it with `_reason`, says why.
+
+mod process;
+mod value;
+
+use std::io;
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::Serialize;
+
+pub use process::*;
+pub use value::*;
+
+/// Version of the receipt format.
+pub const SCHEMA_VERSION: &str = "1.0";
+
+/// What the host kernel saw one command do: an execution receipt of glasshouse.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Receipt {
+    /// Version of this format: major.minor. Fields may be added within a major version.
+    pub schema_version: &'static str,
+    /// Random UUID of this receipt.
+    pub receipt_id: String,
+    /// The program that observed.
+    pub tool: Tool,
+    /// What was asked for.
+    pub command: Command,
+    /// Where it ran.
+    pub host: Host,
+    /// How it ran and ended.
+    pub execution: ExecutionSummary,
+    /// How well it was observed.
+    pub observation: Observation,
+    /// Every process of the run: the command first, then by start and pid.
+    pub processes: Vec<Process>,
+    /// System calls of all processes.
+    pub syscalls: Syscalls,
+    /// What was removed because a pattern of --redact matches it.
+    pub redactions: Vec<Redaction>,
+}
+
+/// The program that observed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// SHA-256 of the eBPF object that it loads into the kernel.
+    pub bpf_object_sha256: Sha256,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Command {
+    /// The command and its arguments.
+    pub argv: Vec<Bytes>,
+    /// Working directory that it was started in.
+    pub cwd: Bytes,
+    /// User that it was started as.
+    pub user: User,
+    /// The file that the search of PATH found; null when it found none.
+    pub executable: Option<Executable>,
+    /// Why `executable` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executable_reason: Option<Reason>,
+    /// Environment that it was started with.
+    pub environment: Vec<EnvironmentVariable>,
+}
+
+/// A user.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Login name; null where the user database has none.
+    pub name: Option<String>,
+    /// Why `name` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_reason: Option<Reason>,
+}
+
+/// The file of the command.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Executable {
+    /// Its path, as the search of PATH found it.
+    pub path: Bytes,
+    /// SHA-256 of the file that the kernel executed for it.
+    pub sha256: Option<Sha256>,
+    /// Why `sha256` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256_reason: Option<Reason>,
+    /// Its size in bytes.
+    pub size_bytes: Option<u64>,
+    /// Why `size_bytes` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes_reason: Option<Reason>,
+}
+
+/// An environment variable, with the SHA-256 of its value or (with --env-values) the value itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum EnvironmentVariable {
+    /// The usual form.
+    Hashed {
+        /// Name.
+        name: Bytes,
+        /// SHA-256 of the value's bytes. A short or guessable value can be found out from it.
+        value_sha256: Option<Sha256>,
+        /// Why `value_sha256` is null.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value_sha256_reason: Option<Reason>,
+    },
+    /// With --env-values.
+    Kept {
+        /// Name.
+        name: Bytes,
+        /// Value; "[redacted]" stands for what was removed.
+        value: Option<Bytes>,
+        /// Why `value` is null.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value_reason: Option<Reason>,
+    },
+}
+
+/// Where it ran.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Host {
+    /// Kernel release and version, as `uname -rv` gives them.
+    pub kernel: String,
+    /// Machine, as `uname -m` gives it.
+    pub architecture: String,
+    /// Name of the operating system, from os-release.
+    pub os: Option<String>,
+    /// Why `os` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_reason: Option<Reason>,
+    /// Host name.
+    pub hostname: Option<String>,
+    /// Why `hostname` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname_reason: Option<Reason>,
+    /// Random id of this boot, from /proc/sys/kernel/random/boot_id.
+    pub boot_id: Option<String>,
+    /// Why `boot_id` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_id_reason: Option<Reason>,
+    /// Active security modules, in the kernel's order.
+    pub lsm: Option<Vec<String>>,
+    /// Why `lsm` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lsm_reason: Option<Reason>,
+    /// Hypervisor or container that can be told: "kvm", "docker", …; null where there is no sign of one.
+    pub virtualization: Option<String>,
+    /// Why `virtualization` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtualization_reason: Option<Reason>,
+}
+
+/// How the command ran and ended.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ExecutionSummary {
+    /// How it was run: "process".
+    pub backend: &'static str,
+    /// What isolated it from the host: "none" or "vm".
+    pub isolation: &'static str,
+    /// Pid of the command, as glasshouse sees it.
+    pub root_pid: Option<u32>,
+    /// Why `root_pid` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_pid_reason: Option<Reason>,
+    /// Id of the command in `processes`.
+    pub root_process: Option<u64>,
+    /// Why `root_process` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_process_reason: Option<Reason>,
+    /// When the command was released; when it never was, when that was decided.
+    pub started_at: Timestamp,
+    /// When the outcome was known.
+    pub finished_at: Timestamp,
+    /// From `started_at` to `finished_at`, milliseconds of a clock that is never set.
+    pub duration_ms: Milliseconds,
+    /// The end.
+    pub outcome: Outcome,
+    /// Resources of the command and of the children that it waited for, as the kernel reports them to its parent.
+    pub resources: Option<RunResources>,
+    /// Why `resources` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources_reason: Option<Reason>,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Outcome {
+    /// Which end.
+    pub status: OutcomeStatus,
+    /// Exit code of the command; null when it did not exit by itself.
+    pub exit_code: Option<i32>,
+    /// Number of the signal that ended the command; null when none did.
+    pub signal: Option<i32>,
+    /// Name of that signal.
+    pub signal_name: Option<String>,
+    /// The command dumped core.
+    pub core_dumped: bool,
+    /// What went wrong, in words; null when nothing did.
+    pub error: Option<Bytes>,
+}
+
+/// Which end a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeStatus {
+    /// The command exited.
+    Exited,
+    /// A signal ended it.
+    Signaled,
+    /// It was never run: not found, not executable, refused.
+    FailedToStart,
+    /// --timeout was reached.
+    TimedOut,
+    /// Observation ended before the command did.
+    Interrupted,
+    /// glasshouse failed.
+    ObserverFailed,
+}
+
+/// CPU time and memory of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunResources {
+    /// User CPU time, milliseconds.
+    pub user_ms: Milliseconds,
+    /// System CPU time, milliseconds.
+    pub system_ms: Milliseconds,
+    /// Largest resident set of any one process, bytes.
+    pub max_rss_bytes: u64,
+}
+
+/// How well the run was observed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Observation {
+    /// Whether anything is missing; `reasons` says what.
+    pub completeness: Completeness,
+    /// Everything that is missing; empty for a complete receipt.
+    pub reasons: Vec<Gap>,
+    /// The probes of the plan.
+    pub probes: Vec<Probe>,
+    /// Records, by family: emitted = received + dropped.
+    pub families: Vec<Family>,
+    /// Delays that observation imposed on the command.
+    pub backpressure: Backpressure,
+    /// Every list that has a cap, with how many entries there were and how many were kept.
+    pub limits: Vec<Limit>,
+    /// What this observation could not have seen.
+    pub blind_spots: Vec<BlindSpot>,
+}
+
+/// Whether anything is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Completeness {
+    /// Nothing is.
+    Complete,
+    /// Facts are.
+    Lossy,
+    /// No facts are, but a probe, a scope or a section is.
+    Partial,
+}
+
+/// Something that is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Gap {
+    /// Stable code: "records_dropped", "accounting_mismatch", "list_capped", …
+    pub code: String,
+    /// What it makes of the receipt.
+    pub kind: GapKind,
+    /// The same in words, with numbers.
+    pub detail: String,
+}
+
+/// What a gap makes of the receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GapKind {
+    /// Facts are missing: lossy.
+    Loss,
+    /// A probe, a scope or a section is missing: partial.
+    Partial,
+}
+
+/// One probe of the plan.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Probe {
+    /// Its name.
+    pub name: String,
+    /// How it is attached: "tp_btf", "raw_tp", …
+    pub kind: String,
+    /// Whether it is.
+    pub attached: bool,
+    /// Why it is not; null when it is.
+    pub reason: Option<String>,
+}
+
+/// Loss accounting of one family of records.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Family {
+    /// Its name.
+    pub name: String,
+    /// Records that the kernel side wanted to send.
+    pub emitted: u64,
+    /// Records that arrived.
+    pub received: u64,
+    /// Records that found no room.
+    pub dropped: u64,
+    /// Dropped records whose facts the final sweep recovered: not a loss.
+    pub recovered: u64,
+}
+
+/// Delays that observation imposed on the command.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct Backpressure {
+    /// Bounded waits in the kernel.
+    pub waits: u64,
+    /// Their total, milliseconds.
+    pub waited_ms: Milliseconds,
+    /// How often the command was frozen.
+    pub freezes: u64,
+    /// The total of that, milliseconds.
+    pub frozen_ms: Milliseconds,
+}
+
+/// A list that has a cap.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Limit {
+    /// Name of the list.
+    pub list: String,
+    /// How many entries there were, at least.
+    pub total: u64,
+    /// How many were kept.
+    pub kept: u64,
+}
+
+/// Something that this observation could not have seen.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct BlindSpot {
+    /// Stable code.
+    pub code: String,
+    /// The same in words.
+    pub detail: String,
+}
+
+/// System calls of all processes.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Syscalls {
+    /// All of them.
+    pub total: u64,
+    /// How often each was made. Calls of the 32-bit ABI have a prefix ("i386:openat"), unknown ones a number
+    /// ("syscall_999").
+    pub by_name: CallCounts,
+    /// Calls that failed with EPERM or EACCES, by process, name and errno.
+    pub denied: Vec<Denied>,
+}
+
+/// Denied calls of one kind by one process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Denied {
+    /// Name of the call.
+    pub name: String,
+    /// Name of the error.
+    pub errno: String,
+    /// How often.
+    pub count: u64,
+    /// Id of the process.
+    pub process: u64,
+}
+
+/// Something that was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Redaction {
+    /// Where in this document: a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// How: "pattern" for a match of --redact.
+    pub method: &'static str,
+}
+
+impl Receipt {
+    /// Writes the document, indented, with a newline at its end.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// The JSON Schema of a receipt, indented, with a newline at its end.
+pub fn json_schema() -> serde_json::Result<String> {
+    let schema =
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Receipt>();
+    serde_json::to_string_pretty(&schema).map(|text| text + "\n")
+}
