@@ -365,10 +365,10 @@ fn strings(text: Option<Text>, count: u32) -> Observed<Vec<u8>> {
 }
 
 fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     if bytes.is_empty() {
         return Vec::new();
     }
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
