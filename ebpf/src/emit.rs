@@ -28,12 +28,19 @@ fn ring_of(family: Family) -> (&'static RingBuf, u64) {
 /// Sends `size` bytes at `record`. The verifier must know `size` to be within the memory behind `record`.
 #[inline(always)]
 pub(crate) unsafe fn send(family: Family, record: *const u8, size: u64) {
+    send_and_wake(family, record, size, false);
+}
+
+/// The same, and wakes the collector at once if `urgent`.
+#[inline(always)]
+pub(crate) unsafe fn send_and_wake(family: Family, record: *const u8, size: u64, urgent: bool) {
     let Some(counters) = counters() else { return };
     (*counters).emitted[family as usize] += 1;
     let (ring, bytes) = ring_of(family);
     let mut flags = u64::from(BPF_RB_NO_WAKEUP);
-    if ring.query(u64::from(BPF_RB_AVAIL_DATA)) > bytes / 4
-        && ring.query(u64::from(BPF_RB_PROD_POS)) & (WAKE_EVERY - 1) < size
+    if urgent
+        || ring.query(u64::from(BPF_RB_AVAIL_DATA)) > bytes / 4
+            && ring.query(u64::from(BPF_RB_PROD_POS)) & (WAKE_EVERY - 1) < size
     {
         flags = u64::from(BPF_RB_FORCE_WAKEUP);
     }
