@@ -146,7 +146,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*record).pid_ns = namespace;
     (*record).ns_level = level;
     let urgent = is_new(&raw const (*record).image) || script.0 != 0 && is_new(&raw const (*record).script);
-    send_and_wake(Family::Process, record.cast(), u64::from(size), urgent);
+    send_and_wake(Family::Process, u64::from(size), urgent);
 }
 
 /// Whether the file has not been executed lately. It may be gone a moment after it has run: user space, which is to

@@ -80,7 +80,7 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
     (*walk).found = head.0;
     (*walk).cursor = head.read(0);
     bpf_loop(EXIT_THREADS, add_thread_time as *mut c_void, core::ptr::null_mut(), 0);
-    send(Family::Process, record.cast(), u64::from(size));
+    send(Family::Process, u64::from(size));
     let _ = SCOPE.remove(&tgid);
 }
 
@@ -122,7 +122,7 @@ unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32) {
         count: count as u32,
         flags: bits,
     };
-    send(Family::Syscalls, record.cast(), size);
+    send(Family::Syscalls, size);
 }
 
 /// Lists the next slot in use.

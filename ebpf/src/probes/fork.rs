@@ -44,5 +44,5 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     (*record).child_ns_level = level;
     task::credentials(child, core::mem::offset_of!(ForkRecord, credentials));
     (*record).comm = child.read(offset!(task_comm));
-    send(Family::Process, record.cast(), u64::from(size));
+    send(Family::Process, u64::from(size));
 }
