@@ -140,7 +140,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*record).flags = bits;
     (*record).call = number;
     (*record).abi = abi;
-    (*record).comm = current.read(offset!(task_comm));
+    current.read_to(offset!(task_comm), &raw mut (*record).comm);
     let (pid, namespace, level) = task::namespace_pid(current);
     (*record).ns_pid = pid;
     (*record).pid_ns = namespace;

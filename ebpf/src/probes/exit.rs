@@ -71,10 +71,11 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
         max_rss_pages: signal.read(offset!(signal_maxrss)),
         status,
         threads_started: (*process).threads_started as u32,
-        comm: current.read(offset!(task_comm)),
+        comm: [0; 16],
         rare_entries: (*process).rare_entries as u32,
         reserved: 0,
     };
+    current.read_to(offset!(task_comm), &raw mut (*record).comm);
     // Threads that have not been reaped yet, this one among them, still hold their own time.
     let head = signal.member(offset!(signal_thread_head));
     (*walk).found = head.0;
