@@ -21,6 +21,8 @@ pub const TASK_WORKS: u32 = 256;
 pub const SCOPE_ENTRIES: u32 = 32_768;
 /// Distinct (process, call, errno) facts: denied calls and calls outside of the table.
 pub const RARE_ENTRIES: u32 = 65_536;
+/// Executed files that the kernel side remembers. One that has fallen out costs a wake-up when it is executed again.
+pub const EXECUTED_ENTRIES: u32 = 1_024;
 /// Bytes of the ring of process records.
 pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of the ring of activity records.

@@ -80,6 +80,12 @@ impl Kernel {
         }
     }
 
+    /// Reads bytes at `offset` to where they belong, without a copy in between.
+    #[inline(always)]
+    pub(crate) unsafe fn read_to<const N: usize>(self, offset: u32, to: *mut [u8; N]) {
+        bpf_probe_read_kernel(to.cast(), N as u32, (self.0 + u64::from(offset)) as *const _);
+    }
+
     /// Follows a pointer member.
     #[inline(always)]
     pub(crate) fn follow(self, offset: u32) -> Self {

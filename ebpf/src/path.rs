@@ -133,24 +133,9 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     0
 }
 
-/// What the kernel says of the file at `file`; nothing when that is null.
+/// What the kernel says of the file at `file`; zeroes throughout when that is null.
 #[inline(always)]
 pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
-    *to = FileFacts {
-        inode: 0,
-        size: 0,
-        mtime_s: 0,
-        ctime_s: 0,
-        mtime_ns: 0,
-        ctime_ns: 0,
-        device: 0,
-        flags: 0,
-        mode: 0,
-        links: 0,
-    };
-    if file.0 == 0 {
-        return;
-    }
     let inode = file.follow(offset!(file_inode));
     let path = PathRef::at(file.member(offset!(file_path)));
     (*to).inode = inode.read(offset!(inode_ino));
@@ -162,6 +147,10 @@ pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
     (*to).device = inode.follow(offset!(inode_sb)).read(offset!(sb_dev));
     (*to).mode = u32::from(inode.read::<u16>(offset!(inode_mode)));
     (*to).links = inode.read(offset!(inode_nlink));
+    (*to).flags = 0;
+    if file.0 == 0 {
+        return;
+    }
     let mut bits = flags::FILE_PRESENT;
     if (*to).links == 0 || is_unlinked(Kernel(path.dentry)) {
         bits |= flags::FILE_UNLINKED;

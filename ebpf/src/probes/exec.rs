@@ -3,9 +3,9 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_loop;
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_loop};
 use glasshouse_common::{
-    ExecRecord, Family, flags, kind,
+    ExecRecord, Family, FileFacts, FileId, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
     state::Process,
     syscall::{CLASS_EXECVE, CLASS_EXECVEAT, CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN},
@@ -13,9 +13,9 @@ use glasshouse_common::{
 
 use super::{probe, syscall};
 use crate::{
-    emit::send,
+    emit::send_and_wake,
     layout::{Kernel, constant, offset},
-    maps::{ROOT_SEEN, TEXT, WALK},
+    maps::{EXECUTED, ROOT_SEEN, TEXT, WALK},
     path::{self, PathRef},
     scope, task,
     text::{self, Owner},
@@ -140,12 +140,27 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*record).flags = bits;
     (*record).call = number;
     (*record).abi = abi;
-    (*record).comm = current.read(offset!(task_comm));
+    current.read_to(offset!(task_comm), &raw mut (*record).comm);
     let (pid, namespace, level) = task::namespace_pid(current);
     (*record).ns_pid = pid;
     (*record).pid_ns = namespace;
     (*record).ns_level = level;
-    send(Family::Process, record.cast(), u64::from(size));
+    let urgent = is_new(&raw const (*record).image) || script.0 != 0 && is_new(&raw const (*record).script);
+    send_and_wake(Family::Process, u64::from(size), urgent);
+}
+
+/// Whether the file has not been executed lately. It may be gone a moment after it has run: user space, which is to
+/// hash it, does not sleep on.
+#[inline(always)]
+unsafe fn is_new(facts: *const FileFacts) -> bool {
+    let id = FileId {
+        inode: (*facts).inode,
+        ctime_s: (*facts).ctime_s,
+        size: (*facts).size,
+        ctime_ns: (*facts).ctime_ns,
+        device: (*facts).device,
+    };
+    EXECUTED.insert(&id, &0, u64::from(BPF_NOEXIST)).is_ok()
 }
 
 /// Without `sched_prepare_exec`: an `execveat` that was given a descriptor has left its mark.

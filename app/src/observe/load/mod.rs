@@ -40,6 +40,9 @@ const fn aligned_object() -> &'static [u8] {
     &ALIGNED.0
 }
 
+/// Set in the environment, only `raw_tp` is used, as on a kernel that refuses `tp_btf`: for trying that way.
+const ONLY_RAW: &str = "GLASSHOUSE_RAW_TP";
+
 /// Bytes of the verifier's words that an error quotes.
 const LOG_TAIL: usize = 1_500;
 
@@ -182,7 +185,8 @@ type Refusal = (Attachment, io::Error);
 /// Loads one probe in the cheapest way that this kernel takes.
 fn load_probe(object: &Object, btf: &OwnedFd, probe: Probe, btf_id: Option<u32>) -> Result<Program, Refusal> {
     let raw_name = format!("{}_raw", probe.name);
-    let typed = btf_id.map(|id| (Attachment::TpBtf(id), probe.name));
+    let only_raw = std::env::var_os(ONLY_RAW).is_some();
+    let typed = btf_id.filter(|_| !only_raw).map(|id| (Attachment::TpBtf(id), probe.name));
     let mut first_refusal = None;
     for (attachment, name) in typed.into_iter().chain([(Attachment::RawTp, raw_name.as_str())]) {
         match load_one(object, btf, name, attachment, None) {
