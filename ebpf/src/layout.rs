@@ -29,6 +29,22 @@ pub(crate) static NATIVE_SIGRETURN_SLOT: u32 = NO_SLOT;
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_SIGRETURN_SLOT: u32 = NO_SLOT;
 
+/// Numbers of the exec calls, by ABI.
+#[unsafe(no_mangle)]
+pub(crate) static NATIVE_EXECVE: u32 = u32::MAX;
+
+/// See [`NATIVE_EXECVE`].
+#[unsafe(no_mangle)]
+pub(crate) static NATIVE_EXECVEAT: u32 = u32::MAX;
+
+/// See [`NATIVE_EXECVE`].
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_EXECVE: u32 = u32::MAX;
+
+/// See [`NATIVE_EXECVE`].
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_EXECVEAT: u32 = u32::MAX;
+
 /// Bit of `thread_info` that marks a 32-bit call; 0 where there are none.
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_BIT: u32 = 0;

@@ -23,6 +23,8 @@ pub(crate) struct Walk {
     root_mnt: u64,
     /// Bytes of components so far.
     pub(crate) length: u64,
+    /// Bytes of all components, kept or not.
+    pub(crate) total: u64,
     /// Bytes of components when the process's root was met.
     pub(crate) in_root: u32,
     /// `PATH_*` and `TEXT_*` flags.
@@ -71,6 +73,7 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
     (*walk).root_dentry = root_dentry;
     (*walk).root_mnt = root_mnt;
     (*walk).length = 0;
+    (*walk).total = 0;
     (*walk).in_root = u32::MAX;
     (*walk).flags = if is_unlinked(Kernel(dentry)) { flags::PATH_UNLINKED as u32 } else { 0 };
     let steps = bpf_loop(PATH_STEPS, step as *mut c_void, core::ptr::null_mut(), 0);
@@ -79,13 +82,15 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
     }
 }
 
-/// Takes the name of the current dentry. Returns whether there was room.
+/// Takes the name of the current dentry, if there is room. Returns whether the walk can go on.
 #[inline(always)]
 unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
     let at = (*walk).length;
     if at >= u64::from(PATH_BYTES) {
+        // What does not fit is counted, so that the true length is known.
         (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
-        return false;
+        (*walk).total += u64::from(dentry.read::<u32>(offset!(dentry_name_length))) + 1;
+        return true;
     }
     let name = dentry.follow(offset!(dentry_name));
     let to = (&raw mut (*walk).bytes).cast::<u8>().add(at as usize);
@@ -95,6 +100,7 @@ unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
         return false;
     }
     (*walk).length = at + taken as u64;
+    (*walk).total += taken as u64;
     true
 }
 

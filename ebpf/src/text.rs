@@ -95,7 +95,7 @@ unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64, root_mnt: u64,
     }
     (*text).record.flags = (*walked).flags as u16;
     (*text).record.in_root = (*walked).in_root;
-    (*text).record.total = length as u32;
+    (*text).record.total = (*walked).total as u32;
     bpf_probe_read_kernel(
         (&raw mut (*text).bytes).cast(),
         length as u32,

@@ -23,7 +23,9 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     }
     let child_tgid: u32 = child.read(offset!(task_tgid));
     let child_start = task::start(child);
-    scope::add(child_tgid, child_start);
+    if let Some(process) = scope::add(child_tgid, child_start) {
+        (*process).image_abi = (*caller).image_abi;
+    }
 
     let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
     let record = (&raw mut (*scratch).bytes).cast::<ForkRecord>();

@@ -100,6 +100,8 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let Constants { kernel, target, native, compat } = constants;
     let compat_bit = if kernel.offsets.task_ti_status == ABSENT { 0 } else { kernel.compat_bit };
     let (native_slot, compat_slot) = (slot(native), slot(compat));
+    let number = |table: &Table, name| table.number(name).unwrap_or(u32::MAX);
+    let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
     const _: () = assert!(TABLE_LEN == 512);
     let globals = HashMap::from([
@@ -108,6 +110,10 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
         ("COMPAT_CALLS", (compat.words.as_bytes(), true)),
         ("NATIVE_SIGRETURN_SLOT", (native_slot.as_bytes(), true)),
         ("COMPAT_SIGRETURN_SLOT", (compat_slot.as_bytes(), true)),
+        ("NATIVE_EXECVE", (execs[0][0].as_bytes(), true)),
+        ("NATIVE_EXECVEAT", (execs[0][1].as_bytes(), true)),
+        ("COMPAT_EXECVE", (execs[1][0].as_bytes(), true)),
+        ("COMPAT_EXECVEAT", (execs[1][1].as_bytes(), true)),
         ("COMPAT_BIT", (compat_bit.as_bytes(), true)),
         ("ROOT_PID", (target.pid.as_bytes(), true)),
         ("ROOT_PID_NAMESPACE", (namespace.as_bytes(), true)),
