@@ -12,10 +12,7 @@ use super::{End, Run, say};
 use crate::{
     facts::{CommandFacts, ExecutionFacts, GapKind, RunFacts, ToolFacts, UserFacts},
     host,
-    launch::{
-        Command, EXIT_FAILED, boot_time,
-        identity::user_name,
-    },
+    launch::{Command, EXIT_FAILED, boot_time, identity::user_name},
     observe,
     options::WatchOptions,
     receipt::{self, ReceiptOptions, write::ReceiptTarget},
