@@ -289,13 +289,28 @@ fn a_redacted_value_has_no_hash() {
 }
 
 #[test]
-fn an_equal_environment_is_given_once() {
+fn an_equal_environment_is_repeated_until_that_is_too_much() {
     let receipt = json(&receipt_of(&events(), &facts(), &ReceiptOptions::default()));
-    let second = &receipt["processes"][1]["executions"][0];
-    assert_eq!(second["environment"], Value::Null);
-    assert_eq!(second["environment_count"], 2);
-    let first = receipt.pointer(second["environment_same_as"].as_str().unwrap()).unwrap();
+    let (first, second) =
+        (&receipt["processes"][0]["executions"][0], &receipt["processes"][1]["executions"][0]);
+    assert_eq!(second["environment"], first["environment"]);
+    assert_eq!(second["environment_same_as"], Value::Null);
+
+    let many = execs_with_one_environment(5_000);
+    let receipt = json(&receipt_of(&many, &facts(), &ReceiptOptions::default()));
+    let executions = receipt["processes"][0]["executions"].as_array().unwrap();
+    assert_eq!(executions.len(), 5_000);
+    let last = &executions[4_999];
+    assert_eq!(last["environment"], Value::Null);
+    assert_eq!(last["environment_count"], 2);
+    let first = receipt.pointer(last["environment_same_as"].as_str().unwrap()).unwrap();
     assert_eq!(first[0]["name"], "HOME");
+}
+
+/// One process that replaces its image again and again.
+fn execs_with_one_environment(count: u64) -> Vec<Event> {
+    let first = events().into_iter().find(|event| matches!(event.kind, EventKind::Exec(_))).unwrap();
+    (0..count).map(|step| Event { at: first.at + step, ..first.clone() }).collect()
 }
 
 #[test]

@@ -15,6 +15,11 @@ use crate::{
     session::{ListId, TextId, Texts as Kept},
 };
 
+/// Variables of environments that are written again although an equal environment stands earlier. Nearly all processes
+/// of a run have the same one: in a short receipt every execution has its own to read, and a long one, past a megabyte
+/// of repetitions, refers to the first.
+const REPEATED_VARIABLES: usize = 8_192;
+
 /// Arguments as they stand in the receipt.
 pub(super) type Arguments = Arc<[Bytes]>;
 
@@ -32,6 +37,8 @@ pub(super) struct Texts<'a> {
     variables: HashMap<TextId, Variable>,
     /// Where an environment was given first.
     environments: HashMap<Observed<ListId>, EnvironmentPointer>,
+    /// Variables of environments that were given before.
+    repeated: usize,
     /// What was removed so far.
     pub(super) redactions: Vec<Redaction>,
 }
@@ -67,6 +74,7 @@ impl<'a> Texts<'a> {
             arguments: HashMap::new(),
             variables: HashMap::new(),
             environments: HashMap::new(),
+            repeated: 0,
             redactions: Vec::new(),
         }
     }
@@ -180,11 +188,15 @@ impl<'a> Texts<'a> {
             Observed::Truncated { value, length } => (value, Some(length)),
             Observed::Unreadable(why) => return Err(why.into()),
         };
-        if let Some(first) = self.environments.get(&environment) {
-            return Ok(Given::There(*first));
-        }
-        self.environments.insert(environment, here);
         let kept = self.kept;
+        if let Some(first) = self.environments.get(&environment) {
+            self.repeated += kept.list(id).len();
+            if self.repeated > REPEATED_VARIABLES {
+                return Ok(Given::There(*first));
+            }
+        } else {
+            self.environments.insert(environment, here);
+        }
         let inner = if length.is_some() { "/value" } else { "" };
         let mut list = Vec::with_capacity(kept.list(id).len());
         for (index, text) in kept.list(id).iter().enumerate() {

@@ -275,6 +275,10 @@ pub struct Redaction {
     pub method: &'static str,
 }
 
+/// Processes up to which a receipt is indented for reading. Nobody reads a longer one as it is, and white space is
+/// nearly half of it.
+const INDENTED_PROCESSES: usize = 256;
+
 impl Receipt {
     /// Writes the document, indented, with a newline at its end.
     ///
@@ -282,7 +286,11 @@ impl Receipt {
     ///
     /// Those of `out`.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, self)?;
+        if self.processes.len() > INDENTED_PROCESSES {
+            serde_json::to_writer(&mut *out, self)?;
+        } else {
+            serde_json::to_writer_pretty(&mut *out, self)?;
+        }
         out.write_all(b"\n")
     }
 }
