@@ -6,7 +6,14 @@ use clap::{Args, Parser, Subcommand};
 
 /// Runs a command and reports what the host kernel saw it do
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "glasshouse",
+    bin_name = "glasshouse",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -12,7 +12,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{LaunchError, quoted, reason};
+use super::{Command, LaunchError, quoted, reason};
 
 /// Where `execvp` searches when there is no `PATH` (glibc's `confstr(_CS_PATH)`).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
@@ -51,14 +51,9 @@ pub(super) fn search_goes_on(errno: i32) -> bool {
 
 /// What a failed search means. `errno` is what decided it: EACCES if any candidate gave that, else the last one;
 /// `at` is the candidate it came from.
-pub(super) fn failure(
-    name: &OsStr,
-    candidates: &[CString],
-    at: usize,
-    errno: i32,
-    directory: &Path,
-) -> LaunchError {
-    let absolute = |candidate: &CString| directory.join(OsStr::from_bytes(candidate.to_bytes()));
+pub(super) fn failure(command: &Command, candidates: &[CString], at: usize, errno: i32) -> LaunchError {
+    let name = command.name();
+    let absolute = |candidate: &CString| command.absolute(OsStr::from_bytes(candidate.to_bytes()));
     let not_there = matches!(errno, libc::ENOENT | libc::ENOTDIR);
     let Some(path) = (if not_there {
         // ENOENT for a file that is there is about its interpreter.

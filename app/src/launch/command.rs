@@ -53,6 +53,11 @@ impl Command {
         self.argv.first().map_or(OsStr::new(""), |name| name)
     }
 
+    /// Where `path` leads from its directory; `.` goes, `..` stays, for it may follow a symbolic link.
+    pub(super) fn absolute(&self, path: &OsStr) -> PathBuf {
+        self.directory.join(path).components().collect()
+    }
+
     /// The value of a variable of its environment.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         self.environment.iter().find_map(|entry| {
@@ -97,5 +102,7 @@ mod tests {
         let command = Command::new(vec!["x".into()], &[], Some(Path::new("sub")), Identity::unchanged());
         assert!(command.directory.is_absolute() && command.directory.ends_with("sub"));
         assert!(command.changes_directory);
+        assert_eq!(command.absolute(OsStr::new("./x/./y")), command.directory.join("x/y"));
+        assert_eq!(command.absolute(OsStr::new("/a/../b")), Path::new("/a/../b"));
     }
 }

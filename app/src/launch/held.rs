@@ -147,7 +147,7 @@ impl HeldChild {
             }
         }
         let executable = tried.and_then(|tried| self.candidates.get(tried)).map(|candidate| {
-            command.directory.join(OsStr::from_bytes(candidate.to_bytes())).into_os_string().into_vec()
+            command.absolute(OsStr::from_bytes(candidate.to_bytes())).into_os_string().into_vec()
         });
         let gone = || LaunchError::Refused("the held command is gone".into());
         let child = self.child.take().ok_or_else(gone)?;
@@ -197,7 +197,7 @@ impl HeldChild {
         LaunchError::Refused(match step {
             Step::Exec => {
                 let at = tried.unwrap_or(0);
-                return candidates::failure(command.name(), &self.candidates, at, errno, &command.directory);
+                return candidates::failure(command, &self.candidates, at, errno);
             }
             Step::Groups | Step::Gid | Step::Uid => format!(
                 "cannot become user {} with group {}: {why}; to stay root, type: --user root",

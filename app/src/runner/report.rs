@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{End, Run, say};
 use crate::{
-    facts::{CommandFacts, ExecutionFacts, RunFacts, ToolFacts, UserFacts},
+    facts::{CommandFacts, ExecutionFacts, GapKind, RunFacts, ToolFacts, UserFacts},
     host,
     launch::{
         Command, EXIT_FAILED, boot_time,
@@ -66,6 +66,10 @@ impl Run {
         let identity = &command.identity;
         let now = boot_time();
         let finished_at = self.finished_at.unwrap_or(now);
+        if self.observation.is_none() && self.gaps.is_empty() {
+            let detail = "observation did not begin, and nothing was run".into();
+            self.misses(GapKind::Partial, "not_observed", detail);
+        }
         let mut observation = self.observation.take().unwrap_or_default();
         for gap in self.gaps.drain(..).chain(self.metadata.gaps.drain(..)) {
             // The observation may have noticed by itself.
