@@ -194,8 +194,8 @@ offsets! {
     dentry_parent = "dentry"."d_parent";
     /// Name.
     dentry_name = "dentry"."d_name.name";
-    /// Inode.
-    dentry_inode = "dentry"."d_inode";
+    /// Length of the name without its NUL.
+    dentry_name_length = "dentry"."d_name.len";
     /// Hash chain; its back link is null when the dentry is unlinked.
     dentry_hash_pprev = "dentry"."d_hash.pprev";
     /// Parent mount.

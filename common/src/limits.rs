@@ -7,12 +7,12 @@ pub const ARGV_BYTES: u32 = 256 * 1024;
 pub const ENV_BYTES: u32 = 256 * 1024;
 /// Bytes of text in one record: large enough that nearly all argument lists travel in one piece.
 pub const TEXT_CHUNK: u32 = 16 * 1024;
-/// Bytes of a path (`PATH_MAX`); longer ones are cut at the root's end and marked.
+/// Bytes of a path (`PATH_MAX`); longer ones lack their beginning, and carry their true length.
 pub const PATH_BYTES: u32 = 4096;
 /// Bytes of one path component with its NUL (`NAME_MAX` + 1).
 pub const COMPONENT_BYTES: u32 = 256;
-/// Components of a path, mounts crossed included: 4,096 bytes hold at most 2,048.
-pub const PATH_STEPS: u32 = 2_200;
+/// Components of a path, mounts crossed included. Of a path that is deeper, the length is a lower bound.
+pub const PATH_STEPS: u32 = 16_384;
 /// Threads whose CPU time is summed when a process ends; nearly always one.
 pub const EXIT_THREADS: u32 = 4_096;
 /// Pending task works looked at to find a script's file.
@@ -21,6 +21,8 @@ pub const TASK_WORKS: u32 = 256;
 pub const SCOPE_ENTRIES: u32 = 32_768;
 /// Distinct (process, call, errno) facts: denied calls and calls outside of the table.
 pub const RARE_ENTRIES: u32 = 65_536;
+/// Executed files that the kernel side remembers. One that has fallen out costs a wake-up when it is executed again.
+pub const EXECUTED_ENTRIES: u32 = 1_024;
 /// Bytes of the ring of process records.
 pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of the ring of activity records.

@@ -79,6 +79,22 @@ record! {
 }
 
 record! {
+    /// One state of one file.
+    FileId, 32, {
+        /// Inode number.
+        inode: u64,
+        /// Seconds of the change time.
+        ctime_s: i64,
+        /// Size in bytes.
+        size: u64,
+        /// Nanoseconds of the change time.
+        ctime_ns: u32,
+        /// Device of the superblock.
+        device: u32,
+    }
+}
+
+record! {
     /// [`crate::kind::FORK`]. The header names the process that made the call.
     ForkRecord, 208, {
         /// Common header.

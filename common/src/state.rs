@@ -30,7 +30,11 @@ pub struct Process {
     pub exec_call: u32,
     /// Its ABI.
     pub exec_abi: u32,
+    /// ABI that the running image was made for.
+    pub image_abi: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 // With the kernel's own header of a hash element it stays within one 4 KiB object.
-const _: () = assert!(core::mem::size_of::<Process>() == 3_680);
+const _: () = assert!(core::mem::size_of::<Process>() == 3_688);

@@ -1,7 +1,10 @@
 //! Atomic read-modify-write. `core::sync::atomic` offers none on this target, which has no compare-and-swap loops of
 //! 8 or 16 bits; the intrinsics give the kernel's own atomic instructions.
 
-use core::intrinsics::{AtomicOrdering::Relaxed, atomic_or, atomic_xadd};
+use core::intrinsics::{
+    AtomicOrdering::{AcqRel, Relaxed},
+    atomic_or, atomic_xadd,
+};
 
 /// Adds one to a value that other CPUs add to.
 #[inline(always)]
@@ -18,5 +21,5 @@ pub(crate) unsafe fn set_bits(value: *mut u64, bits: u64) {
 /// Adds one and returns the sum.
 #[inline(always)]
 pub(crate) unsafe fn incremented(value: *mut u64) -> u64 {
-    atomic_xadd::<u64, u64, { Relaxed }>(value, 1) + 1
+    atomic_xadd::<u64, u64, { AcqRel }>(value, 1) + 1
 }

@@ -6,7 +6,10 @@ use aya_ebpf::{
 };
 use glasshouse_common::{Counters, Family, limits};
 
-use crate::maps::{ACTIVITY_RING, COUNTERS, PROCESS_RING};
+use crate::{
+    layout::opaque,
+    maps::{ACTIVITY_RING, COUNTERS, PROCESS_RING, TEXT},
+};
 
 /// While a ring is past its quarter, the collector is woken once per so many bytes. A wake-up costs ten times what
 /// a record does; below the quarter the collector's own timer is soon enough.
@@ -17,28 +20,57 @@ pub(crate) fn counters() -> Option<*mut Counters> {
     COUNTERS.get_ptr_mut(0)
 }
 
+/// Sends the record that has been put together, `size` bytes of it.
 #[inline(always)]
-fn ring_of(family: Family) -> (&'static RingBuf, u64) {
-    match family {
-        Family::Process => (&PROCESS_RING, limits::PROCESS_RING_BYTES as u64),
-        Family::Syscalls => (&ACTIVITY_RING, limits::ACTIVITY_RING_BYTES as u64),
-    }
+pub(crate) unsafe fn send(family: Family, size: u64) {
+    send_scratch(family as u32, 0, size, 0);
 }
 
-/// Sends `size` bytes at `record`. The verifier must know `size` to be within the memory behind `record`.
+/// The same, and wakes the collector at once if `urgent`.
 #[inline(always)]
-pub(crate) unsafe fn send(family: Family, record: *const u8, size: u64) {
-    let Some(counters) = counters() else { return };
-    (*counters).emitted[family as usize] += 1;
-    let (ring, bytes) = ring_of(family);
+pub(crate) unsafe fn send_and_wake(family: Family, size: u64, urgent: bool) {
+    send_scratch(family as u32, 0, size, u32::from(urgent));
+}
+
+/// Sends the text that has been put together, `size` bytes with its record.
+#[inline(always)]
+pub(crate) unsafe fn send_text(size: u64) {
+    send_scratch(Family::Process as u32, 1, size, 0);
+}
+
+/// A global function: the verifier looks at it once, and not at every call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_scratch(family: u32, is_text: u32, size: u64, urgent: u32) -> i32 {
+    let (Some(counters), Some(scratch)) = (COUNTERS.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 0 };
+    let size = opaque(size);
+    if size > size_of_val(&(*scratch).bytes) as u64 {
+        return 0;
+    }
+    let record = if is_text != 0 { scratch.cast::<u8>() } else { (&raw mut (*scratch).bytes).cast() };
+    let record = core::slice::from_raw_parts(record, size as usize);
+    if family == Family::Process as u32 {
+        (*counters).emitted[Family::Process as usize] += 1;
+        if !output(&PROCESS_RING, u64::from(limits::PROCESS_RING_BYTES), record, urgent != 0) {
+            (*counters).dropped[Family::Process as usize] += 1;
+        }
+    } else {
+        (*counters).emitted[Family::Syscalls as usize] += 1;
+        if !output(&ACTIVITY_RING, u64::from(limits::ACTIVITY_RING_BYTES), record, urgent != 0) {
+            (*counters).dropped[Family::Syscalls as usize] += 1;
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn output(ring: &RingBuf, bytes: u64, record: &[u8], urgent: bool) -> bool {
     let mut flags = u64::from(BPF_RB_NO_WAKEUP);
-    if ring.query(u64::from(BPF_RB_AVAIL_DATA)) > bytes / 4
-        && ring.query(u64::from(BPF_RB_PROD_POS)) & (WAKE_EVERY - 1) < size
+    if urgent
+        || ring.query(u64::from(BPF_RB_AVAIL_DATA)) > bytes / 4
+            && ring.query(u64::from(BPF_RB_PROD_POS)) & (WAKE_EVERY - 1) < record.len() as u64
     {
         flags = u64::from(BPF_RB_FORCE_WAKEUP);
     }
-    let record = core::slice::from_raw_parts(record, size as usize);
-    if ring.output::<[u8]>(record, flags).is_err() {
-        (*counters).dropped[family as usize] += 1;
-    }
+    ring.output::<[u8]>(record, flags).is_ok()
 }

@@ -29,6 +29,22 @@ pub(crate) static NATIVE_SIGRETURN_SLOT: u32 = NO_SLOT;
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_SIGRETURN_SLOT: u32 = NO_SLOT;
 
+/// Numbers of the exec calls, by ABI.
+#[unsafe(no_mangle)]
+pub(crate) static NATIVE_EXECVE: u32 = u32::MAX;
+
+/// See [`NATIVE_EXECVE`].
+#[unsafe(no_mangle)]
+pub(crate) static NATIVE_EXECVEAT: u32 = u32::MAX;
+
+/// See [`NATIVE_EXECVE`].
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_EXECVE: u32 = u32::MAX;
+
+/// See [`NATIVE_EXECVE`].
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_EXECVEAT: u32 = u32::MAX;
+
 /// Bit of `thread_info` that marks a 32-bit call; 0 where there are none.
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_BIT: u32 = 0;
@@ -78,6 +94,12 @@ impl Kernel {
             );
             value.assume_init()
         }
+    }
+
+    /// Reads bytes at `offset` to where they belong, without a copy in between.
+    #[inline(always)]
+    pub(crate) unsafe fn read_to<const N: usize>(self, offset: u32, to: *mut [u8; N]) {
+        bpf_probe_read_kernel(to.cast(), N as u32, (self.0 + u64::from(offset)) as *const _);
     }
 
     /// Follows a pointer member.

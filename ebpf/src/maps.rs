@@ -3,10 +3,10 @@
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use glasshouse_common::{
-    Counters, RareKey, limits,
+    Counters, FileId, RareKey, limits,
     state::{Counts, Process},
 };
 
@@ -42,6 +42,11 @@ pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entrie
 /// Set once the root has been seen: afterwards its pid is nobody's in particular.
 #[map]
 pub(crate) static ROOT_SEEN: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Files that were executed lately. User space is woken for one that is not among them, to read it while it is there.
+#[map]
+pub(crate) static EXECUTED: LruHashMap<FileId, u64> =
+    LruHashMap::with_max_entries(limits::EXECUTED_ENTRIES, 0);
 
 /// Where records are put together; too large for the stack. Raw tracepoints run with preemption disabled, so a CPU
 /// uses it for one record at a time.

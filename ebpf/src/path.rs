@@ -23,6 +23,8 @@ pub(crate) struct Walk {
     root_mnt: u64,
     /// Bytes of components so far.
     pub(crate) length: u64,
+    /// Bytes of all components, kept or not.
+    pub(crate) total: u64,
     /// Bytes of components when the process's root was met.
     pub(crate) in_root: u32,
     /// `PATH_*` and `TEXT_*` flags.
@@ -71,6 +73,7 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
     (*walk).root_dentry = root_dentry;
     (*walk).root_mnt = root_mnt;
     (*walk).length = 0;
+    (*walk).total = 0;
     (*walk).in_root = u32::MAX;
     (*walk).flags = if is_unlinked(Kernel(dentry)) { flags::PATH_UNLINKED as u32 } else { 0 };
     let steps = bpf_loop(PATH_STEPS, step as *mut c_void, core::ptr::null_mut(), 0);
@@ -79,13 +82,15 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
     }
 }
 
-/// Takes the name of the current dentry. Returns whether there was room.
+/// Takes the name of the current dentry, if there is room. Returns whether the walk can go on.
 #[inline(always)]
 unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
     let at = (*walk).length;
     if at >= u64::from(PATH_BYTES) {
+        // What does not fit is counted, so that the true length is known.
         (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
-        return false;
+        (*walk).total += u64::from(dentry.read::<u32>(offset!(dentry_name_length))) + 1;
+        return true;
     }
     let name = dentry.follow(offset!(dentry_name));
     let to = (&raw mut (*walk).bytes).cast::<u8>().add(at as usize);
@@ -95,6 +100,7 @@ unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
         return false;
     }
     (*walk).length = at + taken as u64;
+    (*walk).total += taken as u64;
     true
 }
 
@@ -133,24 +139,9 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     0
 }
 
-/// What the kernel says of the file at `file`; nothing when that is null.
+/// What the kernel says of the file at `file`; zeroes throughout when that is null.
 #[inline(always)]
 pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
-    *to = FileFacts {
-        inode: 0,
-        size: 0,
-        mtime_s: 0,
-        ctime_s: 0,
-        mtime_ns: 0,
-        ctime_ns: 0,
-        device: 0,
-        flags: 0,
-        mode: 0,
-        links: 0,
-    };
-    if file.0 == 0 {
-        return;
-    }
     let inode = file.follow(offset!(file_inode));
     let path = PathRef::at(file.member(offset!(file_path)));
     (*to).inode = inode.read(offset!(inode_ino));
@@ -162,6 +153,10 @@ pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
     (*to).device = inode.follow(offset!(inode_sb)).read(offset!(sb_dev));
     (*to).mode = u32::from(inode.read::<u16>(offset!(inode_mode)));
     (*to).links = inode.read(offset!(inode_nlink));
+    (*to).flags = 0;
+    if file.0 == 0 {
+        return;
+    }
     let mut bits = flags::FILE_PRESENT;
     if (*to).links == 0 || is_unlinked(Kernel(path.dentry)) {
         bits |= flags::FILE_UNLINKED;

@@ -56,12 +56,21 @@ unsafe fn count_slot(counts: *mut Counts, slot: u32) -> bool {
 /// Counts one call.
 #[inline(always)]
 pub(crate) unsafe fn count(process: *mut Process, tgid: u32, abi: u32, number: u32, slot: u32) {
-    if abi == ABI_NATIVE {
-        if !count_slot(&raw mut (*process).counts, slot) {
-            count_rare(process, tgid, abi, number, 0);
-        }
-        return;
+    if abi != ABI_NATIVE {
+        count_compat(tgid, number, slot);
+    } else if !count_slot(&raw mut (*process).counts, slot) {
+        count_rare(tgid, abi, number, 0);
     }
+}
+
+// What follows is rare, and so may look the process up again: global functions take plain numbers, and the verifier
+// looks at each once, not at every call.
+
+/// Counts one 32-bit call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn count_compat(tgid: u32, number: u32, slot: u32) -> i32 {
+    let Some(process) = find(tgid) else { return 0 };
     let mut counts = COMPAT.get_ptr_mut(&tgid);
     if counts.is_none() {
         if let Some(zero) = ZERO.get(0) {
@@ -73,19 +82,16 @@ pub(crate) unsafe fn count(process: *mut Process, tgid: u32, abi: u32, number: u
         }
     }
     match counts {
-        Some(counts) if count_slot(counts, slot) => {}
-        _ => {
-            count_rare(process, tgid, ABI_COMPAT, number, 0);
-        }
+        Some(counts) if count_slot(counts, slot) => 0,
+        _ => count_rare(tgid, ABI_COMPAT, number, 0),
     }
 }
 
 /// Counts a denied call, or one without a slot (`errno` 0).
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) unsafe fn count_rare(process: *mut Process, tgid: u32, abi: u32, number: u32, errno: u32) -> u64 {
-    if process.is_null() {
-        return 0;
-    }
+pub(crate) unsafe extern "C" fn count_rare(tgid: u32, abi: u32, number: u32, errno: u32) -> i32 {
+    let Some(process) = find(tgid) else { return 0 };
     let key = RareKey { start: (*process).counts.start, tgid, number, abi, errno };
     if let Some(count) = RARE.get_ptr_mut(&key) {
         increment(count);

@@ -9,12 +9,12 @@ use aya_ebpf::helpers::generated::{
     bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
 };
 use glasshouse_common::{
-    Family, Header, TextRecord, flags, kind,
+    Header, TextRecord, flags, kind,
     limits::{PATH_BYTES, TEXT_CHUNK},
 };
 
 use crate::{
-    emit::send,
+    emit::send_text,
     layout::opaque,
     maps::{TEXT, WALK},
     path::walk,
@@ -24,7 +24,8 @@ use crate::{
 #[repr(C)]
 pub(crate) struct Text {
     pub(crate) record: TextRecord,
-    pub(crate) bytes: [u8; TEXT_CHUNK as usize],
+    /// Texts, or a whole record of another kind.
+    pub(crate) bytes: [u8; TEXT_CHUNK as usize + size_of::<TextRecord>()],
     owner: Owner,
     /// Address of what is left in the memory of the task that runs.
     address: u64,
@@ -75,14 +76,10 @@ unsafe fn begin(text: *mut Text, which: u32) {
 /// Sends `length` bytes of the buffer.
 #[inline(always)]
 unsafe fn finish(text: *mut Text, length: u64) {
-    let length = opaque(length);
-    if length > u64::from(TEXT_CHUNK) {
-        return;
-    }
     let size = length + size_of::<TextRecord>() as u64;
     (*text).record.length = length as u32;
     (*text).record.header.size = size as u32;
-    send(Family::Process, text.cast(), size);
+    send_text(size);
 }
 
 /// Sends the path that leads to `dentry`.
@@ -98,7 +95,7 @@ unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64, root_mnt: u64,
     }
     (*text).record.flags = (*walked).flags as u16;
     (*text).record.in_root = (*walked).in_root;
-    (*text).record.total = length as u32;
+    (*text).record.total = (*walked).total as u32;
     bpf_probe_read_kernel(
         (&raw mut (*text).bytes).cast(),
         length as u32,

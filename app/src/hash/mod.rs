@@ -132,10 +132,10 @@ impl Hasher {
     /// Takes note of the files of an exec; other events are none of its business.
     pub fn observe(&mut self, event: &Event) {
         let EventKind::Exec(exec) = &event.kind else { return };
-        let pid = self.pid_in_proc(event.process, exec);
-        self.request(event, ExecutableRole::Image, &exec.image, pid);
+        let pids = Pids { process: self.pid_in_proc(event.process, exec), parent: self.parent_in_proc(exec) };
+        self.request(event, ExecutableRole::Image, &exec.image, pids);
         if let Some(script) = &exec.script {
-            self.request(event, ExecutableRole::Script, script, pid);
+            self.request(event, ExecutableRole::Script, script, pids);
         }
     }
 
@@ -193,7 +193,12 @@ impl Hasher {
         }
     }
 
-    fn request(&mut self, event: &Event, role: ExecutableRole, file: &ExecutedFile, pid: Option<u32>) {
+    /// The same for its parent, whose namespace is not told.
+    fn parent_in_proc(&self, exec: &Exec) -> Option<u32> {
+        (self.pid_namespace == INITIAL_PID_NAMESPACE).then_some(exec.parent.tgid)
+    }
+
+    fn request(&mut self, event: &Event, role: ExecutableRole, file: &ExecutedFile, pids: Pids) {
         let waiter = Waiter { exec_at: event.at, process: event.process, tid: event.tid, role };
         let key = file.facts.map(FileKey::from);
         if let Some(hashed) = key.and_then(|key| self.remembered.get(&key)) {
@@ -204,7 +209,7 @@ impl Hasher {
             self.answers.push_back(waiter.answer(Err(Unreadable::Lost)));
             return;
         }
-        let request = Request { candidates: candidates(role, file, pid), facts: file.facts };
+        let request = Request { candidates: candidates(role, file, pids), facts: file.facts };
         self.outstanding += 1;
         let under_way = key.and_then(|key| self.under_way.get(&key));
         if let Some(job) = under_way.and_then(|id| self.jobs.get_mut(id)) {
@@ -250,21 +255,31 @@ impl Hasher {
     }
 }
 
+/// The processes in /proc that may lead to a file.
+#[derive(Clone, Copy)]
+struct Pids {
+    process: Option<u32>,
+    /// It often lives longer, and mostly sees the same files.
+    parent: Option<u32>,
+}
+
 /// Where a file may be found, the surest first.
-fn candidates(role: ExecutableRole, file: &ExecutedFile, pid: Option<u32>) -> Vec<Candidate> {
-    let mut candidates = Vec::with_capacity(3);
-    if let (ExecutableRole::Image, Some(pid)) = (role, pid) {
+fn candidates(role: ExecutableRole, file: &ExecutedFile, pids: Pids) -> Vec<Candidate> {
+    let mut candidates = Vec::with_capacity(4);
+    if let (ExecutableRole::Image, Some(pid)) = (role, pids.process) {
         candidates.push(Candidate::Exe(pid));
     }
     let Observed::Complete(path) = &file.path.path else { return candidates };
     if !path.starts_with(b"/") {
         return candidates;
     }
-    if let Some(pid) = pid {
-        let seen = file.path.in_root.as_ref().unwrap_or(path);
-        candidates.push(Candidate::InRoot(pid, seen.clone()));
-    }
+    let seen = file.path.in_root.as_ref().unwrap_or(path);
+    candidates.extend(pids.process.map(|pid| Candidate::InRoot(pid, seen.clone())));
     candidates.push(Candidate::Path(path.clone()));
+    // Without facts it would be believed whatever its namespace is.
+    if file.facts.is_some() {
+        candidates.extend(pids.parent.map(|pid| Candidate::InRoot(pid, seen.clone())));
+    }
     candidates
 }
 

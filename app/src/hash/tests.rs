@@ -79,6 +79,23 @@ fn image_and_script_are_hashed_and_remembered() {
 }
 
 #[test]
+fn the_surest_way_to_a_file_comes_first() {
+    let mut file =
+        ExecutedFile { path: resolved(Path::new("/jail/a")), facts: Some(facts_of(Path::new("/bin/sh"))) };
+    file.path.in_root = Some(b"/a".to_vec());
+    let pids = Pids { process: Some(7), parent: Some(5) };
+    let in_root = |pid| Candidate::InRoot(pid, b"/a".to_vec());
+    let path = || Candidate::Path(b"/jail/a".to_vec());
+    let image = candidates(ExecutableRole::Image, &file, pids);
+    assert_eq!(image, [Candidate::Exe(7), in_root(7), path(), in_root(5)]);
+    // Where any file would be believed, the parent's may be another one.
+    file.facts = None;
+    assert_eq!(candidates(ExecutableRole::Script, &file, pids), [in_root(7), path()]);
+    file.path.path = Observed::Truncated { value: b"/cut".to_vec(), length: 5000 };
+    assert_eq!(candidates(ExecutableRole::Script, &file, pids), []);
+}
+
+#[test]
 fn many_execs_of_one_file_are_one_job() {
     let mut hasher = Hasher::new();
     let event = exec(1, Path::new("/bin/sh"), None);

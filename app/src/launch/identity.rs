@@ -102,7 +102,7 @@ impl Caller {
         }
     }
 
-    /// Who the receipt belongs to: the person who asked for it, whoever the command runs as.
+    /// The person who asked: the invoking user under sudo.
     pub fn owner(&self) -> (u32, u32) {
         self.sudo.as_ref().map_or((self.uid, self.gid), |sudo| (sudo.uid, sudo.gid))
     }

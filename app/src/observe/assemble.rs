@@ -270,7 +270,7 @@ fn credentials(record: &abi::Credentials) -> Credentials {
 const CTIME_FLAG: u32 = 1 << 31;
 
 fn file_facts(record: &abi::FileFacts) -> Option<FileFacts> {
-    (record.flags & flags::FILE_PRESENT != 0).then(|| FileFacts {
+    (record.flags & flags::FILE_PRESENT != 0).then_some(FileFacts {
         // The kernel's own encoding of a device, `MKDEV` of `linux/kdev_t.h`.
         device: (record.device >> 20, record.device & 0xf_ffff),
         inode: record.inode,
@@ -365,10 +365,10 @@ fn strings(text: Option<Text>, count: u32) -> Observed<Vec<u8>> {
 }
 
 fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     if bytes.is_empty() {
         return Vec::new();
     }
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
@@ -406,8 +406,7 @@ fn resolved_path(text: Option<Text>) -> ResolvedPath {
     resolved.path = if text.flags & flags::TEXT_UNREADABLE != 0 {
         Observed::Unreadable(Unreadable::Fault(text.errno as i32))
     } else if text.flags & flags::TEXT_TRUNCATED != 0 {
-        // How much longer it is was not walked.
-        Observed::Truncated { length: path.len() as u64 + 1, value: path }
+        Observed::Truncated { length: u64::from(text.total), value: path }
     } else {
         Observed::Complete(path)
     };

@@ -3,7 +3,7 @@
 //! [`from_session`] makes it from the session's state and the facts of the run, without input, output or a clock;
 //! [`write`](mod@write) puts it where the workload can neither redirect nor prevent it.
 
-mod from_session;
+pub(crate) mod from_session;
 mod names;
 mod redact;
 pub mod schema;

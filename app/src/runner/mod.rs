@@ -90,20 +90,22 @@ pub fn run<B: Backend, O: Observation>(
     let resolve = |identity| {
         Command::new(options.command.clone(), &options.environment, options.cwd.as_deref(), identity)
     };
-    let (command, end) = match Identity::resolve(options.user.as_ref(), &caller) {
+    let (command, owner, end) = match Identity::resolve(options.user.as_ref(), &caller) {
         Ok(identity) => {
             let command = resolve(identity);
             run.timings.mark("options");
             let end = run.command(options, &command, make_backend, observe);
-            (command, end)
+            let owner = (command.identity.uid, command.identity.gid);
+            (command, owner, end)
         }
-        Err(error) => (resolve(Identity::unchanged()), End::failed_to_start(&error)),
+        // Nobody was found to run it as: the receipt belongs to who asked.
+        Err(error) => (resolve(Identity::unchanged()), caller.owner(), End::failed_to_start(&error)),
     };
     if let Some(error) = &end.outcome.error {
         say(error);
     }
     // A defect in the report must not change into an exit code that could be the command's.
-    catch_unwind(AssertUnwindSafe(|| run.report(options, &command, &caller, end, target)))
+    catch_unwind(AssertUnwindSafe(|| run.report(options, &command, owner, end, target)))
         .unwrap_or(EXIT_FAILED)
 }
 

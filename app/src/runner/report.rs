@@ -12,10 +12,7 @@ use super::{End, Run, say};
 use crate::{
     facts::{CommandFacts, ExecutionFacts, GapKind, RunFacts, ToolFacts, UserFacts},
     host,
-    launch::{
-        Command, EXIT_FAILED, boot_time,
-        identity::{Caller, user_name},
-    },
+    launch::{Command, EXIT_FAILED, boot_time, identity::user_name},
     observe,
     options::WatchOptions,
     receipt::{self, ReceiptOptions, write::ReceiptTarget},
@@ -29,7 +26,7 @@ impl Run {
         mut self,
         options: &WatchOptions,
         command: &Command,
-        caller: &Caller,
+        owner: (u32, u32),
         end: End,
         target: ReceiptTarget,
     ) -> u8 {
@@ -37,7 +34,7 @@ impl Run {
         let facts = self.facts(command, end);
         let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
         let receipt = receipt::from_session(&self.session, &facts, &how);
-        let written = match target.commit(&receipt, Some(caller.owner())) {
+        let written = match target.commit(&receipt, Some(owner)) {
             Ok(written) => {
                 if let (Some(reason), Some(path)) = (&written.fallback_reason, &written.path) {
                     say(&format!("{reason}; the receipt is in {}", path.display()));

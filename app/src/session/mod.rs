@@ -419,4 +419,4 @@ fn find_or_add<'a>(
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

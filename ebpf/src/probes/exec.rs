@@ -3,19 +3,19 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_loop;
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_loop};
 use glasshouse_common::{
-    ExecRecord, Family, flags, kind,
+    ExecRecord, Family, FileFacts, FileId, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
     state::Process,
-    syscall::{CLASS_EXECVE, CLASS_EXECVEAT, CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN},
+    syscall::{ABI_NATIVE, SLOT_MASK},
 };
 
 use super::{probe, syscall};
 use crate::{
-    emit::send,
+    emit::send_and_wake,
     layout::{Kernel, constant, offset},
-    maps::{ROOT_SEEN, TEXT, WALK},
+    maps::{EXECUTED, ROOT_SEEN, TEXT, WALK},
     path::{self, PathRef},
     scope, task,
     text::{self, Owner},
@@ -113,16 +113,16 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
         bits |= flags::EXEC_FROM_THREAD;
     }
 
-    let (abi, number, slot) = if (*process).exec_call != 0 {
+    let (abi, number) = if (*process).exec_call != 0 {
         bits |= flags::EXEC_CALL_EXACT;
-        let number = (*process).exec_call - 1;
-        let abi = (*process).exec_abi;
-        (*process).exec_call = 0;
-        (abi, number, syscall::word(abi, number) & SLOT_MASK)
+        ((*process).exec_abi, (*process).exec_call - 1)
     } else {
-        infer_call(task::abi(trusted), bprm)
+        infer_call(process, bprm)
     };
-    scope::count(process, tgid, abi, number, slot);
+    (*process).exec_call = 0;
+    // The kernel has set the new image's ABI by now.
+    (*process).image_abi = task::abi(trusted);
+    scope::count(process, tgid, abi, number, syscall::word(abi, number) & SLOT_MASK);
 
     let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
     let record = (&raw mut (*scratch).bytes).cast::<ExecRecord>();
@@ -140,35 +140,42 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*record).flags = bits;
     (*record).call = number;
     (*record).abi = abi;
-    (*record).comm = current.read(offset!(task_comm));
+    current.read_to(offset!(task_comm), &raw mut (*record).comm);
     let (pid, namespace, level) = task::namespace_pid(current);
     (*record).ns_pid = pid;
     (*record).pid_ns = namespace;
     (*record).ns_level = level;
-    send(Family::Process, record.cast(), u64::from(size));
+    let urgent = is_new(&raw const (*record).image) || script.0 != 0 && is_new(&raw const (*record).script);
+    send_and_wake(Family::Process, u64::from(size), urgent);
 }
 
-/// Without `sched_prepare_exec`: an `execveat` that was given a descriptor has left its mark.
+/// Whether the file has not been executed lately. It may be gone a moment after it has run: user space, which is to
+/// hash it, does not sleep on.
 #[inline(always)]
-unsafe fn infer_call(abi: u32, bprm: Kernel) -> (u32, u32, u32) {
-    let class = if bprm.read::<u64>(offset!(bprm_fdpath)) != 0 { CLASS_EXECVEAT } else { CLASS_EXECVE };
-    let Some(walk) = WALK.get_ptr_mut(0) else { return (abi, u32::MAX, NO_SLOT) };
-    (*walk).cursor = u64::from(abi) << 32 | u64::from(class);
-    (*walk).found = u64::from(u32::MAX);
-    bpf_loop(TABLE_LEN as u32, find_class as *mut c_void, core::ptr::null_mut(), 0);
-    let number = (*walk).found as u32;
-    (abi, number, syscall::word(abi, number) & SLOT_MASK)
+unsafe fn is_new(facts: *const FileFacts) -> bool {
+    let id = FileId {
+        inode: (*facts).inode,
+        ctime_s: (*facts).ctime_s,
+        size: (*facts).size,
+        ctime_ns: (*facts).ctime_ns,
+        device: (*facts).device,
+    };
+    EXECUTED.insert(&id, &0, u64::from(BPF_NOEXIST)).is_ok()
 }
 
-/// Looks for the number of the class in `cursor`.
-unsafe extern "C" fn find_class(index: u32, _context: *mut c_void) -> i64 {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return 1 };
-    let abi = ((*walk).cursor >> 32) as u32;
-    if syscall::word(abi, index) >> CLASS_SHIFT == (*walk).cursor as u32 {
-        (*walk).found = u64::from(index);
-        return 1;
-    }
-    0
+/// Without `sched_prepare_exec`, and for the root, which was not in scope by then: the caller's ABI is that of its
+/// image (the launcher's is native), and an `execveat` that was given a descriptor has left its mark.
+#[inline(always)]
+unsafe fn infer_call(process: *mut Process, bprm: Kernel) -> (u32, u32) {
+    let at_descriptor = bprm.read::<u64>(offset!(bprm_fdpath)) != 0;
+    let abi = (*process).image_abi;
+    let number = match (abi == ABI_NATIVE, at_descriptor) {
+        (true, false) => constant!(NATIVE_EXECVE),
+        (true, true) => constant!(NATIVE_EXECVEAT),
+        (false, false) => constant!(COMPAT_EXECVE),
+        (false, true) => constant!(COMPAT_EXECVEAT),
+    };
+    (abi, number)
 }
 
 /// The kernel has put its last reference to the script by now, but a file is closed only on the return to user

@@ -71,16 +71,17 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
         max_rss_pages: signal.read(offset!(signal_maxrss)),
         status,
         threads_started: (*process).threads_started as u32,
-        comm: current.read(offset!(task_comm)),
+        comm: [0; 16],
         rare_entries: (*process).rare_entries as u32,
         reserved: 0,
     };
+    current.read_to(offset!(task_comm), &raw mut (*record).comm);
     // Threads that have not been reaped yet, this one among them, still hold their own time.
     let head = signal.member(offset!(signal_thread_head));
     (*walk).found = head.0;
     (*walk).cursor = head.read(0);
     bpf_loop(EXIT_THREADS, add_thread_time as *mut c_void, core::ptr::null_mut(), 0);
-    send(Family::Process, record.cast(), u64::from(size));
+    send(Family::Process, u64::from(size));
     let _ = SCOPE.remove(&tgid);
 }
 
@@ -122,7 +123,7 @@ unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32) {
         count: count as u32,
         flags: bits,
     };
-    send(Family::Syscalls, record.cast(), size);
+    send(Family::Syscalls, size);
 }
 
 /// Lists the next slot in use.

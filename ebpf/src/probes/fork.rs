@@ -23,7 +23,9 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     }
     let child_tgid: u32 = child.read(offset!(task_tgid));
     let child_start = task::start(child);
-    scope::add(child_tgid, child_start);
+    if let Some(process) = scope::add(child_tgid, child_start) {
+        (*process).image_abi = (*caller).image_abi;
+    }
 
     let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
     let record = (&raw mut (*scratch).bytes).cast::<ForkRecord>();
@@ -43,6 +45,6 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     (*record).child_pid_ns = namespace;
     (*record).child_ns_level = level;
     task::credentials(child, core::mem::offset_of!(ForkRecord, credentials));
-    (*record).comm = child.read(offset!(task_comm));
-    send(Family::Process, record.cast(), u64::from(size));
+    child.read_to(offset!(task_comm), &raw mut (*record).comm);
+    send(Family::Process, u64::from(size));
 }

@@ -89,7 +89,7 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     }
     scope::count(process, tgid, abi, number, word);
     if result == -EPERM || result == -EACCES {
-        scope::count_rare(process, tgid, abi, number, -result as u32);
+        scope::count_rare(tgid, abi, number, -result as u32);
     }
 }
 
@@ -135,7 +135,7 @@ unsafe fn on_exec_failed<const BTF: bool>(
         at_flags,
         reserved: 0,
     };
-    send(Family::Process, record.cast(), u64::from(size));
+    send(Family::Process, u64::from(size));
 }
 
 #[inline(always)]
@@ -160,5 +160,5 @@ unsafe fn on_credentials<const BTF: bool>(
     } else {
         register::<BTF>(regs, offset!(regs_compat_arg0)) & 0xffff_ffff
     };
-    send(Family::Process, record.cast(), u64::from(size));
+    send(Family::Process, u64::from(size));
 }

@@ -40,6 +40,9 @@ const fn aligned_object() -> &'static [u8] {
     &ALIGNED.0
 }
 
+/// Set in the environment, only `raw_tp` is used, as on a kernel that refuses `tp_btf`: for trying that way.
+const ONLY_RAW: &str = "GLASSHOUSE_RAW_TP";
+
 /// Bytes of the verifier's words that an error quotes.
 const LOG_TAIL: usize = 1_500;
 
@@ -97,6 +100,8 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let Constants { kernel, target, native, compat } = constants;
     let compat_bit = if kernel.offsets.task_ti_status == ABSENT { 0 } else { kernel.compat_bit };
     let (native_slot, compat_slot) = (slot(native), slot(compat));
+    let number = |table: &Table, name| table.number(name).unwrap_or(u32::MAX);
+    let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
     const _: () = assert!(TABLE_LEN == 512);
     let globals = HashMap::from([
@@ -105,6 +110,10 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
         ("COMPAT_CALLS", (compat.words.as_bytes(), true)),
         ("NATIVE_SIGRETURN_SLOT", (native_slot.as_bytes(), true)),
         ("COMPAT_SIGRETURN_SLOT", (compat_slot.as_bytes(), true)),
+        ("NATIVE_EXECVE", (execs[0][0].as_bytes(), true)),
+        ("NATIVE_EXECVEAT", (execs[0][1].as_bytes(), true)),
+        ("COMPAT_EXECVE", (execs[1][0].as_bytes(), true)),
+        ("COMPAT_EXECVEAT", (execs[1][1].as_bytes(), true)),
         ("COMPAT_BIT", (compat_bit.as_bytes(), true)),
         ("ROOT_PID", (target.pid.as_bytes(), true)),
         ("ROOT_PID_NAMESPACE", (namespace.as_bytes(), true)),
@@ -182,7 +191,8 @@ type Refusal = (Attachment, io::Error);
 /// Loads one probe in the cheapest way that this kernel takes.
 fn load_probe(object: &Object, btf: &OwnedFd, probe: Probe, btf_id: Option<u32>) -> Result<Program, Refusal> {
     let raw_name = format!("{}_raw", probe.name);
-    let typed = btf_id.map(|id| (Attachment::TpBtf(id), probe.name));
+    let only_raw = std::env::var_os(ONLY_RAW).is_some();
+    let typed = btf_id.filter(|_| !only_raw).map(|id| (Attachment::TpBtf(id), probe.name));
     let mut first_refusal = None;
     for (attachment, name) in typed.into_iter().chain([(Attachment::RawTp, raw_name.as_str())]) {
         match load_one(object, btf, name, attachment, None) {

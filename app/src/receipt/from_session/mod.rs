@@ -238,4 +238,4 @@ fn syscalls(session: &Session, order: &[ProcessKey]) -> Syscalls {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

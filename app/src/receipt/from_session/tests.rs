@@ -1,1 +1,385 @@
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+use std::{collections::BTreeSet, fs, path::Path};
+
+use proptest::{prelude::*, sample::Index};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    event::*,
+    facts::*,
+    receipt::schema,
+    session::samples::{self, *},
+};
+
+const ROOT: ProcessKey = ProcessKey { start: 10, tgid: 100 };
+const OUTSIDE: ProcessKey = ProcessKey { start: 1, tgid: 50 };
+
+pub(crate) fn facts() -> RunFacts {
+    RunFacts {
+        tool: ToolFacts { name: "glasshouse", version: "0.1.0", bpf_object_sha256: [1; 32] },
+        command: CommandFacts {
+            argv: strings(&["sh", "-c", "cc --key=s3cret"]),
+            cwd: b"/work".to_vec(),
+            user: UserFacts { uid: 1000, gid: 1000, name: Some("ann".into()) },
+            executable: Some(b"/bin/sh".to_vec()),
+            environment: strings(&["HOME=/root", "TOKEN=abc"]),
+        },
+        host: HostFacts {
+            kernel: "6.18".into(),
+            architecture: "x86_64".into(),
+            os: None,
+            hostname: Some("box".into()),
+            boot_id: None,
+            lsm: Some(vec!["capability".into()]),
+            virtualization: None,
+        },
+        execution: ExecutionFacts {
+            backend: "process",
+            isolation: "none",
+            root_pid: Some(100),
+            started_at: 20,
+            finished_at: 2_000_020,
+            outcome: facts::Outcome {
+                status: facts::OutcomeStatus::Exited,
+                exit_code: Some(0),
+                signal: None,
+                core_dumped: false,
+                error: None,
+            },
+            resources: Some(Resources { user_ns: 2_000_000, system_ns: 0, max_rss_bytes: 8192 }),
+        },
+        observation: ObservationFacts {
+            probes: vec![ProbeFacts {
+                name: "sys_exit".into(),
+                kind: "tp_btf".into(),
+                attached: true,
+                reason: None,
+            }],
+            families: vec![FamilyFacts {
+                name: "process".into(),
+                emitted: 10,
+                received: 9,
+                dropped: 1,
+                recovered: 1,
+            }],
+            blind_spots: vec![BlindSpot { code: "root", detail: "the command ran as root".into() }],
+            ..ObservationFacts::default()
+        },
+        boot_to_unix_ns: 1_700_000_000_000_000_000,
+    }
+}
+
+/// A shell that runs a script, which is denied something, changes its user and leaves a child behind.
+pub(crate) fn events() -> Vec<Event> {
+    let (child, survivor) = (key(40, 101), key(50, 102));
+    let mut root = exec("sh", OUTSIDE, 0);
+    root.is_root = true;
+    root.argv = Observed::Complete(strings(&["sh", "-c", "cc --key=s3cret"]));
+    let mut script = exec("python3", ROOT, 0);
+    script.script = Some(ExecutedFile { path: samples::path("/work/run"), facts: None });
+    script.argv = Observed::Truncated { value: strings(&["python3", "--key=s3cret"]), length: 9 };
+    script.cwd.in_root = Some(b"/".to_vec());
+    script.filename = Observed::Unreadable(Unreadable::Fault(14));
+    script.image.path.path = Observed::Complete(b"/bin/\xff".to_vec());
+    vec![
+        event(20, ROOT, EventKind::Exec(Box::new(root))),
+        event(40, ROOT, fork(child, ROOT, 0)),
+        event(45, child, failed("/usr/bin/run", 2)),
+        event(46, child, failed("/usr/bin/run", 2)),
+        event(47, child, EventKind::Exec(Box::new(script))),
+        event(50, child, fork(survivor, child, 0)),
+        event(60, child, credential_call(1)),
+        event(70, child, denied(60_002, 13, 3)),
+        event(70, child, totals(&[(60_009, 4), (60_002, 3)])),
+        event(80, child, exit(1)),
+        event(90, ROOT, totals(&[(60_002, 5)])),
+        event(1_000_000, ROOT, hashed(20, 7)),
+        event(2_000_000, ROOT, exit(0)),
+    ]
+}
+
+pub(crate) fn receipt_of(events: &[Event], facts: &RunFacts, options: &ReceiptOptions) -> Receipt {
+    let mut session = Session::new();
+    events.iter().for_each(|event| session.apply(event));
+    let alive: &[ProcessKey] = if events.is_empty() { &[] } else { &[key(50, 102)] };
+    session.observation_ended(alive);
+    let mut receipt = from_session(&session, facts, options);
+    receipt.receipt_id = "00000000-0000-4000-8000-000000000000".into();
+    receipt
+}
+
+fn json(receipt: &Receipt) -> Value {
+    let mut bytes = Vec::new();
+    receipt.write_json(&mut bytes).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn with_redactor(patterns: &[&str], env_values: bool) -> ReceiptOptions {
+    let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+    ReceiptOptions { env_values, redactor: Some(Redactor::new(&patterns).unwrap()) }
+}
+
+/// Compares a file with what it should be; with `BLESS=1` in the environment it is written instead.
+#[track_caller]
+fn check_file(path: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        fs::write(&path, expected).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} is not what the code gives; BLESS=1 cargo test rewrites it",
+        path.display()
+    );
+}
+
+#[test]
+fn the_whole_receipt() {
+    let receipt = receipt_of(&events(), &facts(), &with_redactor(&["s3cret"], false));
+    let mut bytes = Vec::new();
+    receipt.write_json(&mut bytes).unwrap();
+    check_file("src/receipt/from_session/receipt.snapshot.json", &String::from_utf8(bytes).unwrap());
+}
+
+#[test]
+fn the_schema_file_is_current() {
+    check_file("../assets/receipt.schema.json", &schema::json_schema().unwrap());
+}
+
+#[test]
+fn every_field_is_in_the_schema() {
+    let schema: Value = serde_json::from_str(&schema::json_schema().unwrap()).unwrap();
+    for options in [with_redactor(&["s3cret", "TOKEN"], false), with_redactor(&["abc"], true)] {
+        let mut facts = facts();
+        facts.observation.gaps.push(Gap { kind: facts::GapKind::Partial, code: "x", detail: "y".into() });
+        let receipt = json(&receipt_of(&events(), &facts, &options));
+        let mut problems = BTreeSet::new();
+        check_against(&schema, &schema, &receipt, "", &mut problems);
+        assert!(problems.is_empty(), "{problems:#?}");
+    }
+}
+
+/// The part of JSON Schema that the receipt's needs: types, constants, properties, alternatives.
+fn check_against(root: &Value, schema: &Value, value: &Value, at: &str, problems: &mut BTreeSet<String>) {
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(name.trim_start_matches('#')).unwrap();
+        check_against(root, target, value, at, problems);
+    }
+    for keyword in ["anyOf", "oneOf"] {
+        let Some(alternatives) = schema.get(keyword).and_then(Value::as_array) else { continue };
+        let fits = |alternative| {
+            let mut problems = BTreeSet::new();
+            check_against(root, alternative, value, at, &mut problems);
+            problems.is_empty()
+        };
+        if !alternatives.iter().any(fits) {
+            problems.insert(format!("{at}: {value} fits no alternative"));
+        }
+    }
+    let type_of = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let allowed = match &schema["type"] {
+        Value::String(one) => vec![one.as_str()],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => vec![type_of],
+    };
+    let fits = allowed.contains(&type_of) || (type_of == "integer" && allowed.contains(&"number"));
+    if !fits || schema.get("const").is_some_and(|constant| constant != value) {
+        problems.insert(format!("{at}: {value} is not of {allowed:?}"));
+    }
+    match value {
+        Value::Array(entries) => {
+            for entry in entries {
+                check_against(root, &schema["items"], entry, &format!("{at}/*"), problems);
+            }
+        }
+        Value::Object(fields) => check_object(root, schema, fields, at, problems),
+        _ => {}
+    }
+}
+
+fn check_object(
+    root: &Value,
+    schema: &Value,
+    fields: &serde_json::Map<String, Value>,
+    at: &str,
+    problems: &mut BTreeSet<String>,
+) {
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !fields.contains_key(name) {
+            problems.insert(format!("{at}/{name} is missing"));
+        }
+    }
+    let Some(properties) = schema.get("properties") else { return };
+    for (name, field) in fields {
+        match properties.get(name).or(schema.get("additionalProperties")) {
+            Some(inner) if inner.is_object() => {
+                check_against(root, inner, field, &format!("{at}/{name}"), problems);
+            }
+            Some(Value::Bool(true)) => {}
+            _ => {
+                problems.insert(format!("{at}/{name} is not in the schema"));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_is_described() {
+    let schema: Value = serde_json::from_str(&schema::json_schema().unwrap()).unwrap();
+    let document =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/docs/RECEIPT.md")).unwrap();
+    let mut undescribed = BTreeSet::new();
+    let mut types = vec![&schema];
+    types.extend(schema["$defs"].as_object().unwrap().values());
+    for properties in types.iter().filter_map(|one| one["properties"].as_object()) {
+        for name in properties.keys().filter(|name| !name.ends_with("_reason")) {
+            if !document.contains(&format!("`{name}`")) && !document.contains(&format!("`{name}[]`")) {
+                undescribed.insert(name);
+            }
+        }
+    }
+    assert!(undescribed.is_empty(), "RECEIPT.md does not mention {undescribed:?}");
+}
+
+#[test]
+fn nothing_redacted_remains() {
+    let mut facts = facts();
+    facts.execution.outcome.error = Some("s3cret: not found".into());
+    let receipt = json(&receipt_of(&events(), &facts, &with_redactor(&["s3cret", "abc"], true)));
+    let text = receipt.to_string();
+    assert!(!text.contains("s3cret") && !text.contains("abc"), "{text}");
+    let pointers: Vec<_> = receipt["redactions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["pointer"].as_str().unwrap())
+        .collect();
+    for expected in [
+        "/command/argv/2",
+        "/command/environment/1/value",
+        "/execution/outcome/error",
+        "/processes/0/executions/0/argv/2",
+        "/processes/0/executions/0/environment/1/value",
+        "/processes/1/executions/0/argv/value/1",
+    ] {
+        assert!(pointers.contains(&expected), "{expected} is not in {pointers:?}");
+    }
+    for pointer in pointers {
+        let there = receipt.pointer(pointer).and_then(Value::as_str).unwrap();
+        assert!(there.contains("[redacted]"), "{pointer}: {there}");
+    }
+}
+
+#[test]
+fn a_redacted_value_has_no_hash() {
+    let receipt = json(&receipt_of(&events(), &facts(), &with_redactor(&["TOKEN"], false)));
+    let variable = &receipt["processes"][0]["executions"][0]["environment"][1];
+    assert_eq!(variable, &json!({"name": "TOKEN", "value_sha256": null, "value_sha256_reason": "redacted"}));
+}
+
+#[test]
+fn an_equal_environment_is_given_once() {
+    let receipt = json(&receipt_of(&events(), &facts(), &ReceiptOptions::default()));
+    let second = &receipt["processes"][1]["executions"][0];
+    assert_eq!(second["environment"], Value::Null);
+    assert_eq!(second["environment_count"], 2);
+    let first = receipt.pointer(second["environment_same_as"].as_str().unwrap()).unwrap();
+    assert_eq!(first[0]["name"], "HOME");
+}
+
+#[test]
+fn completeness_follows_from_the_numbers() {
+    let check = |change: &dyn Fn(&mut RunFacts), expected: &str, codes: &[&str]| {
+        let mut facts = facts();
+        change(&mut facts);
+        let observation =
+            json(&receipt_of(&events(), &facts, &ReceiptOptions::default()))["observation"].clone();
+        let found: Vec<_> = observation["reasons"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|gap| gap["code"].as_str().unwrap())
+            .collect();
+        assert_eq!((observation["completeness"].as_str().unwrap(), &found[..]), (expected, codes));
+    };
+    let partial = Gap { kind: facts::GapKind::Partial, code: "cgroup_unavailable", detail: String::new() };
+    check(&|_| {}, "complete", &[]);
+    check(&|facts| facts.observation.families[0].recovered = 0, "lossy", &["records_dropped"]);
+    check(&|facts| facts.observation.families[0].received = 8, "lossy", &["accounting_mismatch"]);
+    check(&|facts| facts.observation.gaps.push(partial.clone()), "partial", &["cgroup_unavailable"]);
+    let both = |facts: &mut RunFacts| {
+        facts.observation.gaps.push(partial.clone());
+        facts.observation.families[0].emitted = 11;
+    };
+    check(&both, "lossy", &["cgroup_unavailable", "accounting_mismatch"]);
+    let interrupted =
+        |facts: &mut RunFacts| facts.execution.outcome.status = facts::OutcomeStatus::Interrupted;
+    check(&interrupted, "partial", &["interrupted"]);
+    let capped = LimitFacts { list: "x".into(), total: 2, kept: 1 };
+    check(&|facts| facts.observation.limits.push(capped.clone()), "lossy", &["list_capped"]);
+}
+
+#[test]
+fn damage_in_the_session_is_a_loss() {
+    let mut events = events();
+    events.push(event(60, key(55, 103), exit(0)));
+    events.push(event(60, ROOT, fork(key(58, 104), ROOT, 0)));
+    let receipt = receipt_of(&events, &facts(), &ReceiptOptions::default());
+    let codes: Vec<_> = receipt.observation.reasons.iter().map(|gap| gap.code.as_str()).collect();
+    assert_eq!(codes, ["process_unannounced", "process_end_missing"]);
+    let stranger = receipt.processes.iter().find(|process| process.pid == 103).unwrap();
+    assert_eq!((stranger.parent_id, stranger.parent_id_reason), (None, Some(Reason::Lost)));
+}
+
+#[test]
+fn a_command_that_was_never_run_has_a_receipt() {
+    let mut facts = facts();
+    facts.command.executable = None;
+    facts.execution.root_pid = None;
+    facts.execution.resources = None;
+    facts.execution.outcome.status = facts::OutcomeStatus::FailedToStart;
+    facts.observation = ObservationFacts::default();
+    let receipt = json(&{
+        let session = Session::new();
+        from_session(&session, &facts, &ReceiptOptions::default())
+    });
+    assert_eq!(receipt["observation"]["completeness"], "complete");
+    assert_eq!(receipt["execution"]["root_pid_reason"], "not_started");
+    assert_eq!(receipt["command"]["executable"], Value::Null);
+    assert_eq!(receipt["command"]["executable_reason"], "none");
+    assert_eq!(receipt["processes"], json!([]));
+}
+
+proptest! {
+    #[test]
+    fn legal_reorderings_give_the_same_receipt(
+        run in runs(),
+        one in prop::collection::vec(any::<Index>(), 60),
+        other in prop::collection::vec(any::<Index>(), 60),
+    ) {
+        let receipt = |order: &[Index]| json(&receipt_of(&run.interleaved(order), &facts(), &ReceiptOptions::default()));
+        prop_assert_eq!(receipt(&one), receipt(&other));
+    }
+
+    #[test]
+    fn any_events_give_a_receipt(events in crate::session::tests::any_events()) {
+        let receipt = receipt_of(&events, &facts(), &with_redactor(&["x"], true));
+        let ids: Vec<u64> = receipt.processes.iter().map(|process| process.id).collect();
+        prop_assert_eq!(ids, (1..=receipt.processes.len() as u64).collect::<Vec<_>>());
+        for process in &receipt.processes {
+            prop_assert_ne!(process.parent_id, Some(process.id));
+        }
+        json(&receipt);
+    }
+}

@@ -59,6 +59,7 @@ impl JsonSchema for Bytes {
 /// A value, or the beginning of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "Observed_{T}")]
 pub enum Value<T> {
     /// All of it.
     Whole(T),

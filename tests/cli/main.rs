@@ -1,0 +1,116 @@
+//! What the command line does before any privilege is needed: help, versions, and mistakes.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "the privileged tests use the rest")]
+mod support;
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use support::watch::{glasshouse, public_folder};
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(glasshouse());
+    command.args(arguments).stdin(Stdio::null()).output().expect("run glasshouse")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_goes_to_stdout_and_succeeds() {
+    for arguments in [&["--help"][..], &["watch", "--help"], &["doctor", "--help"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(text(&output.stdout).contains("Usage"), "{arguments:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_names_every_option_of_watch() {
+    let help = text(&run(&["watch", "--help"]).stdout);
+    for option in [
+        "--no-tui",
+        "--receipt",
+        "--quiet",
+        "--user",
+        "--cwd",
+        "--env",
+        "--env-values",
+        "--timeout",
+        "--wait-all",
+        "--redact",
+        "--timings",
+    ] {
+        assert!(help.contains(option), "{option} is not in:\n{help}");
+    }
+}
+
+#[test]
+fn the_version_is_the_package_s() {
+    let output = run(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stdout), format!("glasshouse {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// A wrapper's own failures must not look like its command's.
+#[test]
+fn mistakes_are_125() {
+    for arguments in [
+        &[][..],
+        &["no-such-subcommand"],
+        &["watch"],
+        &["watch", "--no-tui", "--"],
+        &["watch", "--no-such-option", "--", "true"],
+        &["watch", "--receipt"],
+        &["watch", "--timeout", "soon", "--", "true"],
+        &["watch", "--redact", "(", "--", "true"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(125), "{arguments:?}: {}", text(&output.stderr));
+        assert!(!output.stderr.is_empty(), "{arguments:?}: a message");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_unwritable_receipt_is_found_out_before_anything_else() {
+    let folder = public_folder();
+    let marker = folder.path().join("marker");
+    let receipt = "/nonexistent/folder/receipt.json";
+    let output = run(&["watch", "--no-tui", "--receipt", receipt, "--", "touch", marker.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(text(&output.stderr).contains("/nonexistent/folder"), "{}", text(&output.stderr));
+    assert!(!marker.exists());
+}
+
+#[test]
+fn messages_have_no_colour_in_a_file() {
+    for arguments in [&["watch"][..], &["doctor"], &["--help"]] {
+        let output = run(arguments);
+        assert!(!output.stderr.contains(&0x1b) && !output.stdout.contains(&0x1b), "{arguments:?}");
+    }
+}
+
+/// doctor works for everybody: it says what is missing, check by check.
+#[test]
+fn doctor_answers_whatever_it_finds() {
+    let output = run(&["doctor"]);
+    let answer = text(&output.stdout);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{:?}: {}", output.status, text(&output.stderr));
+    for topic in ["BTF", "cgroup"] {
+        assert!(answer.to_lowercase().contains(&topic.to_lowercase()), "{topic} is not in:\n{answer}");
+    }
+}
+
+#[test]
+fn the_schema_and_the_receipts_agree_on_the_version() {
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/receipt.schema.json");
+    let Ok(bytes) = fs::read(schema) else { return };
+    let schema: serde_json::Value = serde_json::from_slice(&bytes).expect("the schema is JSON");
+    assert!(schema["properties"]["schema_version"].is_object(), "{schema}");
+}

@@ -1,0 +1,492 @@
+//! Each successful exec: which file, with which arguments, where and how; and each failed one.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use crate::support::privilege::needs;
+use crate::support::receipt::{bytes, list};
+use crate::support::watch::public_folder;
+use crate::support::{Receipt, fact, program, public_program, real, sha256, watch};
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_file_is_named_found_and_hashed() {
+    needs!();
+    let target = program("exit_code");
+    let watched = watch(command![&target, "0"]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let execution = receipt.root().execution();
+    assert_eq!(execution.path(), text(&target));
+    assert_eq!(execution.0["path_source"], "kernel");
+    assert_eq!(execution.filename(), text(&target).as_bytes());
+    assert_eq!(execution.argv_text(), [text(&target), "0"]);
+    assert_eq!(execution.0["argv_source"], "kernel");
+    assert_eq!(execution.0["argv_count"], 2);
+    assert_eq!(execution.0["argv_bytes"].as_u64(), Some(text(&target).len() as u64 + 1 + 2));
+    assert_eq!(execution.0["call"], "execve");
+    assert_eq!(execution.0["cwd"], text(&folder));
+    assert_eq!(execution.0["fileless"], false);
+    assert_eq!(execution.0["from_thread"], false);
+    assert!(execution.0["interpreter"].is_null());
+    execution.expect_sha256(&fs::read(&target).unwrap());
+    let facts = fs::metadata(&target).unwrap();
+    assert_eq!(execution.0["inode"].as_u64(), Some(facts.ino()));
+    let device = format!("{}:{}", nix::sys::stat::major(facts.dev()), nix::sys::stat::minor(facts.dev()));
+    assert_eq!(execution.0["device"], device.as_str());
+    let command = receipt.at("/command");
+    assert_eq!(command["argv"][0], text(&target));
+    assert_eq!(command["cwd"], text(&folder));
+    assert_eq!(command["executable"]["path"], text(&target));
+    assert_eq!(command["executable"]["sha256"], sha256(&fs::read(&target).unwrap()).as_str());
+}
+
+#[test]
+fn a_name_is_looked_up_in_path_by_glasshouse_itself() {
+    needs!();
+    let receipt = watch(["true"]).run().complete(0);
+    let root = receipt.root();
+    assert_eq!(root.failed_executions(), [], "the search is the launcher's, not the command's");
+    assert_eq!(root.execution().argv_text(), ["true"]);
+    assert_eq!(receipt.at("/command/argv"), &serde_json::json!(["true"]));
+    assert!(root.execution().path().ends_with("/true") || root.execution().path().contains("coreutils"));
+}
+
+/// The kernel's path is where the file is; the file name is what was asked for.
+#[test]
+fn symbolic_links_and_relative_names_are_resolved() {
+    needs!();
+    let watched = watch(["sh", "-c", "cd below && ../link; ./../below/../link; exec ./link2"]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("below")).unwrap();
+    let target = public_program(&folder, "exit_code");
+    symlink("exit_code", folder.join("link")).unwrap();
+    symlink("../link", folder.join("below/link2")).unwrap();
+    let receipt = watched.run().complete(0);
+    let mut executions: Vec<_> = receipt.executions();
+    executions.retain(|execution| execution.path() == text(&target));
+    assert_eq!(executions.len(), 3);
+    let names: Vec<_> =
+        executions.iter().map(|execution| String::from_utf8(execution.filename()).unwrap()).collect();
+    assert_eq!(names, ["./link2", "../link", "./../below/../link"], "the root's own comes first");
+    assert!(executions.iter().all(|execution| execution.0["cwd"] == text(&folder.join("below"))));
+    let arguments = executions[1].argv_text();
+    assert_eq!(arguments, ["../link"]);
+}
+
+#[test]
+fn each_generation_of_a_process_is_kept() {
+    needs!();
+    let receipt = watch(command![program("exec_chain"), "50"]).run().complete(0);
+    assert_eq!(receipt.processes().len(), 1);
+    let executions = receipt.root().executions();
+    let numbers: Vec<_> = executions.iter().map(|execution| execution.argv_text()[1].clone()).collect();
+    assert_eq!(numbers, (0..=50).rev().map(|number| number.to_string()).collect::<Vec<_>>());
+    assert!(executions[1..].iter().all(|execution| execution.filename() == b"/proc/self/exe"));
+    assert!(executions.iter().all(|execution| execution.path() == text(&program("exec_chain"))));
+    assert!(executions.iter().map(|execution| execution.0["at"].as_str().unwrap()).is_sorted());
+    assert_eq!(receipt.calls("execve"), 51);
+}
+
+#[test]
+fn a_storm_of_execs_is_complete() {
+    needs!();
+    let target = program("exit_code");
+    let receipt = watch(command![program("exec_storm"), "2000", &target]).run().complete(0);
+    let children = receipt.children(receipt.root());
+    assert_eq!(children.len(), 2000);
+    assert!(children.iter().all(|child| child.execution().path() == text(&target)));
+    assert!(children.iter().all(|child| child.exit_code() == Some(0)));
+    let content = fs::read(&target).unwrap();
+    for child in children {
+        child.execution().expect_sha256(&content);
+    }
+}
+
+#[test]
+fn an_exec_by_another_thread_keeps_the_process() {
+    needs!();
+    let target = program("exit_code");
+    let run = watch(command![program("exec_from_thread"), &target, "7"]).run();
+    let receipt = run.complete(7);
+    assert_eq!(receipt.processes().len(), 1);
+    assert_eq!(receipt.root().namespace_pid(), fact(&run.stdout, "leader"));
+    let executions = receipt.root().executions();
+    assert_eq!(executions.len(), 2);
+    assert_eq!(executions[0].0["from_thread"], false);
+    assert_eq!(executions[1].0["from_thread"], true);
+    assert_eq!(executions[1].path(), text(&target));
+    assert_eq!(receipt.root().calls("execve"), 2);
+}
+
+#[test]
+fn execveat_is_followed_to_the_file() {
+    needs!();
+    let target = program("exit_code");
+    let folder = target.parent().unwrap();
+    for command in [
+        command![program("execveat_fd"), &target, "3"],
+        command![program("execveat_dir"), folder, "exit_code", "3"],
+    ] {
+        let receipt = watch(command).run().complete(3);
+        let execution = receipt.root().executions()[1];
+        assert_eq!(execution.path(), text(&target));
+        assert_eq!(execution.0["call"], "execveat");
+        assert!(execution.filename().starts_with(b"/dev/fd/"), "the kernel's own name for it");
+        assert_eq!(execution.0["fileless"], false);
+        execution.expect_sha256(&fs::read(&target).unwrap());
+    }
+}
+
+#[test]
+fn a_program_in_memory_is_fileless() {
+    needs!();
+    let target = program("exit_code");
+    let receipt = watch(command![program("memfd_exec"), &target, "3"]).run().complete(3);
+    let execution = receipt.root().executions()[1];
+    assert_eq!(execution.0["fileless"], true);
+    assert!(execution.path().contains("memfd:in memory"), "{}", execution.path());
+    assert_eq!(execution.argv_text()[1], "3");
+    execution.expect_sha256_or_reason(&fs::read(&target).unwrap());
+}
+
+#[test]
+fn a_deleted_program_is_fileless() {
+    needs!();
+    let watched = watch(command![program("deleted_exec"), "./exit_code", "3"]);
+    let target = public_program(&watched.folder(), "exit_code");
+    let receipt = watched.run().complete(3);
+    let execution = receipt.root().executions()[1];
+    assert_eq!(execution.0["fileless"], true);
+    assert_eq!(execution.0["unlinked"], true);
+    assert_eq!(execution.path(), text(&target), "a flag, not a suffix");
+    execution.expect_sha256_or_reason(&fs::read(program("exit_code")).unwrap());
+}
+
+#[test]
+fn arguments_below_the_cap_are_exact() {
+    needs!();
+    let size = 128 * 1024;
+    let receipt =
+        watch(command![program("big_argv"), size.to_string(), program("set_ids_same")]).run().complete(0);
+    let execution = receipt.root().executions()[1];
+    let argv = execution.argv();
+    assert_eq!(argv.iter().map(|argument| argument.len() + 1).sum::<usize>(), size);
+    assert_eq!(execution.0["argv_bytes"].as_u64(), Some(size as u64));
+    assert_eq!(execution.0["argv_count"].as_u64(), Some(argv.len() as u64));
+    for (index, argument) in argv.iter().enumerate().skip(1) {
+        let number = format!("{index}:");
+        assert!(argument.starts_with(number.as_bytes()));
+        let letter = b'a' + u8::try_from(index % 26).unwrap();
+        assert!(argument[number.len()..].iter().all(|byte| *byte == letter));
+    }
+}
+
+/// Beyond the cap the receipt keeps the beginning and says how much there was.
+#[test]
+fn arguments_beyond_the_cap_are_said_to_be_cut() {
+    needs!();
+    for size in [300_000_u64, 1_000_000] {
+        let receipt =
+            watch(command![program("big_argv"), size.to_string(), program("set_ids_same")]).run().complete(0);
+        let execution = receipt.root().executions()[1];
+        let name = text(&program("set_ids_same")).len() as u64 + 1;
+        let count = 1 + (size - name).div_ceil(1000);
+        assert_eq!(execution.0["argv_bytes"].as_u64(), Some(size));
+        assert_eq!(execution.0["argv_count"].as_u64(), Some(count));
+        let argv = &execution.0["argv"];
+        if argv.is_array() {
+            assert_eq!(execution.argv().iter().map(|argument| argument.len() as u64 + 1).sum::<u64>(), size);
+            continue;
+        }
+        assert_eq!(argv["truncated"], true);
+        assert_eq!(argv["length"].as_u64(), Some(count));
+        let kept: Vec<Vec<u8>> = list(&argv["value"]).iter().map(|argument| beginning(argument).0).collect();
+        let sum: usize = kept.iter().map(|argument| argument.len() + 1).sum();
+        assert!(sum as u64 >= 128 * 1024, "{sum} bytes kept");
+        for (index, argument) in kept.iter().enumerate().skip(1) {
+            let number = format!("{index}:");
+            let common = number.len().min(argument.len());
+            assert_eq!(&argument[..common], &number.as_bytes()[..common], "the beginning, in order");
+        }
+    }
+}
+
+/// What there is of a text, and whether that is all of it.
+fn beginning(value: &serde_json::Value) -> (Vec<u8>, bool) {
+    match value.get("truncated") {
+        Some(_) => (bytes(&value["value"]), false),
+        None => (bytes(value), true),
+    }
+}
+
+#[test]
+fn arguments_are_exact_bytes() {
+    needs!();
+    let cases: [(&str, &[&[u8]]); 3] = [
+        (
+            "bytes",
+            &[
+                b"line\nbreak",
+                b"\x1b]0;owned\x07\x1b[2J",
+                b"not utf-8: \xff\xfe",
+                b"tab\tquote\"backslash\\",
+                "\u{20ac}".as_bytes(),
+            ],
+        ),
+        ("empty", &[b"", b"", b"between", b""]),
+        // Since Linux 5.18 an empty list becomes one empty string.
+        ("none", &[b""]),
+    ];
+    for (mode, expected) in cases {
+        let receipt = watch(command![program("odd_argv"), mode, program("rename")]).run().receipt();
+        receipt.expect_complete();
+        let execution = receipt.root().executions()[1];
+        assert_eq!(execution.argv(), expected, "{mode}");
+        assert_eq!(execution.0["argv_count"].as_u64(), Some(expected.len() as u64));
+        let length: usize = expected.iter().map(|argument| argument.len() + 1).sum();
+        assert_eq!(execution.0["argv_bytes"].as_u64(), Some(length as u64));
+    }
+}
+
+/// What a program writes over its own arguments later is a claim.
+#[test]
+fn arguments_are_those_of_the_exec() {
+    needs!();
+    let receipt = watch(command![program("overwrite_argv"), "true", "story"]).run().complete(0);
+    assert_eq!(receipt.root().execution().argv_text()[1..], ["true", "story"]);
+}
+
+#[test]
+fn the_environment_is_hashed_or_kept() {
+    needs!();
+    let command = command![program("odd_env"), program("exit_code")];
+    let receipt = watch(command.clone()).run().complete(0);
+    let execution = receipt.root().executions()[1];
+    assert_eq!(execution.0["environment_count"], 7);
+    let hashes = |name: &str| {
+        execution
+            .variables(name)
+            .iter()
+            .map(|v| v["value_sha256"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(hashes("TWICE"), [sha256(b"1"), sha256(b"2")]);
+    assert_eq!(hashes("EQUALS"), [sha256(b"a=b=c")]);
+    assert_eq!(hashes("EMPTY"), [sha256(b"")]);
+    assert_eq!(hashes("BYTES"), [sha256(b"\xff\n")]);
+    assert_eq!(execution.variables("NO_EQUALS_SIGN").len(), 1);
+    assert!(execution.variables("EQUALS")[0].get("value").is_none(), "values are kept on demand only");
+
+    let receipt = watch(command).options(["--env-values"]).run().complete(0);
+    let execution = receipt.root().executions()[1];
+    assert_eq!(execution.variables("EQUALS")[0]["value"], "a=b=c");
+    assert_eq!(execution.variables("EMPTY")[0]["value"], "");
+    assert_eq!(bytes(&execution.variables("BYTES")[0]["value"]), b"\xff\n");
+}
+
+#[test]
+fn the_command_s_environment_is_given_by_the_caller() {
+    needs!();
+    let receipt =
+        watch(["true"]).env("GLASS_A", "1").options(["--env", "GLASS_B=2", "--env-values"]).run().complete(0);
+    for (name, value) in [("GLASS_A", "1"), ("GLASS_B", "2")] {
+        assert_eq!(receipt.root().execution().variables(name)[0]["value"], value);
+        let command = list(receipt.at("/command/environment"));
+        assert_eq!(command.iter().find(|variable| variable["name"] == name).unwrap()["value"], value);
+    }
+}
+
+#[test]
+fn a_search_in_path_is_failed_executions() {
+    needs!();
+    let run = watch(command![
+        program("path_search"),
+        "/nonexistent/a:/nonexistent/b:/etc/passwd:/usr/bin:/bin",
+        "true"
+    ])
+    .run();
+    let receipt = run.complete(0);
+    assert_eq!(receipt.processes().len(), 1);
+    let expected = [
+        ("/nonexistent/a/true", "ENOENT"),
+        ("/nonexistent/b/true", "ENOENT"),
+        ("/etc/passwd/true", "ENOTDIR"),
+    ];
+    let expected: Vec<_> = expected.map(|(name, errno)| (name.to_owned(), errno.to_owned(), 1)).into();
+    assert_eq!(receipt.root().failed_executions(), expected);
+    assert_eq!(receipt.root().executions().len(), 2);
+    assert_eq!(receipt.calls("execve"), 5, "failures are calls too");
+    let failed = &receipt.root().at("/failed_executions")[0];
+    assert_eq!(failed["path_source"], "argument");
+    assert_eq!(failed["call"], "execve");
+}
+
+#[test]
+fn failures_are_counted_by_name_and_errno() {
+    needs!();
+    let watched = watch(command![
+        program("exec_errors"),
+        "./plain",
+        "./garbage",
+        "./missing",
+        "./plain/x",
+        "./missing",
+        "./missing"
+    ]);
+    let folder = watched.folder();
+    for (name, mode) in [("plain", 0o644), ("garbage", 0o755)] {
+        fs::write(folder.join(name), "neither a program nor a script\n").unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let run = watched.run();
+    assert_eq!(run.stdout, "EACCES ENOEXEC ENOENT ENOTDIR ENOENT ENOENT\n");
+    let receipt = run.complete(0);
+    let expected = [
+        ("./plain", "EACCES", 1),
+        ("./garbage", "ENOEXEC", 1),
+        ("./missing", "ENOENT", 3),
+        ("./plain/x", "ENOTDIR", 1),
+    ];
+    let expected: Vec<_> =
+        expected.map(|(name, errno, count)| (name.to_owned(), errno.to_owned(), count)).into();
+    assert_eq!(receipt.root().failed_executions(), expected);
+    let denied = receipt.denied_to(receipt.root());
+    assert_eq!(denied, [("execve".to_owned(), "EACCES".to_owned(), 1)].into());
+}
+
+#[test]
+fn a_name_that_could_not_be_read_is_not_empty() {
+    needs!();
+    let receipt = watch([program("exec_bad_pointer")]).run().complete(0);
+    let failed = list(receipt.root().at("/failed_executions"));
+    assert_eq!(failed.len(), 2);
+    assert!(failed.iter().all(|failed| failed["errno"] == "EFAULT"));
+    assert!(failed[0]["filename"].is_null() && failed[0]["filename_reason"].is_string(), "{}", failed[0]);
+    assert_eq!(failed[1]["filename"], "/bin/true");
+}
+
+#[test]
+fn a_changed_root_is_told_by_two_paths() {
+    needs!("chroot");
+    let folder = public_folder();
+    let folder = real(folder.path());
+    fs::create_dir(folder.join("below")).unwrap();
+    let target = public_program(&folder, "exit_code");
+    let receipt = watch(command!["chroot", &folder, "/exit_code", "3"]).run().complete(3);
+    let execution = receipt.root().executions()[1];
+    assert_eq!(execution.path(), text(&target));
+    assert_eq!(execution.0["path_in_root"], "/exit_code");
+    execution.expect_sha256(&fs::read(&target).unwrap());
+}
+
+/// Mounts are crossed: the path is the one by which the process reached the file.
+#[test]
+fn a_bind_mount_is_part_of_the_path() {
+    needs!("unshare", "mount");
+    let watched = watch(["unshare", "-m", "sh", "-c", "mount --bind a b && b/exit_code 3"]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("a")).unwrap();
+    fs::create_dir(folder.join("b")).unwrap();
+    let target = public_program(&folder.join("a"), "exit_code");
+    let run = watched.run();
+    let receipt = run.complete(3);
+    let last = *receipt.executions().last().unwrap();
+    assert_eq!(last.path(), text(&folder.join("b/exit_code")));
+    assert_eq!(last.0["inode"].as_u64(), Some(fs::metadata(&target).unwrap().ino()));
+    // The mount is the command's own: what has ended may not be reachable any more.
+    last.expect_sha256_or_reason(&fs::read(&target).unwrap());
+}
+
+/// A path close to PATH_MAX, with a component close to NAME_MAX.
+#[test]
+fn a_long_path_is_complete() {
+    needs!();
+    let folder = public_folder();
+    let mut path = real(folder.path()).join("n".repeat(255));
+    while path.as_os_str().len() < 4096 - 120 {
+        path.push("d".repeat(90));
+    }
+    fs::create_dir_all(&path).unwrap();
+    let target = public_program(&path, "exit_code");
+    let receipt = watch(command![&target, "3"]).run().complete(3);
+    assert_eq!(receipt.root().execution().path(), text(&target));
+    receipt.root().execution().expect_sha256(&fs::read(&target).unwrap());
+}
+
+/// A path that no system call could name at once: the end of it, said to be cut, or a reason.
+#[test]
+fn a_path_beyond_the_limit_is_said_to_be_cut() {
+    needs!();
+    let folder = public_folder();
+    let step = format!("{}/{}", "x".repeat(200), "y".repeat(200));
+    let script = format!(
+        "set -e; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do mkdir -p {step}; cd -P {step}; done; cp {} here; ./here 3",
+        program("exit_code").display()
+    );
+    // Some shells cannot go so deep; then there is nothing to see.
+    let receipt =
+        watch(command!["sh", "-c", script]).options(command!["--cwd", folder.path()]).run().receipt();
+    let here: Vec<_> = receipt.executions().into_iter().filter(|e| e.0["filename"] == "./here").collect();
+    for execution in here {
+        let path = &execution.0["path"];
+        if path.is_null() {
+            assert!(execution.0["path_reason"].is_string(), "{}", execution.0);
+            continue;
+        }
+        let (kept, whole) = beginning(path);
+        assert!(!whole, "{path}");
+        assert!(kept.ends_with(b"/here"), "{path}");
+        assert!(path["length"].as_u64().unwrap() > 15 * 402, "{path}");
+    }
+}
+
+/// A file that is replaced between two runs of it: no run is given the other's hash.
+#[test]
+fn a_hash_is_of_what_was_run() {
+    needs!();
+    let (first, second) = (program("exit_code"), program("fork"));
+    let script = format!("cp {} x && ./x 0; cp {} x && ./x; exit 5", first.display(), second.display());
+    let receipt: Receipt = watch(["sh", "-c", &script]).run().complete(5);
+    let runs: Vec<_> =
+        receipt.executions().into_iter().filter(|execution| execution.0["filename"] == "./x").collect();
+    assert_eq!(runs.len(), 2);
+    runs[0].expect_sha256_or_reason(&fs::read(first).unwrap());
+    runs[1].expect_sha256_or_reason(&fs::read(second).unwrap());
+}
+
+/// Fifty files that are run once each and deleted at once: whatever could not be hashed says why.
+#[test]
+fn short_lived_files_are_hashed_or_explained() {
+    needs!();
+    let target = program("exit_code");
+    let script = format!(
+        "i=0; while [ $i -lt 50 ]; do cp {} x$i; ./x$i 0; rm x$i; i=$((i + 1)); done",
+        target.display()
+    );
+    let receipt = watch(["sh", "-c", &script]).run().complete(0);
+    let content = fs::read(&target).unwrap();
+    let runs: Vec<_> = receipt
+        .executions()
+        .into_iter()
+        .filter(|execution| execution.filename().starts_with(b"./x"))
+        .collect();
+    assert_eq!(runs.len(), 50);
+    for run in runs {
+        run.expect_sha256_or_reason(&content);
+    }
+}
+
+#[test]
+fn command_words_may_be_any_bytes() {
+    needs!();
+    use std::os::unix::ffi::OsStringExt;
+    let odd = OsString::from_vec(b"\xff \n\x1b[31m".into());
+    let receipt = watch(vec!["true".into(), odd.clone()]).run().complete(0);
+    assert_eq!(bytes(&receipt.at("/command/argv")[1]), odd.into_vec());
+}

@@ -1,0 +1,27 @@
+//! The real binary, the real kernel, and small programs that do one thing each: what happened against what the
+//! receipt says. These tests need root; see `tests/support` for the environment variables that they heed.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+/// A command line: words of any kind of text.
+macro_rules! command {
+    ($($word:expr),* $(,)?) => { vec![$(std::ffi::OsString::from($word)),*] };
+}
+
+mod cleanup;
+mod credentials;
+mod executions;
+mod exits;
+mod failures;
+mod ground_truth;
+mod hostile;
+mod identity;
+mod processes;
+mod redaction;
+mod scripts;
+mod side_by_side;
+mod signals;
+mod syscalls;

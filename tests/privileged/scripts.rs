@@ -1,0 +1,113 @@
+//! Files that another program interprets: `path` is the script, `interpreter` the loaded image, `argv` the kernel's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::privilege::{find_tool, needs};
+use crate::support::{Execution, real, sha256, watch};
+
+fn script(folder: &Path, name: &str, content: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn expect_interpreter(execution: Execution<'_>, program: &Path) {
+    let program = real(program);
+    let interpreter = &execution.0["interpreter"];
+    assert_eq!(interpreter["path"], program.to_str().unwrap(), "{interpreter}");
+    assert_eq!(interpreter["path_source"], "kernel");
+    assert_eq!(interpreter["sha256"], sha256(&fs::read(&program).unwrap()).as_str());
+}
+
+#[test]
+fn a_script_is_the_path_and_its_interpreter_the_image() {
+    needs!();
+    let watched = watch(["./script", "first", "second"]);
+    let folder = watched.folder();
+    let content = "#!/bin/sh -e\nexit 3\n";
+    let path = script(&folder, "script", content);
+    let receipt = watched.run().complete(3);
+    let execution = receipt.root().execution();
+    assert_eq!(execution.path(), path);
+    expect_interpreter(execution, Path::new("/bin/sh"));
+    assert_eq!(execution.argv_text(), ["/bin/sh", "-e", "./script", "first", "second"]);
+    assert_eq!(execution.filename(), b"./script");
+    execution.expect_sha256(content.as_bytes());
+    assert_eq!(receipt.root().text("/name"), "script");
+}
+
+/// A script whose interpreter is a script itself.
+#[test]
+fn nested_scripts_lead_to_the_image() {
+    needs!();
+    let watched = watch(["./outer", "word"]);
+    let folder = watched.folder();
+    let inner = script(&folder, "inner", "#!/bin/sh\nexit 4\n");
+    let content = format!("#!{inner} arg\n");
+    let outer = script(&folder, "outer", &content);
+    let receipt = watched.run().complete(4);
+    let execution = receipt.root().execution();
+    assert_eq!(execution.path(), outer);
+    expect_interpreter(execution, Path::new("/bin/sh"));
+    assert_eq!(execution.argv_text(), ["/bin/sh", &inner, "arg", "./outer", "word"]);
+    execution.expect_sha256(content.as_bytes());
+}
+
+/// `env` execs the program it finds: two generations of one process.
+#[test]
+fn env_in_the_first_line_is_a_generation_of_its_own() {
+    needs!();
+    let watched = watch(["./script"]);
+    let path = script(&watched.folder(), "script", "#!/usr/bin/env sh\nexit 5\n");
+    let receipt = watched.run().complete(5);
+    assert_eq!(receipt.processes().len(), 1);
+    let executions = receipt.root().executions();
+    assert_eq!(executions.len(), 2);
+    assert_eq!(executions[0].path(), path);
+    expect_interpreter(executions[0], Path::new("/usr/bin/env"));
+    assert_eq!(executions[1].path(), real(&find_tool("sh").unwrap()).to_str().unwrap());
+    assert!(executions[1].0["interpreter"].is_null());
+    assert_eq!(executions[1].argv_text(), ["sh", "./script"]);
+}
+
+#[test]
+fn a_script_run_from_a_child_is_the_child_s() {
+    needs!();
+    let watched = watch(["sh", "-c", "./script; exit 6"]);
+    let path = script(&watched.folder(), "script", "#!/bin/sh\n/bin/true\nexit 7\n");
+    let receipt = watched.run().complete(6);
+    let child = receipt.children(receipt.root())[0];
+    assert_eq!(child.execution().path(), path);
+    assert_eq!(child.exit_code(), Some(7));
+    assert_eq!(receipt.children(child).len(), 1);
+}
+
+/// The kernel says ENOENT of the interpreter; the name that it was asked for is the script's.
+#[test]
+fn a_script_without_its_interpreter_is_a_failed_execution() {
+    needs!();
+    let watched = watch(["sh", "-c", "./script; exit 8"]);
+    script(&watched.folder(), "script", "#!/nonexistent/interpreter\n");
+    let receipt = watched.run().complete(8);
+    let child = receipt.children(receipt.root())[0];
+    assert_eq!(child.failed_executions(), [("./script".to_owned(), "ENOENT".to_owned(), 1)]);
+    assert_eq!(child.executions().len(), 0);
+    assert_eq!(child.exit_code(), Some(127));
+}
+
+/// A script that rewrites itself while it runs: the hash is of what was there, or absent.
+#[test]
+fn a_script_that_replaces_itself_is_not_given_another_s_hash() {
+    needs!();
+    let watched = watch(["./script"]);
+    let folder = watched.folder();
+    let content =
+        "#!/bin/sh\nprintf '#!/bin/sh\\n# innocent\\n' >new; chmod 755 new; mv new script; exit 9\n";
+    script(&folder, "script", content);
+    let receipt = watched.run().complete(9);
+    receipt.root().execution().expect_sha256_or_reason(content.as_bytes());
+}
