@@ -137,9 +137,10 @@ fn signals_reach_the_root<B: Backend>(make: impl Fn(&[&str]) -> B) {
         backend.start(None).unwrap();
         assert!(backend.is_populated());
         backend.kill(signal, reach).unwrap();
+        eventually(|| !backend.is_populated());
         let ended = backend.wait().unwrap();
         assert_eq!(ended.signal, Some(signal as i32), "{signal} {reach:?}");
-        eventually(|| !backend.is_populated());
+        assert!(!backend.is_populated());
         backend.kill(signal, reach).unwrap();
     }
 }

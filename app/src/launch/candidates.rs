@@ -54,15 +54,15 @@ pub(super) fn search_goes_on(errno: i32) -> bool {
 pub(super) fn failure(command: &Command, candidates: &[CString], at: usize, errno: i32) -> LaunchError {
     let name = command.name();
     let absolute = |candidate: &CString| command.absolute(OsStr::from_bytes(candidate.to_bytes()));
-    let not_there = matches!(errno, libc::ENOENT | libc::ENOTDIR);
-    let Some(path) = (if not_there {
+    let searched = !name.as_bytes().contains(&b'/');
+    let path = match errno {
         // ENOENT for a file that is there is about its interpreter.
-        candidates.iter().map(absolute).find(|path| is_executable_file(path))
-    } else {
-        candidates.get(at).map(absolute)
-    }) else {
-        return not_found(name);
+        libc::ENOENT | libc::ENOTDIR => candidates.iter().map(absolute).find(|path| is_executable_file(path)),
+        // A directory of PATH that the user may not look into says nothing about the command.
+        libc::EACCES if searched => candidates.iter().map(absolute).find(|path| path.exists()),
+        _ => candidates.get(at).map(absolute),
     };
+    let Some(path) = path else { return not_found(name) };
     let why = match errno {
         libc::ENOENT | libc::ENOTDIR => match script_interpreter(&path) {
             Some(interpreter) => format!(

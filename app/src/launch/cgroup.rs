@@ -55,7 +55,7 @@ impl Cgroup {
         let callers = callers_directories(&read("/proc/self/mountinfo")?, &own);
         let Some(first) = callers.first() else {
             return Err(
-                "the cgroup v2 hierarchy is not mounted; type: mount -t cgroup2 none /sys/fs/cgroup".into()
+                "the cgroup v2 hierarchy is not mounted; type: mount -t cgroup2 none DIRECTORY".into()
             );
         };
         let mut refusal = String::new();
@@ -260,7 +260,8 @@ fn callers_directories(mountinfo: &[u8], own: &Path) -> Vec<PathBuf> {
         let Ok(below) = own.strip_prefix(unescaped(root)) else { continue };
         // `..`: outside of the root of our cgroup namespace.
         if below.components().all(|part| matches!(part, Component::Normal(_))) {
-            found.push(unescaped(point).join(below));
+            // Through the components: joining nothing would leave a slash at the end.
+            found.push(unescaped(point).join(below).components().collect());
         }
     }
     found

@@ -232,9 +232,10 @@ impl RunningChild {
         self.pidfd.as_fd()
     }
 
-    /// It has been waited for.
+    /// It has ended, whether or not it has been waited for.
     pub fn has_ended(&self) -> bool {
-        self.ended.is_some()
+        let mut pidfd = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        self.ended.is_some() || matches!(poll(&mut pidfd, PollTimeout::ZERO), Ok(1))
     }
 
     /// Sends it a signal; nothing happens when it has ended.

@@ -200,3 +200,24 @@ fn messages_carry_no_escape_sequences() {
     assert_eq!(quoted("a\x1b[31m\u{202e}b"), "'a\\u{1b}[31m\\u{202e}b'");
     assert_eq!(quoted(OsStr::from_bytes(b"\xff")), "'\u{fffd}'");
 }
+
+#[test]
+fn a_path_that_the_user_may_not_search_is_no_reason() {
+    if !is_root() {
+        return;
+    }
+    let _alone = alone();
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let identity = Identity::resolve(Some(&"nobody".parse().unwrap()), &identity::Caller::current()).unwrap();
+    let path = [("PATH".into(), format!("{}:/bin", folder.path().display()).into())];
+    let start = |name: &str| {
+        let command = Command::new(vec![name.into()], &path, Some(Path::new("/")), identity.clone());
+        let (held, _) = HeldChild::fork(&command, None, Signals::take().unwrap().caller()).unwrap();
+        held.release(&command, None).map(|(mut child, _)| child.wait().unwrap().code)
+    };
+    assert!(matches!(start("no-such-command"), Err(LaunchError::NotFound(_))));
+    assert_eq!(start("true"), Ok(Some(0)));
+    fs::write(folder.path().join("mine"), "").unwrap();
+    assert!(matches!(start("mine"), Err(LaunchError::NotExecutable { .. })));
+}
