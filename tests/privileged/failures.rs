@@ -59,8 +59,7 @@ fn without_privilege_nothing_is_run() {
     let folder = public_folder();
     std::os::unix::fs::chown(folder.path(), Some(65534), Some(65534)).unwrap();
     let binary = folder.path().join("glasshouse");
-    fs::copy(crate::support::watch::glasshouse(), &binary).unwrap();
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::support::programs::copy_executable(&crate::support::watch::glasshouse(), &binary);
     let marker = folder.path().join("marker");
     let run = watch(command!["touch", &marker])
         .binary(&binary)

@@ -1,7 +1,7 @@
 //! As whom the command runs, and whose the receipt is.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -141,8 +141,7 @@ fn limits_are_passed_on_as_they_were() {
 /// A copy of glasshouse that has capabilities by setcap, in a folder of nobody's.
 fn capable_copy(folder: &Path, capabilities: &str) -> PathBuf {
     let copy = real(folder).join("glasshouse");
-    fs::copy(glasshouse(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::support::programs::copy_executable(&glasshouse(), &copy);
     let setcap = find_tool("setcap").unwrap();
     let output = Command::new(setcap).arg(format!("{capabilities}+ep")).arg(&copy).output().unwrap();
     assert!(output.status.success(), "setcap: {}", String::from_utf8_lossy(&output.stderr));

@@ -20,9 +20,16 @@ pub(crate) fn program(name: &str) -> PathBuf {
 /// A copy of a test program that every user can run.
 pub(crate) fn public_program(folder: &Path, name: &str) -> PathBuf {
     let copy = real(folder).join(name);
-    fs::copy(program(name), &copy).expect("copy a test program");
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("set its mode");
+    copy_executable(&program(name), &copy);
     copy
+}
+
+/// Copies a program for every user to run. By another process: a child that some other test starts meanwhile would
+/// inherit the descriptor that is open for writing, and the copy could not be executed until that child is gone.
+pub(crate) fn copy_executable(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("run cp");
+    assert!(status.success(), "cannot copy {}", from.display());
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).expect("set the mode of the copy");
 }
 
 /// The path without symbolic links, as the kernel resolves it.

@@ -369,7 +369,8 @@ pub(super) mod tests {
     fn an_unlinked_image_is_still_found_through_its_process() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sleep");
-        fs::copy("/bin/sleep", &path).unwrap();
+        // By another process: a child that another test starts meanwhile would keep the copy open for writing.
+        assert!(std::process::Command::new("cp").arg("/bin/sleep").arg(&path).status().unwrap().success());
         let mut child = std::process::Command::new(&path).arg("60").spawn().unwrap();
         fs::remove_file(&path).unwrap();
         let exe = format!("/proc/{}/exe", child.id());
