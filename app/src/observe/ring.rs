@@ -26,8 +26,9 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// How long the collector sleeps after it found something. Records wake nobody (a wake-up costs ten times what a
 /// record does) until a ring is a quarter full.
 const BUSY_SLEEP: Duration = Duration::from_millis(5);
-/// How long it sleeps, at most, while nothing happens: the sleep doubles from one empty look to the next.
-const IDLE_SLEEP: Duration = Duration::from_millis(160);
+/// How long it sleeps, at most, while nothing happens: the sleep doubles from one empty look to the next. Long, for a
+/// look takes CPU time; what cannot wait wakes the collector: a ring that fills up, a file that is to be hashed.
+const IDLE_SLEEP: Duration = Duration::from_secs(1);
 
 /// Records as they lay in the rings, one after the other, each as long as its header says.
 #[derive(Debug, Default)]
