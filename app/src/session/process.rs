@@ -282,7 +282,8 @@ impl Process {
 
     /// Takes in the result of hashing a file of one of its execs.
     pub(super) fn hashed(&mut self, result: &ExecutableHashed) {
-        match self.executions.iter_mut().rev().find(|execution| execution.at == result.exec_at) {
+        let found = self.executions.binary_search_by_key(&result.exec_at, |execution| execution.at);
+        match found.ok().and_then(|at| self.executions.get_mut(at)) {
             Some(execution) => execution.hashed(result),
             None if self.early_hashes.len() < MAX_EARLY_HASHES => {
                 let key = |result: &ExecutableHashed| (result.exec_at, result.role as u8);
@@ -303,7 +304,9 @@ impl Process {
             !matches
         });
         grow(&mut self.executions);
-        self.executions.push(execution);
+        // A process's execs come in order; what is forged may not.
+        let place = self.executions.partition_point(|earlier| earlier.at <= execution.at);
+        self.executions.insert(place, execution);
     }
 }
 
