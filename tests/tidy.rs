@@ -113,6 +113,7 @@ const RULES: &[Rule] = &[
             "app/src/receipt/from_session",
             "app/src/observe/decode",
             "app/src/observe/assemble",
+            "app/src/observe/replay",
             "app/src/event",
             "app/src/facts",
             "app/src/syscalls",

@@ -86,6 +86,10 @@ pub struct WatchArgs {
     #[arg(long)]
     pub timings: bool,
 
+    /// Also write the kernel side's records to a new file, for the tests that replay them
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub record_records: Option<PathBuf>,
+
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

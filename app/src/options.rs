@@ -38,6 +38,8 @@ pub struct WatchOptions {
     pub wait_all: bool,
     /// Print where the time went.
     pub timings: bool,
+    /// Where the kernel side's records go as well.
+    pub record_records: Option<PathBuf>,
 }
 
 /// Where the receipt goes.
@@ -91,6 +93,7 @@ impl TryFrom<WatchArgs> for WatchOptions {
             timeout: timeout.transpose()?,
             wait_all: args.wait_all,
             timings: args.timings,
+            record_records: args.record_records,
         })
     }
 }

@@ -20,6 +20,8 @@ mod ground_truth;
 mod hostile;
 mod identity;
 mod processes;
+mod raw_tracepoints;
+mod recordings;
 mod redaction;
 mod scripts;
 mod side_by_side;

@@ -10,7 +10,12 @@ use crate::{
 /// Runs the subcommand; returns the exit code.
 pub fn run(args: WatchArgs, timings: Timings) -> u8 {
     match WatchOptions::try_from(args) {
-        Ok(options) => runner::run(&options, ProcessBackend::new, Observer::start, timings),
+        Ok(options) => {
+            let observe = |target, timings: &mut Timings| {
+                Observer::start(target, options.record_records.as_deref(), timings)
+            };
+            runner::run(&options, ProcessBackend::new, observe, timings)
+        }
         Err(error) => {
             drop(writeln!(std::io::stderr().lock(), "glasshouse: {error}"));
             EXIT_FAILED

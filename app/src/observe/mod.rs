@@ -2,18 +2,23 @@
 //!
 //! The only part that knows eBPF. It never imports the session, the receipt or the interface. In the order in which
 //! an event travels: [`plan`] and `kernel` say what is attached and with which offsets, `load` puts it into the
-//! kernel, `ring` drains what it sends, [`decode`] and [`assemble`] make events of it, `sweep` asks at the end for
-//! what was not sent.
+//! kernel, `ring` drains what it sends, `intake` has [`decode`] and [`assemble`] make events of it, `sweep` asks at
+//! the end for what was not sent. `record` writes down what was sent, and [`replay`] reads it again.
 
 pub mod assemble;
 pub mod btf;
 pub mod decode;
 pub mod inspect;
+mod intake;
 mod kernel;
 mod load;
 pub mod plan;
+mod record;
+pub mod replay;
 mod ring;
 mod sweep;
+
+use std::path::Path;
 
 use crate::{
     event::{Event, ProcessKey},
@@ -24,9 +29,11 @@ use crate::{
 
 use assemble::Assembler;
 use glasshouse_common::{FAMILIES, limits};
+use intake::Intake;
 use kernel::Kernel;
 pub use load::OBJECT;
 use load::{Constants, Loaded, VMLINUX, Vmlinux};
+use record::Recorder;
 use ring::{Collector, Rings};
 use sweep::Sweeper;
 
@@ -44,9 +51,8 @@ pub struct Target {
 pub struct Observer {
     loaded: Loaded,
     collector: Collector,
-    assembler: Assembler,
+    intake: Intake,
     sweeper: Sweeper,
-    received: [u64; FAMILIES],
 }
 
 /// What is left when observation has ended.
@@ -78,7 +84,7 @@ const RINGS: [&str; FAMILIES] = ["PROCESS_RING", "ACTIVITY_RING"];
 
 /// The running kernel's type information.
 fn kernel() -> Result<Kernel, ObserveError> {
-    let bytes = Vmlinux::open(std::path::Path::new(VMLINUX)).map_err(|error| {
+    let bytes = Vmlinux::open(Path::new(VMLINUX)).map_err(|error| {
         ObserveError::Unsupported(format!(
             "this kernel shows no type information at {VMLINUX} ({error}); glasshouse needs Linux 5.17 or later, \
              built with CONFIG_DEBUG_INFO_BTF"
@@ -88,11 +94,18 @@ fn kernel() -> Result<Kernel, ObserveError> {
 }
 
 impl Observer {
-    /// Loads and attaches everything. When this returns, nothing the target does after its exec goes unseen.
+    /// Loads and attaches everything. When this returns, nothing the target does after its exec goes unseen. The
+    /// records go to a new file as well, if one is named.
     ///
     /// # Errors
-    /// When the kernel or the user's privileges do not allow it.
-    pub fn start(target: Target, timings: &mut Timings) -> Result<Self, ObserveError> {
+    /// When the kernel or the user's privileges do not allow it, or the file cannot be made.
+    pub fn start(
+        target: Target,
+        recording: Option<&Path>,
+        timings: &mut Timings,
+    ) -> Result<Self, ObserveError> {
+        let page_bytes = page_bytes();
+        let recorder = recording.map(|path| Recorder::create(path, page_bytes)).transpose()?;
         let kernel = kernel()?;
         timings.mark("read kernel types");
         let mut object = load::parse_object()?;
@@ -105,9 +118,10 @@ impl Observer {
         let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;
         let collector = Collector::start(rings)
             .map_err(|error| ObserveError::Failed(format!("cannot start the collector: {error}")))?;
-        let assembler = Assembler::new(native, compat, page_bytes());
+        let assembler = Assembler::new(native, compat, page_bytes);
+        let intake = Intake { assembler, recorder, received: [0; FAMILIES] };
         timings.mark("map rings, start collector");
-        Ok(Self { loaded, collector, assembler, sweeper, received: [0; FAMILIES] })
+        Ok(Self { loaded, collector, intake, sweeper })
     }
 
     /// The next batch of events, in the order in which the kernel recorded them (per ring). `None` when the
@@ -115,10 +129,7 @@ impl Observer {
     pub async fn next(&mut self) -> Option<Vec<Event>> {
         let batch = self.collector.next().await?;
         let mut events = Vec::new();
-        for (total, received) in self.received.iter_mut().zip(batch.received) {
-            *total += received;
-        }
-        self.assembler.events(&batch.bytes, &mut events);
+        self.intake.take(&batch, &mut events);
         Some(events)
     }
 
@@ -137,18 +148,15 @@ impl Observer {
         match self.collector.stop() {
             Some((rings, batches)) => {
                 for batch in batches {
-                    for (total, received) in self.received.iter_mut().zip(batch.received) {
-                        *total += received;
-                    }
-                    self.assembler.events(&batch.bytes, &mut events);
+                    self.intake.take(&batch, &mut events);
                 }
-                self.sweeper.drain(rings, &mut self.assembler, &mut self.received, &mut events);
+                self.sweeper.drain(rings, &mut self.intake, &mut events);
             }
             None => facts.gaps.push(sweep::collector_failed()),
         }
         timings.mark("drain");
-        let alive =
-            self.sweeper.sweep(&self.loaded, &self.assembler, &self.received, &mut events, &mut facts);
+        facts.gaps.extend(self.intake.recorder.as_ref().and_then(Recorder::gap));
+        let alive = self.sweeper.sweep(&self.loaded, &self.intake, &mut events, &mut facts);
         timings.mark("sweep");
         Finished { events, facts, alive }
     }

@@ -8,7 +8,8 @@ use glasshouse_common::{Counters, FAMILIES, RareKey, state};
 
 use super::{
     ObserveError, RARE_LIMIT, SCOPE_LIMIT,
-    assemble::{Assembler, syscall},
+    assemble::syscall,
+    intake::Intake,
     load::{Loaded, Plain},
     ring::{Batch, Rings},
 };
@@ -79,26 +80,17 @@ impl Sweeper {
     }
 
     /// Drains until everything emitted has been received or counted as dropped.
-    pub(super) fn drain(
-        &self,
-        mut rings: Rings,
-        assembler: &mut Assembler,
-        received: &mut [u64; FAMILIES],
-        events: &mut Vec<Event>,
-    ) {
+    pub(super) fn drain(&self, mut rings: Rings, intake: &mut Intake, events: &mut Vec<Event>) {
         for _ in 0..DRAIN_TRIES {
             loop {
                 let mut batch = Batch::default();
                 let more = rings.drain(&mut batch);
-                for (total, new) in received.iter_mut().zip(batch.received) {
-                    *total += new;
-                }
-                assembler.events(&batch.bytes, events);
+                intake.take(&batch, events);
                 if !more {
                     break;
                 }
             }
-            let counters = self.counters();
+            let (counters, received) = (self.counters(), &intake.received);
             if (0..FAMILIES)
                 .all(|family| counters.emitted[family] == received[family] + counters.dropped[family])
             {
@@ -112,8 +104,7 @@ impl Sweeper {
     pub(super) fn sweep(
         &self,
         loaded: &Loaded,
-        assembler: &Assembler,
-        received: &[u64; FAMILIES],
+        intake: &Intake,
         events: &mut Vec<Event>,
         facts: &mut ObservationFacts,
     ) -> Vec<ProcessKey> {
@@ -125,13 +116,13 @@ impl Sweeper {
             facts.families.push(FamilyFacts {
                 name: (*name).into(),
                 emitted: counters.emitted[family],
-                received: received[family],
+                received: intake.received[family],
                 dropped: counters.dropped[family],
                 recovered: 0,
             });
         }
         state_gaps(&counters, facts);
-        let (undecodable, first) = assembler.undecodable();
+        let (undecodable, first) = intake.assembler.undecodable();
         if let Some(error) = first {
             facts.gaps.push(Gap {
                 kind: GapKind::Loss,
@@ -243,7 +234,7 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
 }
 
 /// Now, on the boot clock.
-fn now() -> BootNs {
+pub(super) fn now() -> BootNs {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(0, |time| {
         (time.tv_sec() as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec() as u64)
     })

@@ -71,6 +71,7 @@ fn options(argv: &[&str]) -> WatchOptions {
         timeout: None,
         wait_all: false,
         timings: false,
+        record_records: None,
     }
 }
 
