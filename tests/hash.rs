@@ -123,6 +123,7 @@ fn exec(at: u64, path: &Path, facts: Option<FileFacts>) -> Event {
         environment_bytes: 0,
         cwd: resolved(Path::new("/")),
         credentials: Credentials::default(),
+        credentials_before: None,
         call: Syscall { abi: Abi::Native, number: 59 },
         from_thread: None,
         comm: Vec::new(),

@@ -269,6 +269,9 @@ pub struct Exec {
     pub cwd: ResolvedPath,
     /// Credentials after the exec.
     pub credentials: Credentials,
+    /// Those before it: of the root alone, whose beginning is not seen otherwise, and where the kernel tells (Linux
+    /// 6.10).
+    pub credentials_before: Option<Credentials>,
     /// The call that did it.
     pub call: Syscall,
     /// Made by a thread other than the leader, which had this thread id.

@@ -12,7 +12,7 @@ use humansize::{BINARY, format_size};
 
 use crate::receipt::{
     Receipt,
-    schema::{Completeness, Denied, Milliseconds, Outcome, OutcomeStatus, Process, hex},
+    schema::{Completeness, Denied, Milliseconds, Outcome, OutcomeStatus, Process, Reason, hex},
     write::Written,
 };
 
@@ -26,7 +26,11 @@ const SHOWN: usize = 6;
 /// Those of `out`.
 pub fn write(out: &mut dyn Write, receipt: &Receipt, written: Option<&Written>) -> io::Result<()> {
     let run = &receipt.execution;
-    write!(out, "glasshouse: {} after {}", outcome(&run.outcome), duration(run.duration_ms))?;
+    write!(out, "glasshouse: {}", outcome(&run.outcome))?;
+    let was_run = run.outcome.status != OutcomeStatus::FailedToStart;
+    if was_run {
+        write!(out, " after {}", duration(run.duration_ms))?;
+    }
     if let Some(used) = &run.resources {
         let (user, system) = (duration(used.user_ms), duration(used.system_ms));
         write!(
@@ -41,8 +45,12 @@ pub fn write(out: &mut dyn Write, receipt: &Receipt, written: Option<&Written>) 
         line(out, "system calls", &calls(receipt))?;
         line(out, "denied", &denied(receipt))?;
     }
-    for text in lost(receipt) {
-        line(out, "lost", &text)?;
+    if let Some(text) = not_hashed(receipt) {
+        line(out, "not hashed", &text)?;
+    }
+    // Nothing can be lost of what was not run.
+    for text in lost(receipt).iter().filter(|_| was_run) {
+        line(out, "lost", text)?;
     }
     if let Some(text) = still_running(receipt) {
         line(out, "still running", &text)?;
@@ -181,6 +189,21 @@ fn lost(receipt: &Receipt) -> Vec<String> {
     observation.reasons.iter().map(|gap| reason(&gap.code, &gap.detail)).collect()
 }
 
+/// Executions of files whose content was not hashed, by reason.
+fn not_hashed(receipt: &Receipt) -> Option<String> {
+    let mut reasons: Vec<(Reason, u64)> = Vec::new();
+    let executions = receipt.processes.iter().flat_map(|process| &process.executions);
+    for reason in executions.filter_map(|execution| execution.file.sha256_reason) {
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((reason, 1)),
+        }
+    }
+    let total = reasons.iter().map(|(_, count)| count).sum();
+    let shown = reasons.iter().map(|(reason, count)| format!("{} {count}", reason.code()));
+    listed(shown, 0).map(|shown| format!("the file of {}: {shown}", plural(total, "execution")))
+}
+
 fn still_running(receipt: &Receipt) -> Option<String> {
     let running: Vec<_> = receipt.processes.iter().filter(|process| process.still_running).collect();
     let hidden = running.len().saturating_sub(SHOWN);
@@ -288,6 +311,7 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
   processes     3 (up to 3 at once), 2 executions, 2 failed
   system calls  12: syscall_60002 8, syscall_60009 4
   denied        syscall_60002 EACCES ×3 by gone (pid 101)
+  not hashed    the file of 1 execution: ended 1
   lost          nothing
   still running sh (pid 102); a process of the receipt's owner can change it: only the SHA-256 will tell
   receipt       /work/receipt.json (2 KiB)
@@ -321,7 +345,8 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             (outcome.status, outcome.exit_code, outcome.signal) = (status, exit_code, signal);
             outcome.error = error.map(Into::into);
             let text = summary(&[], &facts, None);
-            assert!(text.starts_with(&format!("glasshouse: {expected} after 2.0 ms")), "{text}");
+            let time = if status == OutcomeStatus::FailedToStart { "" } else { " after 2.0 ms" };
+            assert!(text.starts_with(&format!("glasshouse: {expected}{time}")), "{text}");
             assert!(!text.contains("processes"), "{text}");
         };
         check(OutcomeStatus::Exited, Some(3), None, None, "exited with code 3");

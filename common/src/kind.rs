@@ -12,6 +12,9 @@ pub const EXEC_FAILED: u32 = 4;
 pub const EXIT: u32 = 5;
 /// A call that can change credentials or namespaces succeeded: [`crate::CredentialsRecord`].
 pub const CREDENTIALS: u32 = 6;
+/// The credentials with which the root is about to execute its first image: [`crate::CredentialsRecord`], whose call
+/// is not known yet.
+pub const ROOT_CREDENTIALS: u32 = 8;
 /// System-call counts of a process that has ended: [`crate::SyscallsRecord`].
 pub const SYSCALLS: u32 = 7;
 

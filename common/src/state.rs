@@ -32,8 +32,8 @@ pub struct Process {
     pub exec_abi: u32,
     /// ABI that the running image was made for.
     pub image_abi: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1 from the root's adoption until its first image is in place.
+    pub is_new_root: u32,
 }
 
 // With the kernel's own header of a hash element it stays within one 4 KiB object.

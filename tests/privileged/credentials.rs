@@ -21,6 +21,39 @@ fn ids(credentials: &Value) -> [u64; 6] {
     ["uid", "euid", "suid", "gid", "egid", "sgid"].map(|name| credentials[name].as_u64().expect("an id"))
 }
 
+/// The command itself may be a program that changes its user: where the kernel tells (Linux 6.10), what it began with
+/// is kept apart from what the exec made of it.
+#[test]
+fn a_set_user_id_command_shows_what_it_gained() {
+    needs!();
+    let folder = public_folder();
+    let copy = public_program(folder.path(), "exit_code");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755)).unwrap();
+    let run = watch(command![&copy, "0"]).options(["--user", "65534:65534"]).run();
+    let receipt = run.complete(0);
+    let root = receipt.root();
+    let probes = receipt.at("/observation/probes").as_array().unwrap();
+    let told = probes.iter().any(|probe| probe["name"] == "prepare_exec" && probe["attached"] == true);
+    let gained = changes(root);
+    if told {
+        assert_eq!(ids(root.at("/credentials"))[..2], [65534, 65534]);
+        assert_eq!(gained.len(), 1);
+        assert_eq!(gained[0].0, "execve");
+        assert_eq!(ids(&gained[0].1)[..2], [65534, 0]);
+    } else {
+        assert_eq!(ids(root.at("/credentials"))[..2], [65534, 0]);
+    }
+}
+
+/// Who observes a command that can defeat its observer says so.
+#[test]
+fn a_command_with_power_over_its_observer_is_a_blind_spot() {
+    needs!();
+    let spots = |run: Run| run.complete(0).at("/observation/blind_spots").clone();
+    assert_eq!(spots(watch(["true"]).run())[0]["code"], "root");
+    assert_eq!(spots(watch(["true"]).options(["--user", "65534:65534"]).run()), Value::Array(Vec::new()));
+}
+
 #[test]
 fn the_start_is_what_proc_says() {
     needs!();

@@ -35,6 +35,7 @@ fn exec(at: BootNs, image: &Path, script: Option<&Path>) -> Event {
         environment_bytes: 0,
         cwd: resolved(Path::new("/")),
         credentials: Credentials::default(),
+        credentials_before: None,
         call: Syscall { abi: Abi::Native, number: 59 },
         from_thread: None,
         comm: Vec::new(),

@@ -45,6 +45,8 @@ pub struct Assembler {
     pending: HashMap<ProcessKey, Pending>,
     environments: HashMap<Vec<u8>, Arc<[Vec<u8>]>>,
     environment_bytes: usize,
+    /// What the root had before its first exec, which is still to come.
+    root_credentials: Option<(ProcessKey, Credentials)>,
     native: Table,
     compat: Table,
     page_bytes: u64,
@@ -59,6 +61,7 @@ impl Assembler {
             pending: HashMap::new(),
             environments: HashMap::new(),
             environment_bytes: 0,
+            root_credentials: None,
             native,
             compat,
             page_bytes,
@@ -108,6 +111,10 @@ impl Assembler {
             }
             Record::Credentials(call) => {
                 Some(event(&call.header, EventKind::Credentials(credential_call(&call))))
+            }
+            Record::RootCredentials(before) => {
+                self.root_credentials = Some((key(&before.header), credentials(&before.credentials)));
+                None
             }
             Record::Syscalls(record, counts) => {
                 Some(event(&record.header, EventKind::SyscallTotals(self.totals(&record, counts))))
@@ -176,6 +183,10 @@ impl Assembler {
             filename,
             cwd,
             credentials: credentials(&record.credentials),
+            credentials_before: self
+                .root_credentials
+                .take_if(|(root, _)| *root == key(&record.header))
+                .map(|(_, before)| before),
             call: syscall(record.abi, record.call),
             from_thread: (record.flags & flags::EXEC_FROM_THREAD != 0).then_some(record.old_tid),
             comm: name(&record.comm),

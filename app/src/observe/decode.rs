@@ -21,6 +21,8 @@ pub enum Record<'a> {
     Exit(ExitRecord),
     /// A call that can change credentials.
     Credentials(CredentialsRecord),
+    /// Credentials of the root before its first exec.
+    RootCredentials(CredentialsRecord),
     /// System-call counts.
     Syscalls(SyscallsRecord, SyscallCounts<'a>),
 }
@@ -99,6 +101,7 @@ fn decode<'a>(header: &Header, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         kind::EXEC_FAILED => Record::ExecFailed(fixed(header, bytes)?.0),
         kind::EXIT => Record::Exit(fixed(header, bytes)?.0),
         kind::CREDENTIALS => Record::Credentials(fixed(header, bytes)?.0),
+        kind::ROOT_CREDENTIALS => Record::RootCredentials(fixed(header, bytes)?.0),
         kind::TEXT => {
             let (record, at): (TextRecord, _) = fixed(header, bytes)?;
             Record::Text(record, tail(header, bytes, at, record.length as usize)?)

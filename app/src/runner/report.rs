@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{End, Run, say};
 use crate::{
-    facts::{CommandFacts, ExecutionFacts, GapKind, RunFacts, ToolFacts, UserFacts},
+    facts::{BlindSpot, CommandFacts, ExecutionFacts, GapKind, RunFacts, ToolFacts, UserFacts},
     host,
     launch::{Command, EXIT_FAILED, boot_time, identity::user_name},
     observe,
@@ -74,6 +74,9 @@ impl Run {
                 observation.gaps.push(gap);
             }
         }
+        if self.root_pid.is_some() {
+            observation.blind_spots.extend(blind_spots(identity.uid));
+        }
         RunFacts {
             tool: ToolFacts {
                 name: "glasshouse",
@@ -105,6 +108,21 @@ impl Run {
             boot_to_unix_ns: self.boot_to_unix_ns,
         }
     }
+}
+
+/// What a command that runs as `uid` could have hidden or changed.
+fn blind_spots(uid: u32) -> Option<BlindSpot> {
+    let (code, detail) = if uid == 0 {
+        ("root", "the command ran as root, and root can defeat what observes it")
+    } else if uid == nix::unistd::getuid().as_raw() {
+        (
+            "same_user",
+            "the command ran as the user of glasshouse itself, whose processes and files it can change",
+        )
+    } else {
+        return None;
+    };
+    Some(BlindSpot { code, detail: detail.into() })
 }
 
 /// What to add to a boot time to get nanoseconds of the Unix epoch.

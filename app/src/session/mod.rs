@@ -233,8 +233,11 @@ impl Session {
             process.started_at = at;
             process.parent = older(exec.parent, key);
             process.created_by = None;
-            process.credentials = Some(Arc::clone(&credentials));
-            process.current = Some(Arc::clone(&credentials));
+            let first = exec
+                .credentials_before
+                .map_or(Arc::clone(&credentials), |before| self.credentials.share(before));
+            process.credentials = Some(Arc::clone(&first));
+            process.current = Some(first);
             self.root = Some(key);
         } else if process.origin == Origin::Unannounced {
             process.parent = process.parent.or(older(exec.parent, key));

@@ -67,6 +67,7 @@ pub(crate) fn exec(name: &str, parent: ProcessKey, uid: u32) -> Exec {
         environment_bytes: 22,
         cwd: path("/work"),
         credentials: credentials(uid),
+        credentials_before: None,
         call: EXECVE,
         from_thread: None,
         comm: name.as_bytes().to_vec(),

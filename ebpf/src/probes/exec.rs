@@ -5,7 +5,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_loop};
 use glasshouse_common::{
-    ExecRecord, Family, FileFacts, FileId, flags, kind,
+    CredentialsRecord, ExecRecord, Family, FileFacts, FileId, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
     state::Process,
     syscall::{ABI_NATIVE, SLOT_MASK},
@@ -35,10 +35,34 @@ probe!(prepare_exec, prepare_exec_raw, "sched_prepare_exec", on_prepare_exec);
 unsafe fn on_prepare_exec<const BTF: bool>(_arguments: *const u64) {
     let current = task::current();
     let tgid: u32 = task::load(current, offset!(task_tgid));
-    let Some(process) = scope::find(tgid) else { return };
+    let process = match scope::find(tgid) {
+        Some(process) => process,
+        None => {
+            let address = task::current_address();
+            let Some(root) = adopt_root(address, tgid, task::start(address)) else { return };
+            // The image may be one that changes its user: what it began with is said before that.
+            send_root_credentials(root, current, tgid);
+            root
+        }
+    };
     let number: u64 = task::load(task::current_regs(), offset!(regs_number));
     (*process).exec_call = number as u32 + 1;
     (*process).exec_abi = task::abi(current);
+}
+
+#[inline(always)]
+unsafe fn send_root_credentials(root: *mut Process, current: *const u8, tgid: u32) {
+    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
+    let record = (&raw mut (*scratch).bytes).cast::<CredentialsRecord>();
+    let size = size_of::<CredentialsRecord>() as u32;
+    let tid: u32 = task::load(current, offset!(task_pid));
+    (*record).header =
+        task::header(task::now(), (*root).counts.start, tgid, tid, kind::ROOT_CREDENTIALS, size);
+    task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
+    (*record).call = 0;
+    (*record).abi = 0;
+    (*record).argument = 0;
+    send_and_wake(Family::Process, u64::from(size), false);
 }
 
 probe!(exec, exec_raw, "sched_process_exec", on_exec);
@@ -55,7 +79,9 @@ unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Proc
         return None;
     }
     *seen = 1;
-    scope::add(tgid, start)
+    let root = scope::add(tgid, start)?;
+    (*root).is_new_root = 1;
+    Some(root)
 }
 
 #[inline(always)]
@@ -63,17 +89,15 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     let trusted = task::current();
     let tgid: u32 = task::load(trusted, offset!(task_tgid));
     let current = task::current_address();
-    let mut root = false;
     let process = match scope::find(tgid) {
         Some(process) => process,
-        None => {
-            root = true;
-            match adopt_root(current, tgid, task::start(current)) {
-                Some(process) => process,
-                None => return,
-            }
-        }
+        None => match adopt_root(current, tgid, task::start(current)) {
+            Some(process) => process,
+            None => return,
+        },
     };
+    let root = (*process).is_new_root != 0;
+    (*process).is_new_root = 0;
     let old_tid = *arguments.add(1) as u32;
     let bprm = Kernel(*arguments.add(2));
     let tid: u32 = task::load(trusted, offset!(task_pid));

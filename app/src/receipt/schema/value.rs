@@ -145,6 +145,14 @@ pub enum Reason {
     None,
 }
 
+impl Reason {
+    /// The code as it stands in the receipt.
+    pub fn code(self) -> String {
+        let value = serde_json::to_value(self);
+        value.ok().and_then(|value| value.as_str().map(Into::into)).unwrap_or_default()
+    }
+}
+
 impl From<Unreadable> for Reason {
     fn from(why: Unreadable) -> Self {
         match why {
