@@ -79,6 +79,19 @@ fn user_root_overrides_sudo() {
     assert_eq!(run.stdout, "0\n");
 }
 
+/// Who typed sudo is not guessed: least of all to be root.
+#[test]
+fn what_sudo_says_must_be_a_number() {
+    needs!();
+    for (uid, gid, variable) in [("abc", "65534", "SUDO_UID"), ("65534", "", "SUDO_GID")] {
+        let run = watch(["id", "-u"]).env("SUDO_UID", uid).env("SUDO_GID", gid).run();
+        run.expect_code(125);
+        assert_eq!(run.stdout, "", "nothing was run");
+        let message = format!("{variable} is not a number; name the user with --user NAME");
+        assert!(run.stderr.contains(&message), "{}", run.stderr);
+    }
+}
+
 #[test]
 fn root_stays_root() {
     needs!();
