@@ -230,8 +230,9 @@ impl Run {
         // Without a root nothing was released, and cleaning up ends what is held.
         self.root_pid?;
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            if let Err(error) = backend.kill(signal, Reach::Everything) {
-                say(&format!("cannot send {signal} to the command: {error}"));
+            match signal {
+                Signal::SIGTERM => supervise::terminate(backend),
+                signal => supervise::send(backend, signal, Reach::Everything),
             }
             let until = Instant::now() + KILL_AFTER;
             while backend.is_populated() && Instant::now() < until {

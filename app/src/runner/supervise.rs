@@ -15,7 +15,7 @@ use super::{
     say,
 };
 use crate::{
-    backend::{Backend, RootProcess},
+    backend::{Backend, Reach, RootProcess},
     facts::GapKind,
     launch::{Ended, Signals, boot_time, readable},
     options::WatchOptions,
@@ -111,6 +111,7 @@ impl Run {
                 (Action::Stop(signal), None) => return Ending::Stopped(signal),
                 (Action::Stop(_) | Action::GiveUp, _) => return Ending::TimedOut(ended),
                 (Action::Send(signal, reach), _) => send(backend, signal, reach),
+                (Action::Terminate, _) => terminate(backend),
                 (Action::Nothing, _) => {}
             }
         }
@@ -151,6 +152,7 @@ fn pass_on(signals: &Signals, backend: &mut impl Backend, policy: &mut Policy) -
         let has_it_already = caught.from_terminal && backend.shares_terminal();
         match policy.signal(caught, has_it_already, Instant::now()) {
             Action::Send(signal, reach) => send(backend, signal, reach),
+            Action::Terminate => terminate(backend),
             Action::Nothing => {}
             action @ (Action::Stop(_) | Action::GiveUp) => return Ok(action),
         }
@@ -158,10 +160,16 @@ fn pass_on(signals: &Signals, backend: &mut impl Backend, policy: &mut Policy) -
     Ok(Action::Nothing)
 }
 
-fn send(backend: &mut impl Backend, signal: Signal, reach: crate::backend::Reach) {
+pub(super) fn send(backend: &mut impl Backend, signal: Signal, reach: Reach) {
     if let Err(error) = backend.kill(signal, reach) {
-        say(&format!("cannot pass {signal} on to the command: {error}"));
+        say(&format!("cannot send {signal} to the command: {error}"));
     }
+}
+
+/// Asks everything to end. What is stopped gets to know of it only when it continues.
+pub(super) fn terminate(backend: &mut impl Backend) {
+    send(backend, Signal::SIGTERM, Reach::Everything);
+    send(backend, Signal::SIGCONT, Reach::Everything);
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
