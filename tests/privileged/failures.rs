@@ -31,6 +31,26 @@ fn a_missing_command_is_127() {
     }
 }
 
+/// A closed descriptor stays closed; it does not become /dev/null, which takes everything.
+#[test]
+fn what_the_caller_has_closed_the_command_finds_closed() {
+    needs!();
+    for (redirection, closed) in [("<&-", "0"), (">&-", "1"), ("2>&-", "2")] {
+        let run = watch(["sh", "-c", "test -e /proc/$$/fd/$1 && exit 1; exit 7", "sh", closed])
+            .after(&format!("exec {redirection}"))
+            .run();
+        run.complete(7);
+    }
+    let run = watch(["/bin/echo", "hi"]).after("exec >&-").run();
+    run.complete(1);
+    let folder = public_folder();
+    let marker = folder.path().join("marker");
+    let run = watch(command!["touch", &marker]).receipt_at(Path::new("-")).after("exec >&-").run();
+    run.expect_code(125);
+    assert!(run.stderr.contains("standard output is closed"), "{}", run.stderr);
+    assert!(!marker.exists(), "nothing was run");
+}
+
 #[test]
 fn a_command_that_cannot_be_executed_is_126() {
     needs!();

@@ -23,7 +23,7 @@ use super::{
     Command, LaunchError, candidates,
     cgroup::Cgroup,
     child::{self, Plan, REPORT_LENGTH, Report, Step, Strings},
-    quoted, reason,
+    inherited, quoted, reason,
     signals::CallerSignals,
 };
 use crate::facts::Resources;
@@ -88,6 +88,7 @@ impl HeldChild {
             },
             identity: command.identity.clone(),
             signals,
+            closed: inherited::closed_descriptors(),
             gate: gate.as_raw_fd(),
             gate_write: gate_write.as_raw_fd(),
             report: report_write.as_raw_fd(),

@@ -10,6 +10,7 @@ mod child;
 pub mod command;
 pub mod held;
 pub mod identity;
+mod inherited;
 mod readiness;
 pub mod signals;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 pub use command::Command;
 pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
+pub(crate) use inherited::stdout_was_closed;
 pub(crate) use readiness::readable;
 pub use signals::Signals;
 

@@ -34,7 +34,7 @@ use crate::{
     hash::Hasher,
     launch::{
         Command, EXIT_FAILED, Ended, Identity, LaunchError, Signals, boot_time, identity::Caller,
-        signals::CallerSignals,
+        signals::CallerSignals, stdout_was_closed,
     },
     observe::{Finished, ObserveError, Target},
     options::{ReceiptDestination, WatchOptions},
@@ -76,6 +76,12 @@ pub fn run<B: Backend, O: Observation>(
 ) -> u8 {
     // First, so that a receipt that cannot be written is known before anything runs.
     let target = match &options.receipt {
+        ReceiptDestination::Stdout if stdout_was_closed() => {
+            say(
+                "standard output is closed, so the receipt cannot go there; nothing was run; type: --receipt FILE",
+            );
+            return EXIT_FAILED;
+        }
         ReceiptDestination::Stdout => ReceiptTarget::stdout(),
         ReceiptDestination::File(path) => match ReceiptTarget::open(path) {
             Ok(target) => target,
