@@ -190,6 +190,28 @@ fn the_minimal_capabilities_are_enough_and_reach_no_child() {
     assert_eq!(fs::metadata(&run.receipt_path).unwrap().uid(), NOBODY);
 }
 
+/// Without a cgroup it is the observation that knows whom the timeout is for.
+#[test]
+fn a_timeout_ends_descendants_without_a_cgroup() {
+    needs!("setcap", "setpriv");
+    let folder = nobodys_folder();
+    let binary = capable_copy(folder.path(), MINIMAL);
+    // One is stopped, one ignores SIGTERM, and the root does not wait for them.
+    let script = "sh -c 'kill -STOP $$' & sh -c 'trap \"\" TERM; exec sleep 100' & sleep 100";
+    let run = watch(["sh", "-c", script])
+        .options(["--timeout", "1s"])
+        .binary(&binary)
+        .under(AS_NOBODY)
+        .receipt_at(&folder.path().join("receipt.json"))
+        .run();
+    run.expect_code(124);
+    let receipt = run.receipt();
+    assert!(receipt.processes().len() >= 4);
+    for process in receipt.processes() {
+        assert_eq!(process.at("/still_running"), false, "{:?}", process.pid());
+    }
+}
+
 /// Each of them is needed: without one, glasshouse says so and runs nothing.
 #[test]
 fn less_than_the_minimal_capabilities_is_refused() {

@@ -102,6 +102,10 @@ impl Backend for ProcessBackend {
         }
     }
 
+    fn reaches_everything(&self) -> bool {
+        self.cgroup.is_some()
+    }
+
     fn is_populated(&self) -> bool {
         match (&self.cgroup, &self.child) {
             (Some(group), _) => group.is_populated(),

@@ -11,6 +11,7 @@ pub mod command;
 pub mod held;
 pub mod identity;
 mod inherited;
+mod known;
 mod readiness;
 pub mod signals;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use command::Command;
 pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
 pub(crate) use inherited::stdout_was_closed;
+pub(crate) use known::Known;
 pub(crate) use readiness::readable;
 pub use signals::Signals;
 

@@ -237,14 +237,14 @@ impl Run {
         self.root_pid?;
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             match signal {
-                Signal::SIGTERM => supervise::terminate(backend),
-                signal => supervise::send(backend, signal, Reach::Everything),
+                Signal::SIGTERM => self.terminate(backend),
+                signal => self.send(backend, signal, Reach::Everything),
             }
             let until = Instant::now() + KILL_AFTER;
-            while backend.is_populated() && Instant::now() < until {
+            while self.is_populated(backend) && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            if !backend.is_populated() {
+            if !self.is_populated(backend) {
                 break;
             }
         }
