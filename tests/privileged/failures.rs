@@ -26,8 +26,29 @@ fn a_missing_command_is_127() {
     for name in ["/nonexistent/command", "no-such-command-anywhere", "./missing", ""] {
         let run = watch([name]).run();
         expect_not_started(&run, 127, "failed_to_start");
-        assert!(run.stderr.contains(name.trim_start_matches("./")), "{}", run.stderr);
+        let named = if name.is_empty() { "the command is empty" } else { name.trim_start_matches("./") };
+        assert!(run.stderr.contains(named), "{}", run.stderr);
     }
+}
+
+/// A closed descriptor stays closed; it does not become /dev/null, which takes everything.
+#[test]
+fn what_the_caller_has_closed_the_command_finds_closed() {
+    needs!();
+    for (redirection, closed) in [("<&-", "0"), (">&-", "1"), ("2>&-", "2")] {
+        let run = watch(["sh", "-c", "test -e /proc/$$/fd/$1 && exit 1; exit 7", "sh", closed])
+            .after(&format!("exec {redirection}"))
+            .run();
+        run.complete(7);
+    }
+    let run = watch(["/bin/echo", "hi"]).after("exec >&-").run();
+    run.complete(1);
+    let folder = public_folder();
+    let marker = folder.path().join("marker");
+    let run = watch(command!["touch", &marker]).receipt_at(Path::new("-")).after("exec >&-").run();
+    run.expect_code(125);
+    assert!(run.stderr.contains("standard output is closed"), "{}", run.stderr);
+    assert!(!marker.exists(), "nothing was run");
 }
 
 #[test]

@@ -79,6 +79,19 @@ fn user_root_overrides_sudo() {
     assert_eq!(run.stdout, "0\n");
 }
 
+/// Who typed sudo is not guessed: least of all to be root.
+#[test]
+fn what_sudo_says_must_be_a_number() {
+    needs!();
+    for (uid, gid, variable) in [("abc", "65534", "SUDO_UID"), ("65534", "", "SUDO_GID")] {
+        let run = watch(["id", "-u"]).env("SUDO_UID", uid).env("SUDO_GID", gid).run();
+        run.expect_code(125);
+        assert_eq!(run.stdout, "", "nothing was run");
+        let message = format!("{variable} is not a number; name the user with --user NAME");
+        assert!(run.stderr.contains(&message), "{}", run.stderr);
+    }
+}
+
 #[test]
 fn root_stays_root() {
     needs!();
@@ -175,6 +188,28 @@ fn the_minimal_capabilities_are_enough_and_reach_no_child() {
     // A user without a cgroup of his own cannot make one: that, and only that, may be missing.
     assert!(receipt.reasons().iter().all(|code| code.contains("cgroup")), "{:?}", receipt.reasons());
     assert_eq!(fs::metadata(&run.receipt_path).unwrap().uid(), NOBODY);
+}
+
+/// Without a cgroup it is the observation that knows whom the timeout is for.
+#[test]
+fn a_timeout_ends_descendants_without_a_cgroup() {
+    needs!("setcap", "setpriv");
+    let folder = nobodys_folder();
+    let binary = capable_copy(folder.path(), MINIMAL);
+    // One is stopped, one ignores SIGTERM, and the root does not wait for them.
+    let script = "sh -c 'kill -STOP $$' & sh -c 'trap \"\" TERM; exec sleep 100' & sleep 100";
+    let run = watch(["sh", "-c", script])
+        .options(["--timeout", "1s"])
+        .binary(&binary)
+        .under(AS_NOBODY)
+        .receipt_at(&folder.path().join("receipt.json"))
+        .run();
+    run.expect_code(124);
+    let receipt = run.receipt();
+    assert!(receipt.processes().len() >= 4);
+    for process in receipt.processes() {
+        assert_eq!(process.at("/still_running"), false, "{:?}", process.pid());
+    }
 }
 
 /// Each of them is needed: without one, glasshouse says so and runs nothing.

@@ -49,6 +49,9 @@ pub trait Backend {
     /// Somebody could not be signalled.
     fn kill(&mut self, signal: Signal, reach: Reach) -> io::Result<()>;
 
+    /// [`Reach::Everything`] leads further than to the root.
+    fn reaches_everything(&self) -> bool;
+
     /// There is somebody that [`Reach::Everything`] would reach.
     fn is_populated(&self) -> bool;
 

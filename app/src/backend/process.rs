@@ -94,11 +94,16 @@ impl Backend for ProcessBackend {
         let Child::Running(child) = &self.child else { return Ok(()) };
         match (reach, &self.cgroup) {
             (Reach::Everything, Some(group)) => {
+                let (root_was_seen, sent) = group.kill(signal, child.pid());
                 // The root may have left the group.
-                if group.kill(signal, child.pid())? { Ok(()) } else { child.signal(signal) }
+                if root_was_seen { sent } else { child.signal(signal).and(sent) }
             }
             (Reach::Root, _) | (Reach::Everything, None) => child.signal(signal),
         }
+    }
+
+    fn reaches_everything(&self) -> bool {
+        self.cgroup.is_some()
     }
 
     fn is_populated(&self) -> bool {

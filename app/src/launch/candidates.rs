@@ -86,7 +86,9 @@ pub(super) fn failure(command: &Command, candidates: &[CString], at: usize, errn
 }
 
 fn not_found(name: &OsStr) -> LaunchError {
-    LaunchError::NotFound(if name.as_bytes().contains(&b'/') {
+    LaunchError::NotFound(if name.is_empty() {
+        "the command is empty; type: glasshouse watch -- COMMAND".into()
+    } else if name.as_bytes().contains(&b'/') {
         format!("{}: no such file; check the path and the working directory (--cwd)", quoted(name))
     } else {
         format!(
@@ -130,5 +132,11 @@ mod tests {
         assert_eq!(names("ls", Some(":/b:")), ["ls", "/b/ls", "ls"]);
         assert_eq!(names("./ls", Some("/a:/b")), ["./ls"]);
         assert_eq!(names("", Some("/a")), [""; 0]);
+    }
+
+    #[test]
+    fn an_empty_name_is_called_that() {
+        assert!(not_found(OsStr::new("")).to_string().contains("is empty"));
+        assert!(not_found(OsStr::new("x")).to_string().contains("'x'"));
     }
 }

@@ -72,6 +72,7 @@ impl Cgroup {
     }
 
     fn create_below(callers: &Path) -> io::Result<Self> {
+        remove_stale(callers);
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
         for _ in 0..NAME_ATTEMPTS {
             let path = callers.join(format!("glasshouse-{}-{:08x}", std::process::id(), random()?));
@@ -104,27 +105,32 @@ impl Cgroup {
 
     /// There is a process in it or in a group below it.
     pub fn is_populated(&self) -> bool {
-        fs::read(self.path.join("cgroup.events"))
-            .is_ok_and(|events| events.split(|&byte| byte == b'\n').any(|line| line == b"populated 1"))
+        is_populated(&self.path)
     }
 
-    /// Sends a signal to every process in it and below it; says whether `pid` was among them. SIGKILL reaches those
-    /// too that are just being forked.
-    pub fn kill(&self, signal: Signal, pid: u32) -> io::Result<bool> {
+    /// Sends a signal to every process in it and below it; says whether `pid` was among them, and the first of what
+    /// went wrong: somebody who may not be signalled keeps nobody else from it. SIGKILL reaches those too that are
+    /// just being forked.
+    pub fn kill(&self, signal: Signal, pid: u32) -> (bool, io::Result<()>) {
         if signal == Signal::SIGKILL && fs::write(self.path.join("cgroup.kill"), "1").is_ok() {
-            return Ok(false);
+            return (false, Ok(()));
         }
         let mut seen = false;
+        let mut failure = None;
         for group in groups_below(&self.path) {
-            for member in members(&group)? {
+            let members = members(&group).unwrap_or_else(|error| {
+                failure.get_or_insert(error);
+                Vec::new()
+            });
+            for member in members {
                 seen |= member == pid;
                 match signal::kill(Pid::from_raw(member.cast_signed()), signal) {
                     Ok(()) | Err(Errno::ESRCH) => {}
-                    Err(errno) => return Err(errno.into()),
+                    Err(errno) => drop(failure.get_or_insert_with(|| errno.into())),
                 }
             }
         }
-        Ok(seen)
+        (seen, failure.map_or(Ok(()), Err))
     }
 
     /// Moves survivors, also those of nested groups, to the caller's group, until there are none; then removes the
@@ -206,6 +212,11 @@ impl Drop for Cgroup {
     }
 }
 
+fn is_populated(group: &Path) -> bool {
+    fs::read(group.join("cgroup.events"))
+        .is_ok_and(|events| events.split(|&byte| byte == b'\n').any(|line| line == b"populated 1"))
+}
+
 fn add_to(group: &Path, pid: u32) -> io::Result<()> {
     OpenOptions::new().write(true).open(group.join("cgroup.procs"))?.write_all(pid.to_string().as_bytes())
 }
@@ -237,6 +248,28 @@ fn groups_below(group: &Path) -> Vec<PathBuf> {
         groups.extend(below.map(|entry| entry.path()).collect::<Vec<_>>());
     }
     groups
+}
+
+/// Removes the groups of those glasshouses that were killed before they could do it, once nobody is in them any more:
+/// the kernel removes no other. Whoever lives, or has got the pid of one who does not, keeps his. One of another pid
+/// namespace looks dead; it could lose its group in the moment between the making of it and of the child.
+fn remove_stale(callers: &Path) {
+    let Ok(entries) = fs::read_dir(callers) else { return };
+    for entry in entries.flatten() {
+        let Some(pid) = maker(&entry.file_name()) else { continue };
+        let group = entry.path();
+        if signal::kill(pid, None) == Err(Errno::ESRCH) && !is_populated(&group) {
+            // Nested ones first.
+            groups_below(&group).iter().rev().for_each(|group| drop(fs::remove_dir(group)));
+        }
+    }
+}
+
+/// Whose group this is, from the name that [`Cgroup::create_below`] gives.
+fn maker(name: &OsStr) -> Option<Pid> {
+    let (pid, random) = name.to_str()?.strip_prefix("glasshouse-")?.split_once('-')?;
+    let is_ours = random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    pid.parse().ok().filter(|&pid: &i32| is_ours && pid > 0).map(Pid::from_raw)
 }
 
 /// The path in the cgroup v2 hierarchy, from `/proc/self/cgroup` (cgroups(7)): the line with hierarchy id 0.
@@ -324,6 +357,43 @@ mod tests {
         assert_eq!(own_group(b"4:memory:/m\n"), None);
     }
 
+    #[test]
+    fn groups_of_others_are_not_taken_for_ours() {
+        assert_eq!(maker(OsStr::new("glasshouse-12-0123abcd")), Some(Pid::from_raw(12)));
+        for name in
+            ["glasshouse-12", "glasshouse-x-0123abcd", "glasshouse--1-0123abcd", "glasshouse-12-my.slice"]
+        {
+            assert_eq!(maker(OsStr::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_killed_one_left_is_removed_once_it_is_empty() {
+        let Some(group) = group() else { return };
+        let callers = group.path().parent().unwrap();
+        let mut dead = Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let left = |pid: u32, random: &str| {
+            let path = callers.join(format!("glasshouse-{pid}-{random}"));
+            fs::create_dir_all(path.join("nested")).unwrap();
+            path
+        };
+        let empty = left(dead.id(), "00000001");
+        let populated = left(dead.id(), "00000002");
+        let living = left(std::process::id(), "00000003");
+        let mut inhabitant = sleeper();
+        add_to(&populated, inhabitant.id()).unwrap();
+        remove_stale(callers);
+        assert!(!empty.exists() && populated.join("nested").exists() && living.exists());
+        inhabitant.kill().unwrap();
+        inhabitant.wait().unwrap();
+        remove_stale(callers);
+        assert!(!populated.exists());
+        for path in groups_below(&living).iter().rev() {
+            fs::remove_dir(path).unwrap();
+        }
+    }
+
     /// A group, where the user who runs the tests may make one.
     fn group() -> Option<Cgroup> {
         match Cgroup::create() {
@@ -370,7 +440,8 @@ mod tests {
             fs::create_dir(&nested).unwrap();
             group.add(one.id()).unwrap();
             add_to(&nested, two.id()).unwrap();
-            let seen = group.kill(signal, two.id()).unwrap();
+            let (seen, sent) = group.kill(signal, two.id());
+            sent.unwrap();
             assert_eq!(seen, signal == Signal::SIGTERM);
             assert_eq!(one.wait().unwrap().signal(), Some(signal as i32));
             assert_eq!(two.wait().unwrap().signal(), Some(signal as i32));

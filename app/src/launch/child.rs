@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) directory: Option<CString>,
     pub(super) identity: Identity,
     pub(super) signals: CallerSignals,
+    /// Standard descriptors that the caller had closed.
+    pub(super) closed: [Option<RawFd>; 3],
     /// The child is held until it can read a byte here.
     pub(super) gate: RawFd,
     pub(super) gate_write: RawFd,
@@ -103,6 +105,10 @@ pub(super) unsafe fn run(plan: &Plan) -> ! {
     unsafe {
         // Our copy of the writing end would keep us from seeing that the parent is gone.
         libc::close(plan.gate_write);
+        // A bare command would find them closed too. Nothing opens a descriptor from here on.
+        for descriptor in plan.closed.iter().flatten() {
+            libc::close(*descriptor);
+        }
         let report = |report: Report| {
             let bytes = report.encode();
             // A report is shorter than PIPE_BUF, so it is written whole; if nobody reads it, nobody cares.

@@ -23,7 +23,7 @@ use super::{
     Command, LaunchError, candidates,
     cgroup::Cgroup,
     child::{self, Plan, REPORT_LENGTH, Report, Step, Strings},
-    quoted, reason,
+    inherited, known, quoted, reason,
     signals::CallerSignals,
 };
 use crate::facts::Resources;
@@ -88,6 +88,7 @@ impl HeldChild {
             },
             identity: command.identity.clone(),
             signals,
+            closed: inherited::closed_descriptors(),
             gate: gate.as_raw_fd(),
             gate_write: gate_write.as_raw_fd(),
             report: report_write.as_raw_fd(),
@@ -234,8 +235,7 @@ impl RunningChild {
 
     /// It has ended, whether or not it has been waited for.
     pub fn has_ended(&self) -> bool {
-        let mut pidfd = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        self.ended.is_some() || matches!(poll(&mut pidfd, PollTimeout::ZERO), Ok(1))
+        self.ended.is_some() || known::has_ended(self.pidfd.as_fd())
     }
 
     /// Sends it a signal; nothing happens when it has ended.
@@ -243,20 +243,7 @@ impl RunningChild {
     /// # Errors
     /// EPERM: it runs as somebody else by now.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        // SAFETY: a raw system call with a valid descriptor, numbers and a null `siginfo_t`.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                c_long::from(self.pidfd.as_raw_fd()),
-                c_long::from(signal as c_int),
-                std::ptr::null::<libc::siginfo_t>(),
-                c_long::from(0),
-            )
-        };
-        match Errno::result(result) {
-            Ok(_) | Err(Errno::ESRCH) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
+        known::send(self.pidfd.as_fd(), signal)
     }
 
     /// Waits for its end; immediately when it has ended.

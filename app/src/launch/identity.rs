@@ -71,6 +71,8 @@ pub struct Caller {
     pub euid: u32,
     /// The user who typed `sudo`, unless that was root.
     pub sudo: Option<SudoUser>,
+    /// Why it cannot be told who typed `sudo`, though somebody did. Nothing may run as root for that.
+    pub unclear: Option<String>,
 }
 
 /// The user who typed `sudo`, as sudo says in the environment.
@@ -87,18 +89,18 @@ pub struct SudoUser {
 impl Caller {
     /// The caller of this process.
     pub fn current() -> Self {
-        let number = |name| env::var(name).ok()?.parse().ok();
-        let sudo = match (unistd::geteuid().is_root(), number("SUDO_UID"), number("SUDO_GID")) {
-            (true, Some(uid), Some(gid)) if uid != 0 => {
-                Some(SudoUser { uid, gid, name: env::var("SUDO_USER").ok() })
-            }
-            _ => None,
+        let euid = unistd::geteuid();
+        let sudo = if euid.is_root() { SudoUser::from_variables(|name| env::var_os(name)) } else { Ok(None) };
+        let (sudo, unclear) = match sudo {
+            Ok(sudo) => (sudo, None),
+            Err(reason) => (None, Some(reason)),
         };
         Self {
             uid: unistd::getuid().as_raw(),
             gid: unistd::getgid().as_raw(),
-            euid: unistd::geteuid().as_raw(),
+            euid: euid.as_raw(),
             sudo,
+            unclear,
         }
     }
 
@@ -109,6 +111,29 @@ impl Caller {
 
     fn is_plain_root(&self) -> bool {
         self.uid == 0 && self.euid == 0
+    }
+}
+
+impl SudoUser {
+    /// Reads sudo's variables. The error says which of them makes no sense.
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Self>, String> {
+        let number = |name: &str, value: OsString| {
+            let number = value.to_str().and_then(|text| text.parse().ok());
+            // (uid_t)-1 means "leave as it is" to the setuid calls: it would stay root.
+            number
+                .filter(|&id: &u32| id != u32::MAX)
+                .ok_or_else(|| format!("{name} is not a number; name the user with --user NAME"))
+        };
+        let Some(uid) = variable("SUDO_UID") else { return Ok(None) };
+        let uid = number("SUDO_UID", uid)?;
+        if uid == 0 {
+            return Ok(None);
+        }
+        let gid = variable("SUDO_GID")
+            .ok_or("SUDO_UID is set but SUDO_GID is not; name the user with --user NAME:GROUP")?;
+        let gid = number("SUDO_GID", gid)?;
+        let name = variable("SUDO_USER").and_then(|name| name.into_string().ok());
+        Ok(Some(Self { uid, gid, name }))
     }
 }
 
@@ -136,10 +161,11 @@ impl Identity {
     /// # Errors
     /// [`LaunchError::Refused`]: an unknown user or group, or somebody who may not become another user.
     pub fn resolve(spec: Option<&UserSpec>, caller: &Caller) -> Result<Self, LaunchError> {
-        match (spec, &caller.sudo) {
-            (Some(spec), _) => Self::asked_for(spec, caller),
-            (None, Some(sudo)) => Self::invoker(sudo),
-            (None, None) => Ok(Self::of(caller)),
+        match (spec, &caller.sudo, &caller.unclear) {
+            (Some(spec), ..) => Self::asked_for(spec, caller),
+            (None, Some(sudo), _) => Self::invoker(sudo),
+            (None, None, Some(reason)) => Err(LaunchError::Refused(reason.clone())),
+            (None, None, None) => Ok(Self::of(caller)),
         }
     }
 
@@ -269,7 +295,7 @@ mod tests {
 
     fn caller(uid: u32, euid: u32, sudo: Option<u32>) -> Caller {
         let sudo = sudo.map(|uid| SudoUser { uid, gid: uid, name: Some("somebody".into()) });
-        Caller { uid, gid: uid, euid, sudo }
+        Caller { uid, gid: uid, euid, sudo, unclear: None }
     }
 
     fn spec(text: &str) -> UserSpec {
@@ -319,6 +345,35 @@ mod tests {
             [("USER".into(), "somebody".into()), ("LOGNAME".into(), "somebody".into())]
                 as [(OsString, OsString); 2]
         );
+    }
+
+    #[test]
+    fn what_sudo_says_must_make_sense() {
+        let read = |uid: Option<&str>, gid: Option<&str>| {
+            SudoUser::from_variables(|name| match name {
+                "SUDO_UID" => uid.map(Into::into),
+                "SUDO_GID" => gid.map(Into::into),
+                _ => None,
+            })
+            .map(|sudo| sudo.map(|sudo| (sudo.uid, sudo.gid)))
+        };
+        assert_eq!(read(Some("7"), Some("8")), Ok(Some((7, 8))));
+        assert_eq!(read(Some("0"), Some("0")), Ok(None));
+        assert_eq!(read(None, None), Ok(None));
+        for (uid, gid, named) in [
+            ("abc", Some("8"), "SUDO_UID is not a number"),
+            ("", Some("8"), "SUDO_UID is not a number"),
+            ("4294967295", Some("8"), "SUDO_UID is not a number"),
+            ("7", Some("x"), "SUDO_GID is not a number"),
+            ("7", None, "SUDO_GID is not"),
+        ] {
+            let reason = read(Some(uid), gid).unwrap_err();
+            assert!(reason.contains(named) && reason.contains("--user NAME"), "{reason}");
+        }
+        let mut root = caller(0, 0, None);
+        root.unclear = Some("why".into());
+        assert_eq!(Identity::resolve(None, &root), Err(LaunchError::Refused("why".into())));
+        assert_eq!(Identity::resolve(Some(&spec("root")), &root).unwrap().uid, 0);
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod child;
 pub mod command;
 pub mod held;
 pub mod identity;
+mod inherited;
+mod known;
 mod readiness;
 pub mod signals;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod tests;
 pub use command::Command;
 pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
+pub(crate) use inherited::stdout_was_closed;
+pub(crate) use known::Known;
 pub(crate) use readiness::readable;
 pub use signals::Signals;
 

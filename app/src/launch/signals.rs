@@ -4,7 +4,6 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 use nix::{
@@ -14,6 +13,8 @@ use nix::{
     },
     unistd::{Pid, getpgrp, getpid, getsid},
 };
+
+use super::inherited;
 
 /// What is read instead of being acted upon. Not among them: SIGTSTP, which keeps its meaning for the whole process
 /// group, and SIGWINCH, which the terminal gives to everybody who may care.
@@ -67,7 +68,7 @@ impl Signals {
             descriptor,
             caller: CallerSignals {
                 mask,
-                pipe_ignored: PIPE_WAS_IGNORED.load(Ordering::Relaxed),
+                pipe_ignored: inherited::pipe_was_ignored(),
                 child_ignored: matches!(child, SigHandler::SigIgn),
             },
         })
@@ -108,25 +109,6 @@ impl AsFd for Signals {
 pub(crate) fn shares_process_group(pid: u32) -> bool {
     nix::unistd::getpgid(Some(Pid::from_raw(pid.cast_signed()))) == Ok(getpgrp())
 }
-
-/// Rust's runtime ignores SIGPIPE before `main` and keeps no note of what was set before. This runs earlier still.
-pub(super) static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn note_disposition_of_sigpipe() {
-    // SAFETY: zeroed is a valid `sigaction`; the call only reads the present disposition into it.
-    unsafe {
-        let mut present: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut present) == 0 {
-            PIPE_WAS_IGNORED.store(present.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
-        }
-    }
-}
-
-// SAFETY: the functions listed in this section are called once by the C runtime, before `main` and in its only
-// thread; ours is async-signal-safe and uses nothing of Rust's runtime.
-#[unsafe(link_section = ".init_array")]
-#[used]
-static NOTE_DISPOSITION_OF_SIGPIPE: extern "C" fn() = note_disposition_of_sigpipe;
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,7 @@ use crate::{
     hash::Hasher,
     launch::{
         Command, EXIT_FAILED, Ended, Identity, LaunchError, Signals, boot_time, identity::Caller,
-        signals::CallerSignals,
+        signals::CallerSignals, stdout_was_closed,
     },
     observe::{Finished, ObserveError, Target},
     options::{ReceiptDestination, WatchOptions},
@@ -76,6 +76,12 @@ pub fn run<B: Backend, O: Observation>(
 ) -> u8 {
     // First, so that a receipt that cannot be written is known before anything runs.
     let target = match &options.receipt {
+        ReceiptDestination::Stdout if stdout_was_closed() => {
+            say(
+                "standard output is closed, so the receipt cannot go there; nothing was run; type: --receipt FILE",
+            );
+            return EXIT_FAILED;
+        }
         ReceiptDestination::Stdout => ReceiptTarget::stdout(),
         ReceiptDestination::File(path) => match ReceiptTarget::open(path) {
             Ok(target) => target,
@@ -230,14 +236,15 @@ impl Run {
         // Without a root nothing was released, and cleaning up ends what is held.
         self.root_pid?;
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            if let Err(error) = backend.kill(signal, Reach::Everything) {
-                say(&format!("cannot send {signal} to the command: {error}"));
+            match signal {
+                Signal::SIGTERM => self.terminate(backend),
+                signal => self.send(backend, signal, Reach::Everything),
             }
             let until = Instant::now() + KILL_AFTER;
-            while backend.is_populated() && Instant::now() < until {
+            while self.is_populated(backend) && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            if !backend.is_populated() {
+            if !self.is_populated(backend) {
                 break;
             }
         }

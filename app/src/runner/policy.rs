@@ -22,6 +22,8 @@ pub(super) enum Action {
     Nothing,
     /// Send a signal.
     Send(Signal, Reach),
+    /// Ask everything to end: SIGTERM, and SIGCONT so that what is stopped can act on it, as `timeout(1)` does.
+    Terminate,
     /// Stop observing: the user insists.
     Stop(Signal),
     /// Stop waiting for what cannot be killed.
@@ -90,9 +92,7 @@ impl Policy {
             return Action::Nothing;
         }
         let (next, action) = match self.timeout {
-            Timeout::TermAt(_) => {
-                (Timeout::KillAt(now + KILL_AFTER), Action::Send(Signal::SIGTERM, Reach::Everything))
-            }
+            Timeout::TermAt(_) => (Timeout::KillAt(now + KILL_AFTER), Action::Terminate),
             Timeout::KillAt(_) => {
                 (Timeout::GiveUpAt(now + KILL_AFTER), Action::Send(Signal::SIGKILL, Reach::Everything))
             }
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(policy.time_passed(now), Action::Nothing);
         assert!(!policy.timed_out());
         for (after, action) in [
-            (SECOND, Action::Send(Signal::SIGTERM, Reach::Everything)),
+            (SECOND, Action::Terminate),
             (SECOND + KILL_AFTER, Action::Send(Signal::SIGKILL, Reach::Everything)),
             (SECOND + 2 * KILL_AFTER, Action::GiveUp),
         ] {

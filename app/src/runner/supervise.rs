@@ -15,9 +15,9 @@ use super::{
     say,
 };
 use crate::{
-    backend::{Backend, RootProcess},
+    backend::{Backend, Reach, RootProcess},
     facts::GapKind,
-    launch::{Ended, Signals, boot_time, readable},
+    launch::{Ended, Known, Signals, boot_time, readable},
     options::WatchOptions,
 };
 
@@ -58,7 +58,7 @@ impl Run {
         loop {
             if let Some(ended) = ended {
                 if policy.timed_out() {
-                    if !backend.is_populated() {
+                    if !self.is_populated(backend) {
                         return Ending::TimedOut(Some(ended));
                     }
                 } else if !options.wait_all || observation.alive() == 0 {
@@ -73,7 +73,7 @@ impl Run {
                         Ok(mut ready) => ready.clear_ready(),
                         Err(error) => return Ending::Failed(format!("cannot wait for signals: {error}")),
                     }
-                    match pass_on(signals, backend, &mut policy) {
+                    match self.pass_on(signals, backend, &mut policy) {
                         Ok(action) => action,
                         Err(error) => return Ending::Failed(format!("cannot read signals: {error}")),
                     }
@@ -110,10 +110,63 @@ impl Run {
                 }
                 (Action::Stop(signal), None) => return Ending::Stopped(signal),
                 (Action::Stop(_) | Action::GiveUp, _) => return Ending::TimedOut(ended),
-                (Action::Send(signal, reach), _) => send(backend, signal, reach),
+                (Action::Send(signal, reach), _) => self.send(backend, signal, reach),
+                (Action::Terminate, _) => self.terminate(backend),
                 (Action::Nothing, _) => {}
             }
         }
+    }
+
+    /// Passes on every signal that has arrived; returns what is left to be done.
+    fn pass_on(
+        &self,
+        signals: &Signals,
+        backend: &mut impl Backend,
+        policy: &mut Policy,
+    ) -> io::Result<Action> {
+        while let Some(caught) = signals.next()? {
+            let has_it_already = caught.from_terminal && backend.shares_terminal();
+            match policy.signal(caught, has_it_already, Instant::now()) {
+                Action::Send(signal, reach) => self.send(backend, signal, reach),
+                Action::Terminate => self.terminate(backend),
+                Action::Nothing => {}
+                action @ (Action::Stop(_) | Action::GiveUp) => return Ok(action),
+            }
+        }
+        Ok(Action::Nothing)
+    }
+
+    /// Sends a signal. Where the backend reaches the root alone, those that the observation knows get it too.
+    pub(super) fn send(&self, backend: &mut impl Backend, signal: Signal, reach: Reach) {
+        let mut outcome = backend.kill(signal, reach);
+        if reach == Reach::Everything {
+            for process in self.known_besides(backend) {
+                outcome = outcome.and(process.signal(signal));
+            }
+        }
+        if let Err(error) = outcome {
+            say(&format!("cannot send {signal} to the command: {error}"));
+        }
+    }
+
+    /// Asks everything to end. What is stopped gets to know of it only when it continues.
+    pub(super) fn terminate(&self, backend: &mut impl Backend) {
+        self.send(backend, Signal::SIGTERM, Reach::Everything);
+        self.send(backend, Signal::SIGCONT, Reach::Everything);
+    }
+
+    /// There is somebody that [`Run::send`] would reach.
+    pub(super) fn is_populated(&self, backend: &impl Backend) -> bool {
+        backend.is_populated() || self.known_besides(backend).next().is_some()
+    }
+
+    /// Live processes that the backend does not reach by itself. One whose fork is still to be read is not among them.
+    fn known_besides(&self, backend: &impl Backend) -> impl Iterator<Item = Known> {
+        // Where the kernel's pids are not those that glasshouse sees, in a container, they lead to others.
+        let root = self.session.root().filter(|root| Some(root.tgid) == self.root_pid);
+        let root = root.filter(|_| !backend.reaches_everything());
+        let below = root.map(|root| self.session.live().filter(move |key| *key != root));
+        below.into_iter().flatten().filter_map(Known::open)
     }
 
     /// What the way in which supervision ended makes of the run.
@@ -142,25 +195,6 @@ impl Run {
                 End::observer_failed(format!("{error}; the command was ended")).with_root(ended)
             }
         }
-    }
-}
-
-/// Passes on every signal that has arrived; returns what is left to be done.
-fn pass_on(signals: &Signals, backend: &mut impl Backend, policy: &mut Policy) -> io::Result<Action> {
-    while let Some(caught) = signals.next()? {
-        let has_it_already = caught.from_terminal && backend.shares_terminal();
-        match policy.signal(caught, has_it_already, Instant::now()) {
-            Action::Send(signal, reach) => send(backend, signal, reach),
-            Action::Nothing => {}
-            action @ (Action::Stop(_) | Action::GiveUp) => return Ok(action),
-        }
-    }
-    Ok(Action::Nothing)
-}
-
-fn send(backend: &mut impl Backend, signal: Signal, reach: crate::backend::Reach) {
-    if let Err(error) = backend.kill(signal, reach) {
-        say(&format!("cannot pass {signal} on to the command: {error}"));
     }
 }
 

@@ -190,6 +190,17 @@ fn a_timeout_ends_the_command() {
 }
 
 #[test]
+fn a_stopped_command_gets_to_act_on_the_timeout() {
+    let _alone = alone();
+    let mut options = options(&["sh", "-c", "trap 'exit 7' TERM; kill -STOP $$; exit 8"]);
+    options.timeout = Some(Duration::from_millis(300));
+    let began = Instant::now();
+    let (end, _) = run(&options, Next::Nothing);
+    assert_eq!((end.outcome.status, end.outcome.exit_code), (OutcomeStatus::TimedOut, Some(7)));
+    assert!(began.elapsed() < KILL_AFTER, "it was not killed");
+}
+
+#[test]
 fn a_timeout_that_is_not_reached_changes_nothing() {
     let _alone = alone();
     let mut options = options(&["true"]);

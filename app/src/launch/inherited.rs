@@ -1,0 +1,53 @@
+//! What glasshouse was given by its caller and Rust's runtime changes before `main`, noted before that: SIGPIPE, which
+//! it ignores, and closed standard descriptors, on which it opens /dev/null.
+//!
+//! With file capabilities (`AT_SECURE`) the C library has opened something there before anybody can look.
+
+use std::{
+    ffi::c_int,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// By descriptor: standard input, output and error.
+static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+
+/// SIGPIPE was ignored.
+pub(super) fn pipe_was_ignored() -> bool {
+    PIPE_IGNORED.load(Ordering::Relaxed)
+}
+
+/// Those of the standard descriptors that were closed. What is on them now is the runtime's, and nobody else's.
+pub(super) fn closed_descriptors() -> [Option<c_int>; 3] {
+    [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO].map(|fd| was_closed(fd).then_some(fd))
+}
+
+/// Standard output was closed: what is written there goes nowhere, without an error.
+pub(crate) fn stdout_was_closed() -> bool {
+    was_closed(libc::STDOUT_FILENO)
+}
+
+fn was_closed(descriptor: c_int) -> bool {
+    (0..).zip(&CLOSED).any(|(number, closed)| number == descriptor && closed.load(Ordering::Relaxed))
+}
+
+extern "C" fn note() {
+    // SAFETY: zeroed is a valid `sigaction`; the calls only read present state, the one of them into a local.
+    unsafe {
+        let mut present: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut present) == 0 {
+            PIPE_IGNORED.store(present.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+        }
+        for (descriptor, closed) in (0..).zip(&CLOSED) {
+            // EBADF is all that F_GETFD can fail with.
+            closed.store(libc::fcntl(descriptor, libc::F_GETFD) == -1, Ordering::Relaxed);
+        }
+    }
+}
+
+// SAFETY: the functions listed in this section are called once by the C runtime, before `main` and in its only
+// thread; ours is async-signal-safe and uses nothing of Rust's runtime.
+#[unsafe(link_section = ".init_array")]
+#[used]
+static NOTE: extern "C" fn() = note;
