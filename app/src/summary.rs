@@ -295,7 +295,7 @@ mod tests {
 
     fn written() -> Written {
         Written {
-            path: Some("/work/receipt.json".into()),
+            path: Some("/srv/receipt.json".into()),
             sha256: [0xab; 32],
             size_bytes: 2048,
             fallback_reason: None,
@@ -314,7 +314,7 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
   not hashed    the file of 1 execution: ended 1
   lost          nothing
   still running sh (pid 102); a process of the receipt's owner can change it: only the SHA-256 will tell
-  receipt       /work/receipt.json (2 KiB)
+  receipt       /srv/receipt.json (2 KiB)
   sha256        {}
 ",
             "ab".repeat(32)
@@ -365,10 +365,10 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
     fn a_fallback_is_explained() {
         let mut written = written();
         written.path = Some("/tmp/glasshouse-receipt-1.json".into());
-        written.fallback_reason = Some("'/work/receipt.json': no space".into());
+        written.fallback_reason = Some("'/srv/receipt.json': no space".into());
         let text = summary(&events(), &facts(), Some(&written));
         assert!(text.contains("glasshouse-receipt-1.json (2 KiB)\n"), "{text}");
-        assert!(text.contains("there, because of '/work/receipt.json': no space\n"), "{text}");
+        assert!(text.contains("there, because of '/srv/receipt.json': no space\n"), "{text}");
     }
 
     #[test]

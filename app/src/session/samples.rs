@@ -65,7 +65,7 @@ pub(crate) fn exec(name: &str, parent: ProcessKey, uid: u32) -> Exec {
         argv_bytes: name.len() as u64 + 1,
         environment: Observed::Complete(Arc::from(strings(&["HOME=/root", "TOKEN=abc"]))),
         environment_bytes: 22,
-        cwd: path("/work"),
+        cwd: path("/srv"),
         credentials: credentials(uid),
         credentials_before: None,
         call: EXECVE,

@@ -21,7 +21,7 @@ pub(crate) fn facts() -> RunFacts {
         tool: ToolFacts { name: "glasshouse", version: "0.1.0", bpf_object_sha256: [1; 32] },
         command: CommandFacts {
             argv: strings(&["sh", "-c", "cc --key=s3cret"]),
-            cwd: b"/work".to_vec(),
+            cwd: b"/srv".to_vec(),
             user: UserFacts { uid: 1000, gid: 1000, name: Some("ann".into()) },
             executable: Some(b"/bin/sh".to_vec()),
             environment: strings(&["HOME=/root", "TOKEN=abc"]),
@@ -78,7 +78,7 @@ pub(crate) fn events() -> Vec<Event> {
     root.is_root = true;
     root.argv = Observed::Complete(strings(&["sh", "-c", "cc --key=s3cret"]));
     let mut script = exec("python3", ROOT, 0);
-    script.script = Some(ExecutedFile { path: samples::path("/work/run"), facts: None });
+    script.script = Some(ExecutedFile { path: samples::path("/srv/run"), facts: None });
     script.argv = Observed::Truncated { value: strings(&["python3", "--key=s3cret"]), length: 9 };
     script.cwd.in_root = Some(b"/".to_vec());
     script.filename = Observed::Unreadable(Unreadable::Fault(14));
