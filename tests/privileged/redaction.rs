@@ -128,3 +128,12 @@ fn without_a_pattern_there_are_no_redactions() {
     let receipt = watch(["true"]).run().complete(0);
     assert_eq!(list(receipt.at("/redactions")).len(), 0);
 }
+
+#[test]
+fn a_secret_is_not_in_the_messages_either() {
+    needs!();
+    let run = watch(["/nowhere/hunter2"]).options(["--redact", "hunter2"]).run();
+    run.expect_code(127);
+    assert!(run.stderr.contains("/nowhere/[redacted]"), "{}", run.stderr);
+    assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+}

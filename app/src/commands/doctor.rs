@@ -301,6 +301,9 @@ fn cgroup() -> Check {
 fn user() -> Check {
     const NAME: &str = "commands run as";
     let caller = identity::Caller::current();
+    if let Some(reason) = caller.unclear {
+        return Check::failed(NAME, reason, "unset SUDO_UID and SUDO_GID, or name the user with --user NAME");
+    }
     let (uid, _) = caller.owner();
     let name = identity::user_name(uid).unwrap_or_else(|| "a user without a name".to_owned());
     let shown = quoted(&name);

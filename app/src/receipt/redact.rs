@@ -55,6 +55,11 @@ impl Redactor {
         (!matches.is_empty()).then(|| replace(text, 0, &matches))
     }
 
+    /// A message for people without what matches; `None` when nothing does.
+    pub fn message(&self, text: &str) -> Option<String> {
+        self.text(text.as_bytes()).map(|text| String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// An environment string (`NAME=value`) without what matches; `None` when nothing does. A match that lies within
     /// the name removes the whole value: who names a variable means what is in it.
     pub(super) fn variable(&self, string: &[u8]) -> Option<RedactedVariable> {

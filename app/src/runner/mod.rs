@@ -108,7 +108,9 @@ pub fn run<B: Backend, O: Observation>(
         Err(error) => (resolve(Identity::unchanged()), caller.owner(), End::failed_to_start(&error)),
     };
     if let Some(error) = &end.outcome.error {
-        say(error);
+        // It names what was asked for, and a log keeps it longer than a terminal does.
+        let redacted = options.redactor.as_ref().and_then(|redactor| redactor.message(error));
+        say(redacted.as_ref().unwrap_or(error));
     }
     // A defect in the report must not change into an exit code that could be the command's.
     catch_unwind(AssertUnwindSafe(|| run.report(options, &command, owner, end, target)))
