@@ -26,6 +26,7 @@ pub mod header;
 pub mod kind;
 pub mod layout;
 pub mod limits;
+pub mod operation;
 pub mod payload;
 pub mod state;
 pub mod syscall;

@@ -100,6 +100,10 @@ impl Session {
                     process.hashed(result);
                 }
             }
+            EventKind::FileSeen(_)
+            | EventKind::FileTotals(_)
+            | EventKind::FileChanged(_)
+            | EventKind::FileFailed(_) => {}
         }
     }
 

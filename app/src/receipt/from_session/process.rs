@@ -249,6 +249,7 @@ fn source(source: PathSource) -> schema::PathSource {
     match source {
         PathSource::Kernel => schema::PathSource::Kernel,
         PathSource::Argument => schema::PathSource::Argument,
+        PathSource::Raced => schema::PathSource::Raced,
     }
 }
 

@@ -244,6 +244,9 @@ pub enum PathSource {
     Kernel,
     /// The memory of the program: a claim.
     Argument,
+    /// The kernel's own directory entries, but of a file that does not bear the name that was asked for, in a process
+    /// where another thread could have exchanged the descriptor.
+    Raced,
 }
 
 /// Where arguments come from.

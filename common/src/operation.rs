@@ -1,0 +1,63 @@
+//! What a call does to a file: the codes that travel in records, and how user space describes each call to the kernel
+//! side.
+
+/// Opened.
+pub const OPEN: u32 = 1;
+/// Made by opening it.
+pub const CREATE: u32 = 2;
+/// Cut or extended to a length.
+pub const TRUNCATE: u32 = 3;
+/// Read from.
+pub const READ: u32 = 4;
+/// Written to.
+pub const WRITE: u32 = 5;
+/// Entries of a directory read.
+pub const READ_DIRECTORY: u32 = 6;
+/// Mapped executable.
+pub const MAP_EXECUTABLE: u32 = 7;
+/// Mapped shared and writable.
+pub const MAP_WRITABLE: u32 = 8;
+/// A name removed.
+pub const DELETE: u32 = 9;
+/// A directory removed.
+pub const RMDIR: u32 = 10;
+/// A directory made.
+pub const MKDIR: u32 = 11;
+/// Renamed.
+pub const RENAME: u32 = 12;
+/// Given another name.
+pub const LINK: u32 = 13;
+/// A symbolic link made: its first text is what it points to.
+pub const SYMLINK: u32 = 14;
+/// Permissions changed.
+pub const CHMOD: u32 = 15;
+/// Owner or group changed.
+pub const CHOWN: u32 = 16;
+/// Times set.
+pub const UTIMENS: u32 = 17;
+/// An extended attribute set.
+pub const SETXATTR: u32 = 18;
+/// An extended attribute removed.
+pub const REMOVEXATTR: u32 = 19;
+/// A fifo, device, socket or plain file made.
+pub const MKNOD: u32 = 20;
+/// Mounted, or a mount moved.
+pub const MOUNT: u32 = 21;
+/// Unmounted.
+pub const UMOUNT: u32 = 22;
+/// Working directory changed.
+pub const CHDIR: u32 = 23;
+/// Root directory changed.
+pub const CHROOT: u32 = 24;
+/// Root of the mount namespace changed.
+pub const PIVOT_ROOT: u32 = 25;
+/// Attributes asked for.
+pub const STAT: u32 = 26;
+/// Permission asked for.
+pub const ACCESS: u32 = 27;
+/// Target of a symbolic link asked for.
+pub const READLINK: u32 = 28;
+/// Bytes moved from one descriptor to another: a read of the one and a write of the other.
+pub const TRANSFER: u32 = 29;
+/// Mapped: which of the two it is the arguments say.
+pub const MAP: u32 = 30;
