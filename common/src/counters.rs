@@ -8,21 +8,27 @@ pub enum Family {
     Process = 0,
     /// System-call counts of processes that ended.
     Syscalls = 1,
+    /// What is done with files, and the texts of it.
+    Files = 2,
 }
 
 /// Number of families.
-pub const FAMILIES: usize = 2;
+pub const FAMILIES: usize = 3;
 
 record! {
     /// Per CPU; user space adds them up.
-    Counters, 48, {
+    Counters, 80, {
         /// Records the kernel side wanted to send, by [`Family`].
-        emitted: [u64; 2],
+        emitted: [u64; 3],
         /// Records that found no room, by [`Family`].
-        dropped: [u64; 2],
+        dropped: [u64; 3],
         /// Processes that could not be put in scope.
         scope_full: u64,
         /// Rare system-call facts that found no room.
         rare_full: u64,
+        /// Files and failed attempts that found no room: what was done with them is not counted.
+        access_full: u64,
+        /// Dropped records of files whose facts a later one brought.
+        files_recovered: u64,
     }
 }

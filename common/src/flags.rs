@@ -27,3 +27,26 @@ pub const EXEC_ROOT: u32 = 1 << 3;
 
 /// Syscalls: these counts are of a 32-bit compatibility ABI.
 pub const SYSCALLS_COMPAT: u32 = 1 << 0;
+
+/// Origin of a file: the process opened it.
+pub const ORIGIN_OPENED: u32 = 0;
+/// Origin of a file: open when observation started.
+pub const ORIGIN_INHERITED: u32 = 1;
+/// Origin of a file: used without having been opened by this process.
+pub const ORIGIN_RECEIVED: u32 = 2;
+
+/// File: the process asked for another name, which was sent before as [`crate::kind::TEXT_ARGUMENT`].
+pub const FILE_RACED: u32 = 1 << 0;
+
+/// Change: what the first path argument is relative to was sent; without it, that is the root of the mount namespace.
+pub const CHANGE_BASE: u32 = 1 << 0;
+/// Change: the first path argument was sent.
+pub const CHANGE_ARGUMENT: u32 = 1 << 1;
+/// Change: what the second path argument is relative to was sent.
+pub const CHANGE_NEW_BASE: u32 = 1 << 2;
+/// Change: the second path argument was sent.
+pub const CHANGE_NEW_ARGUMENT: u32 = 1 << 3;
+/// Change: a text was sent.
+pub const CHANGE_EXTRA: u32 = 1 << 4;
+/// Change: the base is not what the argument is relative to, but what the call has led to.
+pub const CHANGE_RESOLVED: u32 = 1 << 5;

@@ -17,6 +17,14 @@ pub const CREDENTIALS: u32 = 6;
 pub const ROOT_CREDENTIALS: u32 = 8;
 /// System-call counts of a process that has ended: [`crate::SyscallsRecord`].
 pub const SYSCALLS: u32 = 7;
+/// A process used a file for the first time: [`crate::FileRecord`] and the path's components.
+pub const FILE: u32 = 9;
+/// Totals of what a process has done with a file, or of attempts that failed: [`crate::FileTotalsRecord`].
+pub const FILE_TOTALS: u32 = 10;
+/// A change of a file: [`crate::FileChangeRecord`]; its texts were sent before it.
+pub const FILE_CHANGE: u32 = 11;
+/// An attempt failed for the first time: [`crate::FileFailedRecord`]; its texts were sent before it.
+pub const FILE_FAILED: u32 = 12;
 
 /// The argument strings, each ended by NUL, as they lie in the new image.
 pub const TEXT_ARGV: u16 = 1;
@@ -30,3 +38,24 @@ pub const TEXT_SCRIPT_PATH: u16 = 4;
 pub const TEXT_FILENAME: u16 = 5;
 /// Path of the working directory, as components, leaf first, each ended by NUL.
 pub const TEXT_CWD: u16 = 6;
+/// Path of the directory that the first path argument of a call is relative to, as components, leaf first, each ended
+/// by NUL: the working directory, that of a descriptor, or the root directory.
+pub const TEXT_BASE: u16 = 7;
+/// The first path argument, as the caller's memory had it when the call returned.
+pub const TEXT_ARGUMENT: u16 = 8;
+/// What the second path argument is relative to.
+pub const TEXT_NEW_BASE: u16 = 9;
+/// The second path argument.
+pub const TEXT_NEW_ARGUMENT: u16 = 10;
+/// A text argument that is no path: what a symbolic link points to, the name of an attribute.
+pub const TEXT_EXTRA: u16 = 11;
+
+/// The family that records of a kind are accounted for in.
+pub const fn family(kind: u32, text: u16) -> crate::Family {
+    match kind {
+        SYSCALLS => crate::Family::Syscalls,
+        FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED => crate::Family::Files,
+        TEXT if text >= TEXT_BASE => crate::Family::Files,
+        _ => crate::Family::Process,
+    }
+}

@@ -62,6 +62,8 @@ offsets! {
     task_fs = "task_struct"."fs";
     /// Namespaces.
     task_nsproxy = "task_struct"."nsproxy";
+    /// Open files.
+    task_files = "task_struct"."files";
     /// Shared by the threads of a process.
     task_signal = "task_struct"."signal";
     /// Work to be done before the return to user mode.
@@ -185,10 +187,21 @@ offsets! {
     file_inode = "file"."f_inode";
     /// Flags it was opened with.
     file_flags = "file"."f_flags";
+    /// `FMODE_*` flags.
+    file_mode = "file"."f_mode";
     /// The callback by which the last reference is put.
     file_task_work = "file"."f_task_work" | "f_rcuhead" | "f_u.fu_rcuhead";
     /// Next of a task work.
     work_next = "callback_head"."next";
+
+    /// Tasks that share the table of open files.
+    files_count = "files_struct"."count.counter";
+    /// The table in use.
+    files_fdt = "files_struct"."fdt";
+    /// Length of the table.
+    fdt_max_fds = "fdtable"."max_fds";
+    /// The table: an array of files.
+    fdt_fd = "fdtable"."fd";
 
     /// Parent directory.
     dentry_parent = "dentry"."d_parent";
@@ -196,6 +209,8 @@ offsets! {
     dentry_name = "dentry"."d_name.name";
     /// Length of the name without its NUL.
     dentry_name_length = "dentry"."d_name.len";
+    /// Hash of the name and of the parent directory's address, in one word with its length.
+    dentry_name_hash = "dentry"."d_name.hash_len";
     /// Hash chain; its back link is null when the dentry is unlinked.
     dentry_hash_pprev = "dentry"."d_hash.pprev";
     /// Parent mount.
@@ -227,21 +242,36 @@ offsets! {
     inode_ctime_s = "inode"."i_ctime_sec" | "__i_ctime.tv_sec" | "i_ctime.tv_sec";
     /// Nanoseconds of the change time, with a flag in bit 31.
     inode_ctime_ns = "inode"."i_ctime_nsec" | "__i_ctime.tv_nsec" | "i_ctime.tv_nsec";
+    /// Magic number of the file system.
+    sb_magic = "super_block"."s_magic";
     /// Device.
     sb_dev = "super_block"."s_dev";
 
     /// Number of the system call on entry (x86: `orig_ax`; arm64: `syscallno`).
     regs_number = "pt_regs"."orig_ax" | "syscallno";
+    // In the order of the arguments: the kernel side takes them by number.
     /// First argument of a native call.
     regs_arg0 = "pt_regs"."di" | "orig_x0";
     /// Second.
-    regs_arg1 = "pt_regs"."si" | "regs";
+    regs_arg1 = "pt_regs"."si" | "regs[1]";
+    /// Third.
+    regs_arg2 = "pt_regs"."dx" | "regs[2]";
+    /// Fourth.
+    regs_arg3 = "pt_regs"."r10" | "regs[3]";
+    /// Fifth.
+    regs_arg4 = "pt_regs"."r8" | "regs[4]";
+    /// Sixth.
+    regs_arg5 = "pt_regs"."r9" | "regs[5]";
     /// First argument of a compat call.
-    regs_compat_arg0 = "pt_regs"."bx";
-    /// Second argument of a compat call.
-    regs_compat_arg1 = "pt_regs"."cx";
-    /// Fifth argument of a native call.
-    regs_arg4 = "pt_regs"."r8";
-    /// Fifth argument of a compat call.
-    regs_compat_arg4 = "pt_regs"."di";
+    regs_compat_arg0 = "pt_regs"."bx" | "orig_x0";
+    /// Second.
+    regs_compat_arg1 = "pt_regs"."cx" | "regs[1]";
+    /// Third.
+    regs_compat_arg2 = "pt_regs"."dx" | "regs[2]";
+    /// Fourth.
+    regs_compat_arg3 = "pt_regs"."si" | "regs[3]";
+    /// Fifth.
+    regs_compat_arg4 = "pt_regs"."di" | "regs[4]";
+    /// Sixth.
+    regs_compat_arg5 = "pt_regs"."bp" | "regs[5]";
 }

@@ -26,4 +26,10 @@ pub const EXECUTED_ENTRIES: u32 = 1_024;
 /// Bytes of the ring of process records.
 pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of the ring of activity records.
-pub const ACTIVITY_RING_BYTES: u32 = 2 * 1024 * 1024;
+pub const ACTIVITY_RING_BYTES: u32 = 4 * 1024 * 1024;
+/// Uses of files, and failed attempts, that are counted at the same time: of processes that are alive.
+pub const ACCESS_ENTRIES: u32 = 262_144;
+/// The least time between two records of one use of a file, nanoseconds.
+pub const ACCESS_INTERVAL_NS: u64 = 100_000_000;
+/// Descriptors looked at when observation starts.
+pub const INHERITED_FDS: u32 = 1_024;

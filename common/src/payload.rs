@@ -288,3 +288,125 @@ record! {
         errno: u32,
     }
 }
+
+record! {
+    /// What one process has done with one file: totals.
+    AccessTotals, 96, {
+        /// Times opened.
+        opens: u64,
+        /// Times made by opening.
+        creates: u64,
+        /// Times truncated.
+        truncates: u64,
+        /// Calls that read.
+        reads: u64,
+        /// Calls that wrote.
+        writes: u64,
+        /// Calls that read directory entries.
+        directory_reads: u64,
+        /// Executable maps.
+        executable_maps: u64,
+        /// Shared writable maps.
+        writable_maps: u64,
+        /// Failed attempts.
+        failures: u64,
+        /// Bytes read.
+        bytes_read: u64,
+        /// Bytes written.
+        bytes_written: u64,
+        /// The last of these.
+        last_at: u64,
+    }
+}
+
+record! {
+    /// [`crate::kind::FILE`], followed by `length` bytes of components, leaf first, each ended by NUL.
+    FileRecord, 232, {
+        /// Common header.
+        header: Header,
+        /// Number of this use.
+        access: u64,
+        /// The file.
+        facts: FileFacts,
+        /// Totals so far.
+        totals: AccessTotals,
+        /// Magic number of its file system.
+        magic: u64,
+        /// `f_flags`.
+        open_flags: u32,
+        /// One of `ORIGIN_*`.
+        origin: u32,
+        /// `FILE_RACED`.
+        flags: u32,
+        /// `PATH_*` and `TEXT_*` flags of the path.
+        path_flags: u32,
+        /// Bytes that follow.
+        length: u32,
+        /// Bytes of all components, kept or not.
+        total: u32,
+        /// How many of the bytes lead from the leaf to the process's own root directory; `u32::MAX` if it was not met.
+        in_root: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::FILE_TOTALS`].
+    FileTotalsRecord, 136, {
+        /// Common header.
+        header: Header,
+        /// Number of the use.
+        access: u64,
+        /// Totals so far.
+        totals: AccessTotals,
+    }
+}
+
+record! {
+    /// [`crate::kind::FILE_CHANGE`].
+    FileChangeRecord, 80, {
+        /// Common header.
+        header: Header,
+        /// Number of the use that the changed file has; 0 if paths say what was changed.
+        access: u64,
+        /// First number of the call beside its flags: a mode, an owner, a length.
+        first: u64,
+        /// Second: a group, a device.
+        second: u64,
+        /// Flags of the call.
+        call_flags: u64,
+        /// One of [`crate::operation`].
+        operation: u32,
+        /// `CHANGE_*` flags.
+        flags: u32,
+        /// Number of the system call.
+        call: u32,
+        /// ABI of that call.
+        abi: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::FILE_FAILED`].
+    FileFailedRecord, 160, {
+        /// Common header.
+        header: Header,
+        /// Number of these attempts.
+        access: u64,
+        /// Totals so far.
+        totals: AccessTotals,
+        /// One of [`crate::operation`].
+        operation: u32,
+        /// Positive errno.
+        errno: u32,
+        /// `CHANGE_*` flags.
+        flags: u32,
+        /// Number of the system call.
+        call: u32,
+        /// ABI of that call.
+        abi: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}

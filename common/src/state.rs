@@ -32,9 +32,61 @@ pub struct Process {
     pub exec_abi: u32,
     /// ABI that the running image was made for.
     pub image_abi: u32,
-    /// 1 from the root's adoption until its first image is in place.
+    /// [`ADOPTED`] from the root's adoption until its first image is in place, then [`NEW_IMAGE`] until the call
+    /// returns; 0 otherwise.
     pub is_new_root: u32,
+    /// Key of the first of its entries in the map of file uses; 0 for none.
+    pub accesses: u64,
 }
 
+/// See [`Process::is_new_root`].
+pub const ADOPTED: u32 = 1;
+/// See [`Process::is_new_root`].
+pub const NEW_IMAGE: u32 = 2;
+
 // With the kernel's own header of a hash element it stays within one 4 KiB object.
-const _: () = assert!(core::mem::size_of::<Process>() == 3_688);
+const _: () = assert!(core::mem::size_of::<Process>() == 3_696);
+
+/// What the kernel side keeps of one use of a file by a process, or of one kind of attempts that failed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// `start_boottime` of the process.
+    pub start: u64,
+    /// The file's dentry; of failed attempts, that of the base directory.
+    pub dentry: u64,
+    /// Its mount.
+    pub mnt: u64,
+    /// Inode number; of failed attempts, a hash of the path argument.
+    pub inode: u64,
+    /// Key of the next entry of the same process; 0 ends the list.
+    pub next: u64,
+    /// Key of the entry to use instead: the file was opened under another path since. 0 for none.
+    pub moved_to: u64,
+    /// Hash of the name and its directory when it was opened last.
+    pub name_hash: u64,
+    /// Hash of the whole path.
+    pub place: u64,
+    /// Renames and mounts that had happened when the path was looked at last.
+    pub moves: u64,
+    /// When a record was sent last.
+    pub sent_at: u64,
+    /// When it was first used.
+    pub first_at: u64,
+    /// Totals so far.
+    pub totals: crate::AccessTotals,
+    /// Thread group id.
+    pub tgid: u32,
+    /// Device of the superblock.
+    pub device: u32,
+    /// 1 when a record with its path was sent.
+    pub seen: u32,
+    /// 1 when the totals have grown since they were sent.
+    pub dirty: u32,
+    /// 0 of a file; of failed attempts, [`crate::operation`] and errno.
+    pub failed: u32,
+    /// Records of it that found no room since one did.
+    pub dropped: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<Access>() == 208);

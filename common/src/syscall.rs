@@ -34,3 +34,73 @@ pub const CLASS_CLONE: u32 = 3;
 pub const CLASS_EXIT: u32 = 4;
 /// Success can change credentials or namespaces.
 pub const CLASS_CREDENTIALS: u32 = 5;
+/// Has to do with files: what exactly the call's [`FileCall`] says.
+pub const CLASS_FILE: u32 = 6;
+
+/// What a call does to files, and which of its arguments say so: one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileCall(pub u64);
+
+/// No such argument.
+pub const NO_ARGUMENT: u64 = 15;
+
+impl FileCall {
+    /// Shift of the operation's code, 8 bits.
+    pub const OPERATION: u32 = 0;
+    /// Shift of the argument that is the descriptor acted on; each argument has 4 bits.
+    pub const FD: u32 = 8;
+    /// Directory descriptor of the first path; without one it is relative to the working directory.
+    pub const BASE: u32 = 12;
+    /// First path.
+    pub const PATH: u32 = 16;
+    /// Directory descriptor of the second path.
+    pub const NEW_BASE: u32 = 20;
+    /// Second path.
+    pub const NEW_PATH: u32 = 24;
+    /// Flags.
+    pub const FLAGS: u32 = 28;
+    /// First number.
+    pub const FIRST: u32 = 32;
+    /// Second number; of a transfer, the descriptor that is written to.
+    pub const SECOND: u32 = 36;
+    /// A text that is no path.
+    pub const TEXT: u32 = 40;
+    /// The flags are the first word of a structure that the argument points to.
+    pub const FLAGS_IN_MEMORY: u64 = 1 << 44;
+    /// Opening implies `O_CREAT | O_TRUNC`.
+    pub const CREAT: u64 = 1 << 45;
+    /// Opening always makes a file.
+    pub const MAKES: u64 = 1 << 46;
+    /// Only failures are of interest.
+    pub const FAILURES: u64 = 1 << 47;
+
+    /// A call that is of no interest.
+    pub const NONE: Self = Self(0);
+
+    /// A call without arguments of interest so far.
+    pub const fn new(operation: u32) -> Self {
+        Self(operation as u64 | 0xf_ffff_ffff << Self::FD)
+    }
+
+    /// The same, with an argument.
+    #[must_use]
+    pub const fn with(self, shift: u32, argument: u64) -> Self {
+        Self(self.0 & !(0xf << shift) | argument << shift)
+    }
+
+    /// The same, with a mark.
+    #[must_use]
+    pub const fn marked(self, mark: u64) -> Self {
+        Self(self.0 | mark)
+    }
+
+    /// The operation.
+    pub const fn operation(self) -> u32 {
+        self.0 as u32 & 0xff
+    }
+
+    /// Which argument it is; [`NO_ARGUMENT`] if the call has none.
+    pub const fn argument(self, shift: u32) -> u64 {
+        self.0 >> shift & 0xf
+    }
+}

@@ -3,7 +3,7 @@
 
 use core::intrinsics::{
     AtomicOrdering::{AcqRel, Relaxed},
-    atomic_or, atomic_xadd,
+    atomic_or, atomic_xadd, atomic_xchg,
 };
 
 /// Adds one to a value that other CPUs add to.
@@ -22,4 +22,28 @@ pub(crate) unsafe fn set_bits(value: *mut u64, bits: u64) {
 #[inline(always)]
 pub(crate) unsafe fn incremented(value: *mut u64) -> u64 {
     atomic_xadd::<u64, u64, { AcqRel }>(value, 1) + 1
+}
+
+/// Adds to a value that other CPUs add to.
+#[inline(always)]
+pub(crate) unsafe fn add(value: *mut u64, amount: u64) {
+    atomic_xadd::<u64, u64, { Relaxed }>(value, amount);
+}
+
+/// The same to a value of half the size.
+#[inline(always)]
+pub(crate) unsafe fn add_u32(value: *mut u32, amount: u32) {
+    atomic_xadd::<u32, u32, { Relaxed }>(value, amount);
+}
+
+/// Puts a value in the place of another, which it returns.
+#[inline(always)]
+pub(crate) unsafe fn exchange(value: *mut u64, new: u64) -> u64 {
+    atomic_xchg::<u64, { AcqRel }>(value, new)
+}
+
+/// The same of half the size.
+#[inline(always)]
+pub(crate) unsafe fn exchange_u32(value: *mut u32, new: u32) -> u32 {
+    atomic_xchg::<u32, { AcqRel }>(value, new)
 }

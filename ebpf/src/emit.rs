@@ -4,7 +4,7 @@ use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS},
     maps::RingBuf,
 };
-use glasshouse_common::{Counters, Family, limits};
+use glasshouse_common::{Counters, FAMILIES, Family, kind, limits};
 
 use crate::{
     layout::opaque,
@@ -20,10 +20,10 @@ pub(crate) fn counters() -> Option<*mut Counters> {
     COUNTERS.get_ptr_mut(0)
 }
 
-/// Sends the record that has been put together, `size` bytes of it.
+/// Sends the record that has been put together, `size` bytes of it. Returns whether there was room.
 #[inline(always)]
-pub(crate) unsafe fn send(family: Family, size: u64) {
-    send_scratch(family as u32, 0, size, 0);
+pub(crate) unsafe fn send(family: Family, size: u64) -> bool {
+    send_scratch(family as u32, 0, size, 0) != 0
 }
 
 /// The same, and wakes the collector at once if `urgent`.
@@ -34,8 +34,8 @@ pub(crate) unsafe fn send_and_wake(family: Family, size: u64, urgent: bool) {
 
 /// Sends the text that has been put together, `size` bytes with its record.
 #[inline(always)]
-pub(crate) unsafe fn send_text(size: u64) {
-    send_scratch(Family::Process as u32, 1, size, 0);
+pub(crate) unsafe fn send_text(text: u16, size: u64) {
+    send_scratch(kind::family(kind::TEXT, text) as u32, 1, size, 0);
 }
 
 /// A global function: the verifier looks at it once, and not at every call.
@@ -49,18 +49,26 @@ unsafe extern "C" fn send_scratch(family: u32, is_text: u32, size: u64, urgent: 
     }
     let record = if is_text != 0 { scratch.cast::<u8>() } else { (&raw mut (*scratch).bytes).cast() };
     let record = core::slice::from_raw_parts(record, size as usize);
-    if family == Family::Process as u32 {
-        (*counters).emitted[Family::Process as usize] += 1;
-        if !output(&PROCESS_RING, u64::from(limits::PROCESS_RING_BYTES), record, urgent != 0) {
-            (*counters).dropped[Family::Process as usize] += 1;
-        }
-    } else {
-        (*counters).emitted[Family::Syscalls as usize] += 1;
-        if !output(&ACTIVITY_RING, u64::from(limits::ACTIVITY_RING_BYTES), record, urgent != 0) {
-            (*counters).dropped[Family::Syscalls as usize] += 1;
-        }
+    let family = opaque(u64::from(family)) as usize;
+    if family >= FAMILIES {
+        return 0;
     }
-    0
+    *(&raw mut (*counters).emitted).cast::<u64>().add(family) += 1;
+    let sent = if family == Family::Process as usize {
+        output(&PROCESS_RING, u64::from(limits::PROCESS_RING_BYTES), record, urgent != 0)
+    } else {
+        output(&ACTIVITY_RING, u64::from(limits::ACTIVITY_RING_BYTES), record, urgent != 0)
+    };
+    if !sent {
+        *(&raw mut (*counters).dropped).cast::<u64>().add(family) += 1;
+    }
+    i32::from(sent)
+}
+
+/// Records of files that have found no room on this CPU so far.
+#[inline(always)]
+pub(crate) unsafe fn files_dropped() -> u64 {
+    counters().map_or(0, |counters| (*counters).dropped[Family::Files as usize])
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use glasshouse_common::{
     layout::{ABSENT, Offsets},
-    syscall::{NO_SLOT, TABLE_LEN},
+    syscall::{FileCall, NO_SLOT, TABLE_LEN},
 };
 
 /// Offsets of structure members.
@@ -20,6 +20,18 @@ pub(crate) static NATIVE_CALLS: [u32; TABLE_LEN] = [NO_SLOT; TABLE_LEN];
 /// Slot and class of each 32-bit system call.
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_CALLS: [u32; TABLE_LEN] = [NO_SLOT; TABLE_LEN];
+
+/// What each native system call does to files.
+#[unsafe(no_mangle)]
+pub(crate) static NATIVE_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TABLE_LEN];
+
+/// The same of each 32-bit one.
+#[unsafe(no_mangle)]
+pub(crate) static COMPAT_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TABLE_LEN];
+
+/// A random number, so that nobody can choose files whose keys collide.
+#[unsafe(no_mangle)]
+pub(crate) static SEED: u64 = 0;
 
 /// Slot of native `rt_sigreturn`, whose number is gone when it returns.
 #[unsafe(no_mangle)]

@@ -19,6 +19,7 @@
 
 mod atomic;
 mod emit;
+mod file;
 mod layout;
 mod maps;
 mod path;

@@ -7,10 +7,10 @@ use aya_ebpf::{
 };
 use glasshouse_common::{
     Counters, FileId, RareKey, limits,
-    state::{Counts, Process},
+    state::{Access, Counts, Process},
 };
 
-use crate::{path::Walk, text::Text};
+use crate::{file::Scratch, path::Walk, text::Text};
 
 /// Processes in scope, by thread group id.
 #[map]
@@ -27,11 +27,24 @@ pub(crate) static COMPAT: HashMap<u32, Counts> =
 pub(crate) static RARE: HashMap<RareKey, u64> =
     HashMap::with_max_entries(limits::RARE_ENTRIES, BPF_F_NO_PREALLOC);
 
+/// Uses of files by processes in scope, and attempts that failed.
+#[map]
+pub(crate) static ACCESSES: HashMap<u64, Access> =
+    HashMap::with_max_entries(limits::ACCESS_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// Renames and mounts by processes in scope: a path that was walked before may be another since.
+#[map]
+pub(crate) static MOVES: Array<u64> = Array::with_max_entries(1, 0);
+
+/// What is being found out about a call that has to do with files.
+#[map]
+pub(crate) static FILE: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
 /// Process records and their texts.
 #[map]
 pub(crate) static PROCESS_RING: RingBuf = RingBuf::with_byte_size(limits::PROCESS_RING_BYTES, 0);
 
-/// System-call counts of processes that ended.
+/// System-call counts of processes that ended, and what is done with files.
 #[map]
 pub(crate) static ACTIVITY_RING: RingBuf = RingBuf::with_byte_size(limits::ACTIVITY_RING_BYTES, 0);
 

@@ -10,8 +10,8 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Kernel, offset},
-    maps::WALK,
+    layout::{Kernel, offset, opaque},
+    maps::{TEXT, WALK},
 };
 
 /// State of a walk. It lives in a map: a loop's state on the stack would make the verifier follow every iteration.
@@ -33,6 +33,8 @@ pub(crate) struct Walk {
     pub(crate) cursor: u64,
     /// What was found there.
     pub(crate) found: u64,
+    /// Hash of all names.
+    pub(crate) place: u64,
     /// Component names, each ended by NUL.
     pub(crate) bytes: [u8; (PATH_BYTES + COMPONENT_BYTES) as usize],
 }
@@ -52,6 +54,13 @@ impl PathRef {
     }
 }
 
+/// Mixes a word into a hash.
+#[inline(always)]
+pub(crate) fn mix(hash: u64, word: u64) -> u64 {
+    let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ product >> 29
+}
+
 #[inline(always)]
 fn is_unlinked(dentry: Kernel) -> bool {
     dentry.read::<u64>(offset!(dentry_hash_pprev)) == 0 && dentry.follow(offset!(dentry_parent)) != dentry
@@ -64,6 +73,16 @@ fn is_detached(mount: Kernel) -> bool {
     namespace == 0 || namespace >= -4095i64 as u64
 }
 
+/// Whether a path is the root of a mount namespace, to which a mount that belongs to none does not lead.
+#[inline(always)]
+pub(crate) fn is_namespace_root(path: PathRef) -> bool {
+    let mnt = Kernel(path.mnt);
+    let mount = Kernel(mnt.0 - u64::from(offset!(mount_mnt)));
+    path.dentry == mnt.follow(offset!(vfsmount_root)).0
+        && mount.follow(offset!(mount_parent)) == mount
+        && !is_detached(mount)
+}
+
 /// Walks `path`. The result is in [`WALK`].
 #[inline(always)]
 pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) {
@@ -74,6 +93,7 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
     (*walk).root_mnt = root_mnt;
     (*walk).length = 0;
     (*walk).total = 0;
+    (*walk).place = 0;
     (*walk).in_root = u32::MAX;
     (*walk).flags = if is_unlinked(Kernel(dentry)) { flags::PATH_UNLINKED as u32 } else { 0 };
     let steps = bpf_loop(PATH_STEPS, step as *mut c_void, core::ptr::null_mut(), 0);
@@ -85,6 +105,7 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
 /// Takes the name of the current dentry, if there is room. Returns whether the walk can go on.
 #[inline(always)]
 unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
+    (*walk).place = mix((*walk).place, dentry.read(offset!(dentry_name_hash)));
     let at = (*walk).length;
     if at >= u64::from(PATH_BYTES) {
         // What does not fit is counted, so that the true length is known.
@@ -139,9 +160,20 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     0
 }
 
-/// What the kernel says of the file at `file`; zeroes throughout when that is null.
+/// What the kernel says of the file at `file`, written into the record under construction, `at` bytes into it; zeroes
+/// throughout when that is null.
 #[inline(always)]
-pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
+pub(crate) unsafe fn file_facts(file: Kernel, at: usize) {
+    write_facts(file.0, at as u64);
+}
+
+/// A global function: the verifier looks at it once, and not at every call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn write_facts(file: u64, at: u64) -> i32 {
+    let Some(scratch) = TEXT.get_ptr_mut(0) else { return 0 };
+    let to = (&raw mut (*scratch).bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<FileFacts>();
+    let file = Kernel(file);
     let inode = file.follow(offset!(file_inode));
     let path = PathRef::at(file.member(offset!(file_path)));
     (*to).inode = inode.read(offset!(inode_ino));
@@ -152,17 +184,18 @@ pub(crate) unsafe fn file_facts(file: Kernel, to: *mut FileFacts) {
     (*to).ctime_ns = inode.read(offset!(inode_ctime_ns));
     (*to).device = inode.follow(offset!(inode_sb)).read(offset!(sb_dev));
     (*to).mode = u32::from(inode.read::<u16>(offset!(inode_mode)));
-    (*to).links = inode.read(offset!(inode_nlink));
-    (*to).flags = 0;
-    if file.0 == 0 {
-        return;
-    }
-    let mut bits = flags::FILE_PRESENT;
-    if (*to).links == 0 || is_unlinked(Kernel(path.dentry)) {
-        bits |= flags::FILE_UNLINKED;
-    }
-    if is_detached(Kernel(path.mnt - u64::from(offset!(mount_mnt)))) {
-        bits |= flags::FILE_UNREACHABLE;
+    let links: u32 = inode.read(offset!(inode_nlink));
+    (*to).links = links;
+    let mut bits = 0;
+    if file.0 != 0 {
+        bits = flags::FILE_PRESENT;
+        if links == 0 || is_unlinked(Kernel(path.dentry)) {
+            bits |= flags::FILE_UNLINKED;
+        }
+        if is_detached(Kernel(path.mnt - u64::from(offset!(mount_mnt)))) {
+            bits |= flags::FILE_UNREACHABLE;
+        }
     }
     (*to).flags = bits;
+    0
 }

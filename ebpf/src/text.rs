@@ -26,7 +26,7 @@ pub(crate) struct Text {
     pub(crate) record: TextRecord,
     /// Texts, or a whole record of another kind.
     pub(crate) bytes: [u8; TEXT_CHUNK as usize + size_of::<TextRecord>()],
-    owner: Owner,
+    pub(crate) owner: Owner,
     /// Address of what is left in the memory of the task that runs.
     address: u64,
     /// Bytes that are left.
@@ -79,7 +79,7 @@ unsafe fn finish(text: *mut Text, length: u64) {
     let size = length + size_of::<TextRecord>() as u64;
     (*text).record.length = length as u32;
     (*text).record.header.size = size as u32;
-    send_text(size);
+    send_text((*text).record.text, size);
 }
 
 /// Sends the path that leads to `dentry`.

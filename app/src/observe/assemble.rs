@@ -1,5 +1,7 @@
 //! From records to events: joins each record with the texts that were sent before it. Pure.
 
+pub(super) mod files;
+
 use std::{collections::HashMap, sync::Arc};
 
 use glasshouse_common::{
@@ -16,8 +18,8 @@ use crate::{
     syscalls::Table,
 };
 
-/// Processes whose texts wait for their record. A text whose record was lost waits until its process sends another;
-/// past this many the texts of some process are given up, and its record, should it come, says `lost`.
+/// Threads whose texts wait for their record. A text whose record was lost waits until its thread sends another;
+/// past this many the texts of some thread are given up, and its record, should it come, says `lost`.
 const MAX_PENDING: usize = 1_024;
 /// Bytes of distinct environments that are remembered, so that equal ones are kept once.
 const MAX_ENVIRONMENT_BYTES: usize = 4 << 20;
@@ -37,12 +39,15 @@ struct Text {
 #[derive(Debug, Default)]
 struct Pending {
     at: u64,
-    texts: HashMap<u16, Text>,
+    texts: Texts,
 }
+
+/// Texts, by which they are.
+type Texts = HashMap<u16, Text>;
 
 /// Puts records together.
 pub struct Assembler {
-    pending: HashMap<ProcessKey, Pending>,
+    pending: HashMap<(ProcessKey, u32), Pending>,
     environments: HashMap<Vec<u8>, Arc<[Vec<u8>]>>,
     environment_bytes: usize,
     /// What the root had before its first exec, which is still to come.
@@ -106,7 +111,8 @@ impl Assembler {
                 Some(event(&failed.header, kind))
             }
             Record::Exit(exit) => {
-                self.pending.remove(&key(&exit.header));
+                let ended = key(&exit.header);
+                self.pending.retain(|(process, _), _| *process != ended);
                 Some(event(&exit.header, EventKind::Exit(self::exit(&exit, self.page_bytes))))
             }
             Record::Credentials(call) => {
@@ -119,18 +125,32 @@ impl Assembler {
             Record::Syscalls(record, counts) => {
                 Some(event(&record.header, EventKind::SyscallTotals(self.totals(&record, counts))))
             }
+            Record::File(file, components) => {
+                let mut texts = self.take_texts(&file.header);
+                files::seen(&file, components, &mut texts).map(|kind| event(&file.header, kind))
+            }
+            Record::FileTotals(totals) => Some(event(&totals.header, files::file_totals(&totals))),
+            Record::FileChange(change) => {
+                let mut texts = self.take_texts(&change.header);
+                files::changed(&change, &mut texts, &self.native, &self.compat)
+                    .map(|kind| event(&change.header, kind))
+            }
+            Record::FileFailed(failed) => {
+                let mut texts = self.take_texts(&failed.header);
+                files::failed(&failed, &mut texts).map(|kind| event(&failed.header, kind))
+            }
         }
     }
 
     fn text(&mut self, record: &TextRecord, bytes: &[u8]) {
-        let key = key(&record.header);
+        let key = (key(&record.header), record.header.tid);
         if self.pending.len() >= MAX_PENDING && !self.pending.contains_key(&key) {
             let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.at).map(|(key, _)| *key);
             oldest.map(|key| self.pending.remove(&key));
         }
         let pending = self.pending.entry(key).or_default();
         if pending.at != record.header.at {
-            *pending = Pending { at: record.header.at, texts: HashMap::new() };
+            *pending = Pending { at: record.header.at, texts: Texts::new() };
         }
         let text = pending.texts.entry(record.text).or_default();
         text.flags |= record.flags;
@@ -145,14 +165,14 @@ impl Assembler {
         }
     }
 
-    fn take_texts(&mut self, header: &Header) -> HashMap<u16, Text> {
-        match self.pending.remove(&key(header)) {
+    fn take_texts(&mut self, header: &Header) -> Texts {
+        match self.pending.remove(&(key(header), header.tid)) {
             Some(pending) if pending.at == header.at => pending.texts,
-            _ => HashMap::new(),
+            _ => Texts::new(),
         }
     }
 
-    fn exec(&mut self, record: &ExecRecord, mut texts: HashMap<u16, Text>) -> Exec {
+    fn exec(&mut self, record: &ExecRecord, mut texts: Texts) -> Exec {
         let cwd = resolved_path(texts.remove(&kind::TEXT_CWD));
         let filename = plain_text(texts.remove(&kind::TEXT_FILENAME));
         let image = ExecutedFile {
@@ -280,10 +300,14 @@ fn credentials(record: &abi::Credentials) -> Credentials {
 /// `I_CTIME_QUERIED` of `linux/fs.h` (Linux 6.13): a flag in the nanoseconds of the change time.
 const CTIME_FLAG: u32 = 1 << 31;
 
+/// Major and minor of the kernel's own encoding of a device, `MKDEV` of `linux/kdev_t.h`.
+pub(super) fn device(encoded: u32) -> (u32, u32) {
+    (encoded >> 20, encoded & 0xf_ffff)
+}
+
 fn file_facts(record: &abi::FileFacts) -> Option<FileFacts> {
     (record.flags & flags::FILE_PRESENT != 0).then_some(FileFacts {
-        // The kernel's own encoding of a device, `MKDEV` of `linux/kdev_t.h`.
-        device: (record.device >> 20, record.device & 0xf_ffff),
+        device: device(record.device),
         inode: record.inode,
         size: record.size,
         mtime: (record.mtime_s, record.mtime_ns),
@@ -307,7 +331,7 @@ fn fork(record: &ForkRecord) -> Fork {
     }
 }
 
-fn exec_failed(record: &ExecFailedRecord, texts: &mut HashMap<u16, Text>) -> ExecFailed {
+fn exec_failed(record: &ExecFailedRecord, texts: &mut Texts) -> ExecFailed {
     ExecFailed {
         filename: plain_text(texts.remove(&kind::TEXT_FILENAME)),
         errno: record.errno as i32,

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 const MAGIC: u16 = 0xeb9f;
+const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_TYPEDEF: u32 = 8;
@@ -104,14 +105,28 @@ impl<'a> Btf<'a> {
         self.structures.contains_key(name.as_bytes())
     }
 
-    /// Byte offset of a member of a wanted structure. `path` descends by dots; anonymous members are looked into.
+    /// Byte offset of a member of a wanted structure. `path` descends by dots, and into arrays by `[index]`; anonymous
+    /// members are looked into.
     pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
         let mut id = *self.structures.get(structure.as_bytes())?;
         let mut bits = 0;
-        for name in path.split('.') {
+        for step in path.split('.') {
+            let (name, index) = match step.split_once('[') {
+                Some((name, index)) => (name, Some(index.strip_suffix(']')?.parse::<u32>().ok()?)),
+                None => (step, None),
+            };
             let (offset, member) = self.member(self.plain(id)?, name.as_bytes(), 0)?;
             bits += offset;
             id = member;
+            if let Some(index) = index {
+                let (at, info, _) = self.words(self.plain(id)?)?;
+                if (info >> 24) & 0x1f != KIND_ARRAY {
+                    return None;
+                }
+                id = word(self.types, at + 12).ok()?;
+                let (_, _, bytes) = self.words(self.plain(id)?)?;
+                bits += index.checked_mul(bytes)?.checked_mul(8)?;
+            }
         }
         Some(bits / 8)
     }

@@ -1,8 +1,8 @@
 //! From bytes to records. Pure; bytes of any content and length give records or an error, never a panic.
 
 use glasshouse_common::{
-    CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, ForkRecord, Header, SyscallCount,
-    SyscallsRecord, TextRecord, kind,
+    CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, FileChangeRecord, FileFailedRecord,
+    FileRecord, FileTotalsRecord, ForkRecord, Header, SyscallCount, SyscallsRecord, TextRecord, kind,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -25,6 +25,14 @@ pub enum Record<'a> {
     RootCredentials(CredentialsRecord),
     /// System-call counts.
     Syscalls(SyscallsRecord, SyscallCounts<'a>),
+    /// First use of a file, with the components of its path.
+    File(FileRecord, &'a [u8]),
+    /// Totals of the uses of a file.
+    FileTotals(FileTotalsRecord),
+    /// A change of a file.
+    FileChange(FileChangeRecord),
+    /// A failed attempt.
+    FileFailed(FileFailedRecord),
 }
 
 /// Entries of a [`SyscallsRecord`].
@@ -55,6 +63,16 @@ pub enum DecodeError {
     /// Nothing of this kind is known.
     #[error("a record has the unknown kind {0}")]
     UnknownKind(u32),
+}
+
+/// The family that a record is accounted for in; of what is none, that of processes.
+pub fn family(bytes: &[u8]) -> Family {
+    let kind = Header::read_from_prefix(bytes).map_or(0, |(header, _)| header.kind);
+    let text = match kind {
+        kind::TEXT => TextRecord::read_from_prefix(bytes).map_or(0, |(record, _)| record.text),
+        _ => 0,
+    };
+    kind::family(kind, text)
 }
 
 /// Takes the first record off `bytes`. What cannot be understood is stepped over by its stated size, as far as that
@@ -111,6 +129,13 @@ fn decode<'a>(header: &Header, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
             let length = (record.count as usize).saturating_mul(size_of::<SyscallCount>());
             Record::Syscalls(record, SyscallCounts(tail(header, bytes, at, length)?))
         }
+        kind::FILE => {
+            let (record, at): (FileRecord, _) = fixed(header, bytes)?;
+            Record::File(record, tail(header, bytes, at, record.length as usize)?)
+        }
+        kind::FILE_TOTALS => Record::FileTotals(fixed(header, bytes)?.0),
+        kind::FILE_CHANGE => Record::FileChange(fixed(header, bytes)?.0),
+        kind::FILE_FAILED => Record::FileFailed(fixed(header, bytes)?.0),
         other => return Err(DecodeError::UnknownKind(other)),
     })
 }
@@ -150,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..2048), kind in 0u32..9, size in 0u32..600) {
+        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..2048), kind in 0u32..14, size in 0u32..600) {
             let mut bytes = bytes;
             if bytes.len() >= size_of::<Header>() {
                 bytes[24..28].copy_from_slice(&kind.to_ne_bytes());

@@ -9,7 +9,10 @@ const OPTIONAL: &[&str] = &[
     "task_ti_status",
     "regs_compat_arg0",
     "regs_compat_arg1",
+    "regs_compat_arg2",
+    "regs_compat_arg3",
     "regs_compat_arg4",
+    "regs_compat_arg5",
     "bprm_fdpath",
     "file_task_work",
 ];

@@ -79,8 +79,8 @@ pub enum ObserveError {
     Failed(String),
 }
 
-/// Names of the rings, in the order of [`glasshouse_common::Family`].
-const RINGS: [&str; FAMILIES] = ["PROCESS_RING", "ACTIVITY_RING"];
+/// Names of the rings.
+const RINGS: [&str; ring::RINGS] = ["PROCESS_RING", "ACTIVITY_RING"];
 
 /// The running kernel's type information.
 fn kernel() -> Result<Kernel, ObserveError> {
@@ -169,3 +169,4 @@ fn page_bytes() -> u64 {
 /// Limits of the kernel side that a receipt states when they were reached.
 const SCOPE_LIMIT: (&str, u64) = ("processes in scope", limits::SCOPE_ENTRIES as u64);
 const RARE_LIMIT: (&str, u64) = ("denied system calls", limits::RARE_ENTRIES as u64);
+const ACCESS_LIMIT: (&str, u64) = ("uses of files", limits::ACCESS_ENTRIES as u64);

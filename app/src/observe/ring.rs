@@ -11,12 +11,14 @@ use std::{
 };
 
 use aya::maps::{MapData, RingBuf};
-use glasshouse_common::{FAMILIES, Family};
+use glasshouse_common::FAMILIES;
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     eventfd::{EfdFlags, EventFd},
 };
 use tokio::sync::mpsc;
+
+use super::decode::family;
 
 /// Batches under way to the session. When they are all taken the collector waits, the rings fill, and what the
 /// kernel side cannot send is counted there: nothing is dropped here.
@@ -39,17 +41,20 @@ pub(super) struct Batch {
     pub(super) received: [u64; FAMILIES],
 }
 
-/// The rings, in the order of [`Family`].
-pub(super) struct Rings(pub(super) [RingBuf<MapData>; FAMILIES]);
+/// How many rings there are.
+pub(super) const RINGS: usize = 2;
+
+/// The rings.
+pub(super) struct Rings(pub(super) [RingBuf<MapData>; RINGS]);
 
 impl Rings {
     /// Moves what lies in the rings into a batch, until they are empty or the batch is full. Returns whether there
     /// may be more.
     pub(super) fn drain(&mut self, batch: &mut Batch) -> bool {
-        for (ring, received) in self.0.iter_mut().zip(&mut batch.received) {
+        for ring in &mut self.0 {
             while let Some(record) = ring.next() {
                 batch.bytes.extend_from_slice(&record);
-                *received += 1;
+                batch.received[family(&record) as usize] += 1;
                 if batch.bytes.len() >= BATCH_BYTES {
                     return true;
                 }
@@ -58,8 +63,6 @@ impl Rings {
         false
     }
 }
-
-const _: () = assert!(Family::Process as usize == 0 && Family::Syscalls as usize == 1);
 
 /// The running collector.
 pub(super) struct Collector {

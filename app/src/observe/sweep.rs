@@ -4,17 +4,20 @@
 use std::{io::ErrorKind, time::Duration};
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray};
-use glasshouse_common::{Counters, FAMILIES, RareKey, state};
+use glasshouse_common::{Counters, FAMILIES, Family, RareKey, state};
 
 use super::{
-    ObserveError, RARE_LIMIT, SCOPE_LIMIT,
-    assemble::syscall,
+    ACCESS_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT,
+    assemble::{device, files, syscall},
     intake::Intake,
     load::{Loaded, Plain},
     ring::{Batch, Rings},
 };
 use crate::{
-    event::{Abi, BootNs, Denied, Event, EventKind, ProcessKey, Syscall},
+    event::{
+        Abi, AccessId, BootNs, Denied, Event, EventKind, FileFacts, FileOrigin, FileSeen, FileTotals,
+        PathSource, ProcessKey, ResolvedPath, Syscall,
+    },
     facts::{FamilyFacts, Gap, GapKind, LimitFacts, ObservationFacts},
     syscalls::Table,
 };
@@ -24,13 +27,14 @@ const DRAIN_TRIES: u32 = 200;
 const DRAIN_PAUSE: Duration = Duration::from_micros(100);
 
 /// Names of the families, in their order.
-const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls"];
+const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls", "files"];
 
 /// Reads the kernel side's maps.
 pub(super) struct Sweeper {
     scope: HashMap<MapData, u32, Plain<state::Process>>,
     compat_counts: HashMap<MapData, u32, Plain<state::Counts>>,
     rare: HashMap<MapData, Plain<RareKey>, u64>,
+    accesses: HashMap<MapData, u64, Plain<state::Access>>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
     native: Table,
     compat: Table,
@@ -53,6 +57,7 @@ impl Sweeper {
             scope: loaded.hash("SCOPE")?,
             compat_counts: loaded.hash("COMPAT")?,
             rare: loaded.hash("RARE")?,
+            accesses: loaded.hash("ACCESSES")?,
             counters: loaded.counters()?,
             native,
             compat,
@@ -74,6 +79,8 @@ impl Sweeper {
                 }
                 sum.scope_full += value.scope_full;
                 sum.rare_full += value.rare_full;
+                sum.access_full += value.access_full;
+                sum.files_recovered += value.files_recovered;
             }
         }
         sum
@@ -111,6 +118,7 @@ impl Sweeper {
         let at = now();
         let alive = self.sweep_scope(at, events, facts);
         self.sweep_rare(at, events, facts);
+        let recovered = self.sweep_accesses(at, events, facts);
         let counters = self.counters();
         for (family, name) in FAMILY_NAMES.iter().enumerate() {
             facts.families.push(FamilyFacts {
@@ -118,7 +126,11 @@ impl Sweeper {
                 emitted: counters.emitted[family],
                 received: intake.received[family],
                 dropped: counters.dropped[family],
-                recovered: 0,
+                recovered: if family == Family::Files as usize {
+                    counters.files_recovered + recovered
+                } else {
+                    0
+                },
             });
         }
         state_gaps(&counters, facts);
@@ -172,6 +184,48 @@ impl Sweeper {
         alive
     }
 
+    /// Totals of what is done with files that were not sent. Gives how many dropped records that makes up for.
+    fn sweep_accesses(&self, at: BootNs, events: &mut Vec<Event>, facts: &mut ObservationFacts) -> u64 {
+        let mut recovered = 0;
+        let mut unseen = 0;
+        for entry in self.accesses.iter() {
+            let (access, Plain(entry)) = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    note_unswept(&error, facts);
+                    continue;
+                }
+            };
+            let process = ProcessKey { start: entry.start, tgid: entry.tgid };
+            let kind = if entry.seen != 0 {
+                recovered += u64::from(entry.dropped);
+                if entry.dirty == 0 {
+                    continue;
+                }
+                EventKind::FileTotals(FileTotals { access, totals: files::totals(&entry.totals) })
+            } else {
+                unseen += 1;
+                // What failed is nothing without its path.
+                if entry.failed != 0 {
+                    continue;
+                }
+                unnamed(access, &entry)
+            };
+            let at = if entry.seen != 0 { at } else { entry.first_at };
+            events.push(Event { at, process, tid: entry.tgid, kind });
+        }
+        if unseen > 0 {
+            facts.gaps.push(Gap {
+                kind: GapKind::Loss,
+                code: "paths_lost",
+                detail: format!(
+                    "{unseen} files and failed attempts could not be named: their paths found no room"
+                ),
+            });
+        }
+        recovered
+    }
+
     /// Denied calls, and calls without a slot of their own.
     fn sweep_rare(&self, at: BootNs, events: &mut Vec<Event>, facts: &mut ObservationFacts) {
         for entry in self.rare.iter() {
@@ -192,6 +246,30 @@ impl Sweeper {
             events.push(Event { at, process, tid: key.tgid, kind });
         }
     }
+}
+
+/// A file that is known by its numbers alone.
+fn unnamed(access: AccessId, entry: &state::Access) -> EventKind {
+    EventKind::FileSeen(Box::new(FileSeen {
+        access,
+        path: ResolvedPath { source: PathSource::Kernel, ..files::lost() },
+        asked: None,
+        origin: FileOrigin::Received,
+        facts: FileFacts {
+            device: device(entry.device),
+            inode: entry.inode,
+            size: 0,
+            mtime: (0, 0),
+            ctime: (0, 0),
+            mode: 0,
+            links: 0,
+            unlinked: false,
+            unreachable: false,
+        },
+        file_system: 0,
+        open_flags: 0,
+        totals: files::totals(&entry.totals),
+    }))
 }
 
 fn listed(counts: &state::Counts, abi: Abi, table: &Table) -> Vec<(Syscall, u64)> {
@@ -220,6 +298,7 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
     for (count, (list, capacity), code, consequence) in [
         (counters.scope_full, SCOPE_LIMIT, "scope_full", "were started that could not be followed"),
         (counters.rare_full, RARE_LIMIT, "denied_full", "could not be counted"),
+        (counters.access_full, ACCESS_LIMIT, "files_full", "could not be counted"),
     ] {
         if count == 0 {
             continue;

@@ -7,7 +7,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_loop};
 use glasshouse_common::{
     CredentialsRecord, ExecRecord, Family, FileFacts, FileId, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
-    state::Process,
+    state::{ADOPTED, NEW_IMAGE, Process},
     syscall::{ABI_NATIVE, SLOT_MASK},
 };
 
@@ -80,7 +80,7 @@ unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Proc
     }
     *seen = 1;
     let root = scope::add(tgid, start)?;
-    (*root).is_new_root = 1;
+    (*root).is_new_root = ADOPTED;
     Some(root)
 }
 
@@ -96,8 +96,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
             None => return,
         },
     };
-    let root = (*process).is_new_root != 0;
-    (*process).is_new_root = 0;
+    let root = (*process).is_new_root == ADOPTED;
     let old_tid = *arguments.add(1) as u32;
     let bprm = Kernel(*arguments.add(2));
     let tid: u32 = task::load(trusted, offset!(task_pid));
@@ -152,8 +151,8 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     let record = (&raw mut (*scratch).bytes).cast::<ExecRecord>();
     let size = size_of::<ExecRecord>() as u32;
     (*record).header = task::header(at, owner.start, tgid, tid, kind::EXEC, size);
-    path::file_facts(image, &raw mut (*record).image);
-    path::file_facts(script, &raw mut (*record).script);
+    path::file_facts(image, core::mem::offset_of!(ExecRecord, image));
+    path::file_facts(script, core::mem::offset_of!(ExecRecord, script));
     task::credentials(current, core::mem::offset_of!(ExecRecord, credentials));
     let parent = current.follow(offset!(task_real_parent));
     (*record).parent_start = task::start(parent);
@@ -171,6 +170,8 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*record).ns_level = level;
     let urgent = is_new(&raw const (*record).image) || script.0 != 0 && is_new(&raw const (*record).script);
     send_and_wake(Family::Process, u64::from(size), urgent);
+    // The files that it has open are told when the call returns.
+    (*process).is_new_root = u32::from(root) * NEW_IMAGE;
 }
 
 /// Whether the file has not been executed lately. It may be gone a moment after it has run: user space, which is to

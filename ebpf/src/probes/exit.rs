@@ -14,6 +14,7 @@ use super::{probe, syscall};
 use crate::{
     atomic::incremented,
     emit::send,
+    file,
     layout::{Kernel, offset, opaque},
     maps::{COMPAT, SCOPE, TEXT, WALK},
     scope, task,
@@ -46,6 +47,7 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
     }
     let signal = current.follow(offset!(task_signal));
     let start = (*process).counts.start;
+    file::end_process(process);
     let at = task::now();
     let tid: u32 = task::load(trusted, offset!(task_pid));
     send_counts(at, start, tgid, tid, ABI_NATIVE);

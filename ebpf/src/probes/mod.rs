@@ -4,6 +4,7 @@
 
 mod exec;
 mod exit;
+mod file;
 mod fork;
 mod syscall;
 

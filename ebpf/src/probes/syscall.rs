@@ -2,17 +2,18 @@
 //! half of what entry and exit together would.
 
 use glasshouse_common::{
-    CredentialsRecord, ExecFailedRecord, Family, kind,
-    state::Process,
+    CredentialsRecord, ExecFailedRecord, Family, kind, operation,
+    state::{NEW_IMAGE, Process},
     syscall::{
-        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_NONE,
-        CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN,
+        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE,
+        CLASS_NONE, CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
-use super::probe;
+use super::{file, probe};
 use crate::{
     emit::send,
+    file::{announce_inherited, use_descriptor},
     layout::{COMPAT_CALLS, Kernel, NATIVE_CALLS, constant, offset, opaque},
     maps::TEXT,
     scope, task,
@@ -68,7 +69,19 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
         return;
     }
     let class = word >> CLASS_SHIFT;
-    if class != CLASS_NONE {
+    if class == CLASS_FILE {
+        let call = file::word(abi, number);
+        let start = (*process).counts.start;
+        let operation = call.operation();
+        if result >= 0 && matches!(operation, operation::READ | operation::WRITE) && abi == ABI_NATIVE {
+            // Nearly always the first argument, and mostly the whole of what happens: without a detour.
+            let fd = register::<BTF>(regs, offset!(regs_arg0)) as u32;
+            use_descriptor(start, tgid, fd, operation, result as u64);
+        } else {
+            file::on_call(start, tgid, call, result, number, abi);
+        }
+        word &= SLOT_MASK;
+    } else if class != CLASS_NONE {
         if class == CLASS_CLONE && result == 0 {
             return;
         }
@@ -78,6 +91,10 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
         if class == CLASS_EXECVE || class == CLASS_EXECVEAT {
             // Success was counted when the new image was in place; the number is not the call's by now.
             if result == 0 {
+                if (*process).is_new_root == NEW_IMAGE {
+                    (*process).is_new_root = 0;
+                    announce_inherited((*process).counts.start, tgid);
+                }
                 return;
             }
             on_exec_failed::<BTF>(process, current, regs, abi, number, class, result);

@@ -58,6 +58,8 @@ unsafe impl aya::Pod for Plain<state::Counts> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<RareKey> {}
 // SAFETY: as above.
+unsafe impl aya::Pod for Plain<state::Access> {}
+// SAFETY: as above.
 unsafe impl aya::Pod for Plain<Counters> {}
 
 /// A program in the kernel.
@@ -103,11 +105,15 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let number = |table: &Table, name| table.number(name).unwrap_or(u32::MAX);
     let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
+    let seed = random();
     const _: () = assert!(TABLE_LEN == 512);
     let globals = HashMap::from([
         ("OFFSETS", (kernel.offsets.as_bytes(), true)),
         ("NATIVE_CALLS", (native.words.as_bytes(), true)),
         ("COMPAT_CALLS", (compat.words.as_bytes(), true)),
+        ("NATIVE_FILE_CALLS", (native.file_calls.as_bytes(), true)),
+        ("COMPAT_FILE_CALLS", (compat.file_calls.as_bytes(), true)),
+        ("SEED", (seed.as_bytes(), true)),
         ("NATIVE_SIGRETURN_SLOT", (native_slot.as_bytes(), true)),
         ("COMPAT_SIGRETURN_SLOT", (compat_slot.as_bytes(), true)),
         ("NATIVE_EXECVE", (execs[0][0].as_bytes(), true)),
@@ -121,6 +127,12 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     object
         .patch_map_data(globals)
         .map_err(|error| failed("cannot fill in the constants of the eBPF object", error))
+}
+
+/// A number that the workload does not know.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0)
 }
 
 fn create_maps(object: &Object) -> Result<HashMap<String, MapData>, ObserveError> {

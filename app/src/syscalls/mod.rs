@@ -3,9 +3,11 @@
 //! The numbers come from the `syscalls` crate, which knows every call up to Linux 6.18 (`file_setattr`, 469). A
 //! number that it does not know is reported as `syscall_N`, never as another call.
 
+mod files;
+
 use glasshouse_common::syscall::{
-    CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_NONE, CLASS_SHIFT,
-    NO_SLOT, SLOTS, TABLE_LEN,
+    CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
+    CLASS_SHIFT, FileCall, NO_SLOT, SLOTS, TABLE_LEN,
 };
 
 use crate::event::{Abi, Syscall};
@@ -89,6 +91,8 @@ fn bare_name(abi: Abi, number: u32) -> Option<&'static str> {
 pub struct Table {
     /// By number: the slot of its counter, and its class shifted by [`CLASS_SHIFT`].
     pub words: [u32; TABLE_LEN],
+    /// By number: what it does to files ([`FileCall`]).
+    pub file_calls: [u64; TABLE_LEN],
     abi: Abi,
     /// The number that each slot counts.
     slots: Vec<u32>,
@@ -107,8 +111,9 @@ impl Table {
 
     fn of(abi: Abi) -> Self {
         let mut words = [NO_SLOT; TABLE_LEN];
+        let mut file_calls = [FileCall::NONE.0; TABLE_LEN];
         let mut slots = Vec::with_capacity(SLOTS);
-        for (number, word) in (0u32..).zip(&mut words) {
+        for (number, (word, file_call)) in (0u32..).zip(words.iter_mut().zip(&mut file_calls)) {
             let Some(name) = bare_name(abi, number) else { continue };
             // Should a later version of the crate know more calls than there are counters, the last ones lose theirs
             // and are still counted one by one. A test says so before that happens.
@@ -118,9 +123,11 @@ impl Table {
                 slots.push(number);
                 slots.len() as u32 - 1
             };
-            *word = slot | class(name) << CLASS_SHIFT;
+            *file_call = file_call_of(abi, name).0;
+            let class = if *file_call == FileCall::NONE.0 { class(name) } else { CLASS_FILE };
+            *word = slot | class << CLASS_SHIFT;
         }
-        Self { words, abi, slots }
+        Self { words, file_calls, abi, slots }
     }
 
     /// The number that a slot counts.
@@ -137,6 +144,15 @@ impl Table {
     pub fn slot_of(&self, name: &str) -> Option<u32> {
         let number = self.number(name)?;
         self.slots.iter().position(|counted| *counted == number).map(|slot| slot as u32)
+    }
+}
+
+fn file_call_of(abi: Abi, name: &str) -> FileCall {
+    match (abi, name) {
+        // The oldest one of i386 takes a structure of arguments; libraries have not used it for twenty years.
+        #[cfg(target_arch = "x86_64")]
+        (Abi::Compat, "mmap") => FileCall::NONE,
+        _ => files::call(name),
     }
 }
 

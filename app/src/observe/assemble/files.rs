@@ -1,0 +1,321 @@
+//! Events about files.
+
+use glasshouse_common::{
+    FileChangeRecord, FileFailedRecord, FileRecord, FileTotalsRecord, flags, kind, operation,
+    syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
+};
+
+use super::{Text, Texts, file_facts, plain_text, resolved_path, syscall};
+use crate::{
+    event::{
+        Abi, AccessTotals, ChangeDetail, ChangeTarget, EventKind, FileChanged, FileFailed, FileOperation,
+        FileOrigin, FileSeen, FileTotals, Observed, PathSource, ResolvedPath, Unreadable,
+    },
+    syscalls::Table,
+};
+
+/// `AT_REMOVEDIR` of `linux/fcntl.h`.
+const AT_REMOVEDIR: u64 = 0x200;
+/// `MS_BIND`, `MS_MOVE` of `linux/mount.h`: the source is a path.
+const MS_PATHS: u64 = 0x1000 | 0x2000;
+/// Permission bits of a mode.
+const PERMISSIONS: u64 = 0o7777;
+/// The bits of a mode that say what kind of node is made.
+const NODE_BITS: u64 = 0o17_7777;
+
+/// Totals as they travel.
+pub(in crate::observe) fn totals(record: &glasshouse_common::AccessTotals) -> AccessTotals {
+    AccessTotals {
+        opens: record.opens,
+        creates: record.creates,
+        truncates: record.truncates,
+        reads: record.reads,
+        writes: record.writes,
+        directory_reads: record.directory_reads,
+        executable_maps: record.executable_maps,
+        writable_maps: record.writable_maps,
+        failures: record.failures,
+        bytes_read: record.bytes_read,
+        bytes_written: record.bytes_written,
+        last_at: record.last_at,
+    }
+}
+
+pub(super) fn seen(record: &FileRecord, components: &[u8], texts: &mut Texts) -> Option<EventKind> {
+    let raced = record.flags & flags::FILE_RACED != 0;
+    let path = Text {
+        bytes: components.to_vec(),
+        flags: record.path_flags as u16,
+        errno: 0,
+        total: record.total,
+        in_root: record.in_root,
+    };
+    let mut path = resolved_path(Some(path));
+    if raced {
+        path.source = PathSource::Raced;
+    }
+    Some(EventKind::FileSeen(Box::new(FileSeen {
+        access: record.access,
+        path,
+        asked: raced.then(|| plain_text(texts.remove(&kind::TEXT_ARGUMENT))),
+        origin: match record.origin {
+            flags::ORIGIN_OPENED => FileOrigin::Opened,
+            flags::ORIGIN_INHERITED => FileOrigin::Inherited,
+            _ => FileOrigin::Received,
+        },
+        facts: file_facts(&record.facts)?,
+        file_system: record.magic,
+        open_flags: record.open_flags,
+        totals: totals(&record.totals),
+    })))
+}
+
+pub(super) fn file_totals(record: &FileTotalsRecord) -> EventKind {
+    EventKind::FileTotals(FileTotals { access: record.access, totals: totals(&record.totals) })
+}
+
+pub(super) fn failed(record: &FileFailedRecord, texts: &mut Texts) -> Option<EventKind> {
+    let (path, new_path) = paths(record.flags, texts);
+    Some(EventKind::FileFailed(Box::new(FileFailed {
+        access: record.access,
+        operation: operation_of(record.operation)?,
+        errno: record.errno as i32,
+        path: path.unwrap_or_else(lost),
+        new_path,
+        call: syscall(record.abi, record.call),
+        totals: totals(&record.totals),
+    })))
+}
+
+pub(super) fn changed(
+    record: &FileChangeRecord,
+    texts: &mut Texts,
+    native: &Table,
+    compat: &Table,
+) -> Option<EventKind> {
+    let call = syscall(record.abi, record.call);
+    let table = if call.abi == Abi::Native { native } else { compat };
+    let word = FileCall(table.file_calls[record.call as usize % TABLE_LEN]);
+    let text = (record.flags & flags::CHANGE_EXTRA != 0).then(|| plain_text(texts.remove(&kind::TEXT_EXTRA)));
+    let mut operation = operation_of(record.operation)?;
+    if operation == FileOperation::Delete && record.call_flags & AT_REMOVEDIR != 0 {
+        operation = FileOperation::RemoveDirectory;
+    }
+    let source = (operation == FileOperation::Mount).then(|| texts.get(&kind::TEXT_ARGUMENT)).flatten();
+    let source = source.filter(|source| {
+        record.call_flags & MS_PATHS == 0
+            && !source.bytes.starts_with(b"/")
+            && word.argument(FileCall::BASE) == NO_ARGUMENT
+    });
+    let source_name = source.map(|source| by_argument(Observed::Complete(source.bytes.clone())));
+    let (mut path, mut new_path) = paths(record.flags, texts);
+    if source_name.is_some() {
+        path = source_name;
+    }
+    if operation == FileOperation::Symlink {
+        new_path = path.take();
+    }
+    let target = match path {
+        _ if record.access != 0 => ChangeTarget::Access(record.access),
+        Some(path) => ChangeTarget::Path(path),
+        None if matches!(operation, FileOperation::Symlink | FileOperation::Mount) => ChangeTarget::None,
+        None => ChangeTarget::Path(lost()),
+    };
+    Some(EventKind::FileChanged(Box::new(FileChanged {
+        operation,
+        target,
+        new_path,
+        text,
+        detail: detail(operation, record, word),
+        call,
+    })))
+}
+
+fn detail(operation: FileOperation, record: &FileChangeRecord, word: FileCall) -> ChangeDetail {
+    let has = |shift| word.argument(shift) != NO_ARGUMENT;
+    let FileChangeRecord { first, second, call_flags, .. } = *record;
+    // An owner that is −1 stays; the oldest calls of 32-bit ABIs have owners of 16 bits.
+    let owner = |id: u64| Some(id as u32).filter(|id| *id != u32::MAX && *id != 0xffff);
+    let mut detail =
+        ChangeDetail { flags: has(FileCall::FLAGS).then_some(call_flags), ..ChangeDetail::default() };
+    match operation {
+        FileOperation::ChangeMode | FileOperation::MakeDirectory => {
+            detail.mode = Some((first & PERMISSIONS) as u32);
+        }
+        FileOperation::Create if has(FileCall::FIRST) || word.0 & FileCall::FLAGS_IN_MEMORY != 0 => {
+            detail.mode = Some((first & PERMISSIONS) as u32);
+        }
+        FileOperation::MakeNode => {
+            detail.mode = Some((first & NODE_BITS) as u32);
+            detail.device = Some(second);
+        }
+        FileOperation::ChangeOwner => (detail.uid, detail.gid) = (owner(first), owner(second)),
+        // With its length in two halves where registers have 32 bits.
+        FileOperation::Truncate if word.operation() == operation::TRUNCATE => {
+            detail.length = Some(if has(FileCall::SECOND) { first | second << 32 } else { first });
+        }
+        FileOperation::Truncate => detail.length = Some(0),
+        _ => {}
+    }
+    detail
+}
+
+fn operation_of(code: u32) -> Option<FileOperation> {
+    Some(match code {
+        operation::OPEN => FileOperation::Open,
+        operation::CREATE => FileOperation::Create,
+        operation::TRUNCATE => FileOperation::Truncate,
+        operation::DELETE => FileOperation::Delete,
+        operation::RMDIR => FileOperation::RemoveDirectory,
+        operation::MKDIR => FileOperation::MakeDirectory,
+        operation::RENAME => FileOperation::Rename,
+        operation::LINK => FileOperation::Link,
+        operation::SYMLINK => FileOperation::Symlink,
+        operation::CHMOD => FileOperation::ChangeMode,
+        operation::CHOWN => FileOperation::ChangeOwner,
+        operation::UTIMENS => FileOperation::ChangeTimes,
+        operation::SETXATTR => FileOperation::SetAttribute,
+        operation::REMOVEXATTR => FileOperation::RemoveAttribute,
+        operation::MKNOD => FileOperation::MakeNode,
+        operation::MOUNT => FileOperation::Mount,
+        operation::UMOUNT => FileOperation::Unmount,
+        operation::CHDIR => FileOperation::ChangeDirectory,
+        operation::CHROOT => FileOperation::ChangeRoot,
+        operation::PIVOT_ROOT => FileOperation::PivotRoot,
+        operation::STAT => FileOperation::Stat,
+        operation::ACCESS => FileOperation::CheckAccess,
+        operation::READLINK => FileOperation::ReadLink,
+        _ => return None,
+    })
+}
+
+/// A path of which nothing arrived.
+pub(in crate::observe) fn lost() -> ResolvedPath {
+    by_argument(Observed::Unreadable(Unreadable::Lost))
+}
+
+fn by_argument(path: Observed<Vec<u8>>) -> ResolvedPath {
+    ResolvedPath { path, in_root: None, source: PathSource::Argument, unlinked: false, unreachable: false }
+}
+
+/// The two paths of a call, as far as it has them.
+fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<ResolvedPath>) {
+    let base = (bits & flags::CHANGE_BASE != 0).then(|| texts.remove(&kind::TEXT_BASE));
+    let path = if bits & flags::CHANGE_RESOLVED != 0 {
+        Some(resolved_path(base.flatten()))
+    } else {
+        (bits & flags::CHANGE_ARGUMENT != 0).then(|| join_argument(base, texts.remove(&kind::TEXT_ARGUMENT)))
+    };
+    let new_base = (bits & flags::CHANGE_NEW_BASE != 0).then(|| texts.remove(&kind::TEXT_NEW_BASE));
+    let new_path = (bits & flags::CHANGE_NEW_ARGUMENT != 0)
+        .then(|| join_argument(new_base, texts.remove(&kind::TEXT_NEW_ARGUMENT)));
+    (path, new_path)
+}
+
+/// A path argument, made absolute against what it is relative to: nothing but its own slash if `base` is absent.
+fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> ResolvedPath {
+    let argument = plain_text(argument);
+    let Some(base) = base else { return by_argument(argument.map(|text| normal(b"", &text))) };
+    let base = resolved_path(base);
+    let (Observed::Complete(root) | Observed::Truncated { value: root, .. }) = &base.path else {
+        return match argument.value() {
+            Some(_) => lost(),
+            None => by_argument(argument),
+        };
+    };
+    let is_absolute = argument.value().is_some_and(|text| text.starts_with(b"/"));
+    // `..` does not lead out of the process's own root directory.
+    let (outside, inside): (&[u8], &[u8]) = match &base.in_root {
+        _ if is_absolute => (root, b""),
+        Some(inside) if root.ends_with(inside) => (&root[..root.len() - inside.len()], inside),
+        _ => (b"", root),
+    };
+    let outside = outside.strip_suffix(b"/").unwrap_or(outside);
+    let in_root = (!outside.is_empty() || base.in_root.is_some())
+        .then(|| argument.value().map(|text| normal(inside, text)))
+        .flatten();
+    let path = argument.map(|text| {
+        let inside = normal(inside, &text);
+        if outside.is_empty() || inside != b"/" { [outside, &inside].concat() } else { outside.to_vec() }
+    });
+    let path = match (path, &base.path) {
+        (Observed::Complete(value), Observed::Truncated { length, .. }) => {
+            Observed::Truncated { length: length.saturating_add(value.len() as u64), value }
+        }
+        (path, _) => path,
+    };
+    ResolvedPath {
+        path,
+        in_root,
+        source: PathSource::Argument,
+        unlinked: base.unlinked,
+        unreachable: base.unreachable,
+    }
+}
+
+/// `path` below `base`, without `.`, `..` and doubled slashes: by its letters alone, so that a `..` behind a symbolic
+/// link is taken back the way it was written.
+fn normal(base: &[u8], path: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for component in base.split(|byte| *byte == b'/').chain(path.split(|byte| *byte == b'/')) {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                kept.pop();
+            }
+            name => kept.push(name),
+        }
+    }
+    let mut normal = Vec::with_capacity(base.len() + path.len() + 1);
+    for component in kept {
+        normal.push(b'/');
+        normal.extend_from_slice(component);
+    }
+    if normal.is_empty() {
+        normal.push(b'/');
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8], in_root: u32) -> Option<Text> {
+        Some(Text { bytes: bytes.to_vec(), total: bytes.len() as u32, in_root, ..Text::default() })
+    }
+
+    fn joined(base: Option<&[u8]>, in_root: u32, argument: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
+        let path = join_argument(base.map(|base| text(base, in_root)), text(argument, u32::MAX));
+        let Observed::Complete(value) = path.path else { panic!("{:?}", path.path) };
+        (value, path.in_root)
+    }
+
+    #[test]
+    fn arguments_are_made_absolute() {
+        let whole = u32::MAX;
+        assert_eq!(joined(None, whole, b"//a/./b/../c/"), (b"/a/c".to_vec(), None));
+        assert_eq!(joined(None, whole, b"/../.."), (b"/".to_vec(), None));
+        assert_eq!(joined(Some(b"work\0home\0"), 10, b"x/../../y"), (b"/home/y".to_vec(), None));
+        assert_eq!(joined(Some(b"work\0home\0"), 10, b"."), (b"/home/work".to_vec(), None));
+    }
+
+    #[test]
+    fn a_root_directory_of_its_own_is_not_left() {
+        // cwd /jail/a, root /jail.
+        let cwd: &[u8] = b"a\0jail\0";
+        assert_eq!(joined(Some(cwd), 2, b"b"), (b"/jail/a/b".to_vec(), Some(b"/a/b".to_vec())));
+        assert_eq!(joined(Some(cwd), 2, b"../../../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
+        // An absolute path, relative to the root itself.
+        assert_eq!(joined(Some(b"jail\0"), 0, b"/etc/../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
+        assert_eq!(joined(Some(b"jail\0"), 0, b"/"), (b"/jail".to_vec(), Some(b"/".to_vec())));
+    }
+
+    #[test]
+    fn what_was_lost_is_said() {
+        let base_lost = join_argument(Some(None), text(b"x", u32::MAX));
+        assert_eq!(base_lost.path, Observed::Unreadable(Unreadable::Lost));
+        let argument_lost = join_argument(None, None);
+        assert_eq!(argument_lost.path, Observed::Unreadable(Unreadable::Lost));
+    }
+}

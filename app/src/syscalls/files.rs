@@ -1,0 +1,100 @@
+//! What each system call does to files, and which of its arguments say so.
+
+use glasshouse_common::{operation, syscall::FileCall};
+
+/// Arguments by the letters of [`call`]'s descriptions.
+const LETTERS: [(u8, u32); 9] = [
+    (b'f', FileCall::FD),
+    (b'd', FileCall::BASE),
+    (b'p', FileCall::PATH),
+    (b'D', FileCall::NEW_BASE),
+    (b'P', FileCall::NEW_PATH),
+    (b'o', FileCall::FLAGS),
+    (b'1', FileCall::FIRST),
+    (b'2', FileCall::SECOND),
+    (b't', FileCall::TEXT),
+];
+
+/// The word of a call, by its name without its ABI's prefix; [`FileCall::NONE`] for one that is of no interest.
+pub(super) fn call(name: &str) -> FileCall {
+    use operation as op;
+    // One letter per argument: f the descriptor acted on, p a path and d the directory descriptor that it is relative
+    // to, P and D those of a second path, o flags, t a text that is no path, 1 and 2 numbers (of a transfer, 2 is the
+    // descriptor written to); - is of no interest.
+    let (operation, arguments, marks) = match name {
+        "open" => (op::OPEN, "po1", 0),
+        "openat" => (op::OPEN, "dpo1", 0),
+        "openat2" => (op::OPEN, "dpo", FileCall::FLAGS_IN_MEMORY),
+        "creat" => (op::OPEN, "p1", FileCall::CREAT),
+        "open_tree" => (op::OPEN, "dp", 0),
+        "open_by_handle_at" => (op::OPEN, "--o", 0),
+        "memfd_create" => (op::OPEN, "", FileCall::MAKES),
+        "pidfd_getfd" => (op::OPEN, "", 0),
+        "read" | "pread64" | "readv" | "preadv" | "preadv2" => (op::READ, "f", 0),
+        "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" | "vmsplice" | "fallocate" => {
+            (op::WRITE, "f", 0)
+        }
+        "getdents" | "getdents64" | "readdir" => (op::READ_DIRECTORY, "f", 0),
+        "sendfile" | "sendfile64" => (op::TRANSFER, "2f", 0),
+        "splice" | "copy_file_range" => (op::TRANSFER, "f-2", 0),
+        "tee" => (op::TRANSFER, "f2", 0),
+        "mmap" | "mmap2" => (op::MAP, "--1of", 0),
+        "truncate" => (op::TRUNCATE, "p1", 0),
+        "truncate64" => (op::TRUNCATE, "p12", 0),
+        "ftruncate" => (op::TRUNCATE, "f1", 0),
+        "ftruncate64" => (op::TRUNCATE, "f12", 0),
+        "unlink" => (op::DELETE, "p", 0),
+        "unlinkat" => (op::DELETE, "dpo", 0),
+        "rmdir" => (op::RMDIR, "p", 0),
+        "mkdir" => (op::MKDIR, "p1", 0),
+        "mkdirat" => (op::MKDIR, "dp1", 0),
+        "rename" => (op::RENAME, "pP", 0),
+        "renameat" => (op::RENAME, "dpDP", 0),
+        "renameat2" => (op::RENAME, "dpDPo", 0),
+        "link" => (op::LINK, "pP", 0),
+        "linkat" => (op::LINK, "dpDPo", 0),
+        "symlink" => (op::SYMLINK, "tp", 0),
+        "symlinkat" => (op::SYMLINK, "tdp", 0),
+        "chmod" => (op::CHMOD, "p1", 0),
+        "fchmod" => (op::CHMOD, "f1", 0),
+        "fchmodat" => (op::CHMOD, "dp1", 0),
+        "fchmodat2" => (op::CHMOD, "dp1o", 0),
+        "chown" | "lchown" | "chown32" | "lchown32" => (op::CHOWN, "p12", 0),
+        "fchown" | "fchown32" => (op::CHOWN, "f12", 0),
+        "fchownat" => (op::CHOWN, "dp12o", 0),
+        "utime" | "utimes" => (op::UTIMENS, "p", 0),
+        "futimesat" => (op::UTIMENS, "dp", 0),
+        "utimensat" | "utimensat_time64" => (op::UTIMENS, "dp-o", 0),
+        "setxattr" | "lsetxattr" => (op::SETXATTR, "pt", 0),
+        "fsetxattr" => (op::SETXATTR, "ft", 0),
+        "setxattrat" => (op::SETXATTR, "dpot", 0),
+        "removexattr" | "lremovexattr" => (op::REMOVEXATTR, "pt", 0),
+        "fremovexattr" => (op::REMOVEXATTR, "ft", 0),
+        "removexattrat" => (op::REMOVEXATTR, "dpot", 0),
+        "mknod" => (op::MKNOD, "p12", 0),
+        "mknodat" => (op::MKNOD, "dp12", 0),
+        "mount" => (op::MOUNT, "pPto", 0),
+        "move_mount" => (op::MOUNT, "dpDP", 0),
+        "umount" => (op::UMOUNT, "p", 0),
+        "umount2" => (op::UMOUNT, "po", 0),
+        "chdir" => (op::CHDIR, "p", 0),
+        "fchdir" => (op::CHDIR, "f", 0),
+        "chroot" => (op::CHROOT, "p", 0),
+        "pivot_root" => (op::PIVOT_ROOT, "pP", 0),
+        "stat" | "lstat" | "stat64" | "lstat64" | "oldstat" | "oldlstat" | "statfs" | "statfs64" => {
+            (op::STAT, "p", FileCall::FAILURES)
+        }
+        "newfstatat" | "fstatat64" | "statx" => (op::STAT, "dp", FileCall::FAILURES),
+        "access" => (op::ACCESS, "p", FileCall::FAILURES),
+        "faccessat" | "faccessat2" => (op::ACCESS, "dp", FileCall::FAILURES),
+        "readlink" => (op::READLINK, "p", FileCall::FAILURES),
+        "readlinkat" => (op::READLINK, "dp", FileCall::FAILURES),
+        _ => return FileCall::NONE,
+    };
+    (0..).zip(arguments.bytes()).fold(FileCall::new(operation).marked(marks), |call, (index, letter)| {
+        match LETTERS.iter().find(|(known, _)| *known == letter) {
+            Some((_, shift)) => call.with(*shift, index),
+            None => call,
+        }
+    })
+}
