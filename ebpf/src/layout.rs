@@ -29,9 +29,10 @@ pub(crate) static NATIVE_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TA
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TABLE_LEN];
 
-/// A random number, so that nobody can choose files whose keys collide.
+/// A random number, so that nobody can choose files whose keys collide. Its value here is like that of no other
+/// constant: the linker makes equal ones one, and what is filled in would be filled in for both.
 #[unsafe(no_mangle)]
-pub(crate) static SEED: u64 = 0;
+pub(crate) static SEED: u64 = 0x5eed_5eed_5eed_5eed;
 
 /// Slot of native `rt_sigreturn`, whose number is gone when it returns.
 #[unsafe(no_mangle)]

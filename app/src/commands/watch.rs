@@ -3,16 +3,22 @@
 use std::io::Write as _;
 
 use crate::{
-    backend::ProcessBackend, cli::WatchArgs, launch::EXIT_FAILED, observe::Observer, options::WatchOptions,
-    runner, timings::Timings,
+    backend::ProcessBackend,
+    cli::WatchArgs,
+    launch::EXIT_FAILED,
+    observe::{Groundwork, Observer},
+    options::WatchOptions,
+    runner,
+    timings::Timings,
 };
 
 /// Runs the subcommand; returns the exit code.
 pub fn run(args: WatchArgs, timings: Timings) -> u8 {
     match WatchOptions::try_from(args) {
         Ok(options) => {
+            let groundwork = Groundwork::begin();
             let observe = |target, timings: &mut Timings| {
-                Observer::start(target, options.record_records.as_deref(), timings)
+                Observer::start(groundwork, target, options.record_records.as_deref(), timings)
             };
             runner::run(&options, ProcessBackend::new, observe, timings)
         }

@@ -1,6 +1,6 @@
 //! Looking at the programs themselves, for `doctor`.
 
-use super::{Kernel, ObserveError, Target, kernel, load};
+use super::{Ground, ObserveError, Target, kernel, load};
 use crate::{facts::ProbeFacts, syscalls::Table};
 
 /// What the kernel says of one loaded program.
@@ -40,13 +40,12 @@ pub fn check_types() -> Result<(), ObserveError> {
 /// # Errors
 /// Those of [`super::Observer::start`].
 pub fn inspect() -> Result<Inspection, ObserveError> {
-    let kernel: Kernel = kernel()?;
-    let mut object = load::parse_object()?;
+    let Ground { kernel, prepared } = Ground::lay()?;
     let (native, compat) = (Table::native(), Table::compat());
     // No process has the pid 0.
     let target = Target { pid: 0, pid_namespace: 0 };
     let constants = load::Constants { kernel: &kernel, target, native: &native, compat: &compat };
-    let loaded = load::Loaded::load(&mut object, &constants)?;
+    let loaded = load::Loaded::load(prepared, &constants)?;
     let programs = loaded
         .programs
         .iter()

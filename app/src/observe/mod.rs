@@ -18,7 +18,9 @@ pub mod replay;
 mod ring;
 mod sweep;
 
-use std::path::Path;
+use std::{path::Path, thread::JoinHandle};
+
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 use crate::{
     event::{Event, ProcessKey},
@@ -32,7 +34,7 @@ use glasshouse_common::{FAMILIES, limits};
 use intake::Intake;
 use kernel::Kernel;
 pub use load::OBJECT;
-use load::{Constants, Loaded, VMLINUX, Vmlinux};
+use load::{Constants, Loaded, Prepared, VMLINUX, Vmlinux};
 use record::Recorder;
 use ring::{Collector, Rings};
 use sweep::Sweeper;
@@ -82,6 +84,52 @@ pub enum ObserveError {
 /// Names of the rings.
 const RINGS: [&str; ring::RINGS] = ["PROCESS_RING", "ACTIVITY_RING"];
 
+/// What an observation needs and what does not depend on its target: made on a thread of its own, while the command is
+/// being prepared.
+pub struct Groundwork(std::io::Result<JoinHandle<Result<Ground, ObserveError>>>);
+
+struct Ground {
+    kernel: Kernel,
+    prepared: Prepared,
+}
+
+impl Ground {
+    /// Reads the kernel's types, and beside that has the maps made.
+    fn lay() -> Result<Self, ObserveError> {
+        std::thread::scope(|scope| {
+            let beside = std::thread::Builder::new().spawn_scoped(scope, Prepared::new);
+            let kernel = kernel();
+            let prepared = match beside.map(std::thread::ScopedJoinHandle::join) {
+                Ok(Ok(prepared)) => prepared,
+                _ => Prepared::new(),
+            };
+            Ok(Self { kernel: kernel?, prepared: prepared? })
+        })
+    }
+}
+
+impl Groundwork {
+    /// Begins it.
+    pub fn begin() -> Self {
+        // Signals are for the main thread.
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+        let thread = std::thread::Builder::new().name("groundwork".into()).spawn(Ground::lay);
+        if let Ok(before) = before {
+            // What was set a moment ago can be set again.
+            let _ = before.thread_set_mask();
+        }
+        Self(thread)
+    }
+
+    fn finish(self) -> Result<Ground, ObserveError> {
+        match self.0.map(JoinHandle::join) {
+            Ok(Ok(ground)) => ground,
+            // The thread could not be had, or has panicked.
+            _ => Ground::lay(),
+        }
+    }
+}
+
 /// The running kernel's type information.
 fn kernel() -> Result<Kernel, ObserveError> {
     let bytes = Vmlinux::open(Path::new(VMLINUX)).map_err(|error| {
@@ -100,19 +148,18 @@ impl Observer {
     /// # Errors
     /// When the kernel or the user's privileges do not allow it, or the file cannot be made.
     pub fn start(
+        groundwork: Groundwork,
         target: Target,
         recording: Option<&Path>,
         timings: &mut Timings,
     ) -> Result<Self, ObserveError> {
         let page_bytes = page_bytes();
         let recorder = recording.map(|path| Recorder::create(path, page_bytes)).transpose()?;
-        let kernel = kernel()?;
-        timings.mark("read kernel types");
-        let mut object = load::parse_object()?;
-        timings.mark("parse eBPF object");
+        let Ground { kernel, prepared } = groundwork.finish()?;
+        timings.mark("kernel types and maps");
         let (native, compat) = (Table::native(), Table::compat());
         let constants = Constants { kernel: &kernel, target, native: &native, compat: &compat };
-        let mut loaded = Loaded::load(&mut object, &constants)?;
+        let mut loaded = Loaded::load(prepared, &constants)?;
         timings.mark("load and attach");
         let rings = Rings([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?]);
         let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;

@@ -12,6 +12,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use aya::maps::{HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
@@ -135,6 +136,21 @@ fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
+/// The object, and its maps in the kernel. What is known before there is a target.
+pub(super) struct Prepared {
+    object: Object,
+    maps: HashMap<String, MapData>,
+}
+
+impl Prepared {
+    /// Parses the object and creates its maps.
+    pub(super) fn new() -> Result<Self, ObserveError> {
+        let object = parse_object()?;
+        let maps = create_maps(&object)?;
+        Ok(Self { object, maps })
+    }
+}
+
 fn create_maps(object: &Object) -> Result<HashMap<String, MapData>, ObserveError> {
     let mut maps = HashMap::new();
     for (name, map) in &object.maps {
@@ -144,14 +160,21 @@ fn create_maps(object: &Object) -> Result<HashMap<String, MapData>, ObserveError
             }
             _ => failed(format!("cannot create the eBPF map {name}"), error),
         })?;
-        if map.section_kind() == EbpfSectionKind::Rodata {
-            sys::set_only_value(created.fd().as_fd(), map.data())
-                .and_then(|()| sys::freeze(created.fd().as_fd()))
-                .map_err(|error| failed(format!("cannot fill in the eBPF map {name}"), error))?;
-        }
         maps.insert(name.clone(), created);
     }
     Ok(maps)
+}
+
+/// Puts the constants into the kernel.
+fn fill_in(object: &Object, maps: &HashMap<String, MapData>) -> Result<(), ObserveError> {
+    let constants = object.maps.iter().filter(|(_, map)| map.section_kind() == EbpfSectionKind::Rodata);
+    for (name, map) in constants {
+        let Some(created) = maps.get(name) else { continue };
+        sys::set_only_value(created.fd().as_fd(), map.data())
+            .and_then(|()| sys::freeze(created.fd().as_fd()))
+            .map_err(|error| failed(format!("cannot fill in the eBPF map {name}"), error))?;
+    }
+    Ok(())
 }
 
 fn is_refusal(error: &io::Error) -> bool {
@@ -217,21 +240,32 @@ fn load_probe(object: &Object, btf: &OwnedFd, probe: Probe, btf_id: Option<u32>)
     Err(first_refusal.unwrap_or((Attachment::RawTp, io::Error::from(io::ErrorKind::NotFound))))
 }
 
-/// Loads every probe of the plan. The verifier takes nearly all of the time that loading takes, and half of it for
-/// one program, so that one is loaded beside the others.
+/// Loads every probe of the plan. The verifier takes nearly all of the time that loading takes: two threads take the
+/// programs in turn, the longest first.
 fn load_probes(object: &Object, btf: &OwnedFd, btf_ids: &[Option<u32>]) -> Vec<Result<Program, Refusal>> {
-    let load = |(probe, id): (&Probe, &Option<u32>)| load_probe(object, btf, *probe, *id);
-    let (Some((last, others)), Some((last_id, other_ids))) = (PROBES.split_last(), btf_ids.split_last())
-    else {
-        return Vec::new();
+    let length = |probe: &Probe| {
+        let program = object.programs.get(probe.name);
+        let function = program.and_then(|program| object.functions.get(&program.function_key()));
+        function.map_or(0, |function| function.instructions.len())
     };
-    std::thread::scope(|scope| {
-        let beside = std::thread::Builder::new().spawn_scoped(scope, || load((last, last_id)));
-        let mut loaded: Vec<_> = others.iter().zip(other_ids).map(load).collect();
-        let joined = beside.ok().and_then(|thread| thread.join().ok());
-        loaded.push(joined.unwrap_or_else(|| load((last, last_id))));
+    let mut order: Vec<usize> = (0..PROBES.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(length(&PROBES[*index])));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut loaded = Vec::new();
+        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            loaded.push((*index, load_probe(object, btf, PROBES[*index], btf_ids[*index])));
+        }
         loaded
-    })
+    };
+    let mut loaded = std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().spawn_scoped(scope, work);
+        let mut loaded = work();
+        loaded.extend(beside.ok().and_then(|thread| thread.join().ok()).unwrap_or_default());
+        loaded
+    });
+    loaded.sort_by_key(|(index, _)| *index);
+    loaded.into_iter().map(|(_, program)| program).collect()
 }
 
 /// The end of what the verifier had to say about a program that it refused.
@@ -250,11 +284,13 @@ fn verifier_words(object: &Object, btf: &OwnedFd, probe: Probe, attachment: Atta
 
 impl Loaded {
     /// Puts everything into the kernel. When this returns, every probe runs.
-    pub(super) fn load(object: &mut Object, constants: &Constants<'_>) -> Result<Self, ObserveError> {
-        patch(object, constants)?;
-        let maps = create_maps(object)?;
-        relocate(object, &maps)?;
-        let btf = load_types(object)?;
+    pub(super) fn load(prepared: Prepared, constants: &Constants<'_>) -> Result<Self, ObserveError> {
+        let Prepared { mut object, maps } = prepared;
+        patch(&mut object, constants)?;
+        fill_in(&object, &maps)?;
+        relocate(&mut object, &maps)?;
+        let btf = load_types(&mut object)?;
+        let object = &object;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
         let programs = load_probes(object, &btf, &constants.kernel.tracepoint_ids);
         for (probe, program) in PROBES.iter().zip(programs) {
@@ -347,7 +383,7 @@ fn relocate(object: &mut Object, maps: &HashMap<String, MapData>) -> Result<(), 
 }
 
 /// Parses the embedded object (or the one that `GLASSHOUSE_BPF_OBJECT` names, for trying a fresh build).
-pub(super) fn parse_object() -> Result<Object, ObserveError> {
+fn parse_object() -> Result<Object, ObserveError> {
     let parse =
         |bytes: &[u8]| Object::parse(bytes).map_err(|error| failed("cannot read the eBPF object", error));
     match std::env::var_os("GLASSHOUSE_BPF_OBJECT") {
