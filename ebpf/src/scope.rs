@@ -124,9 +124,10 @@ unsafe extern "C" fn add_process(tgid: u32, start: u64, image_abi: u32, is_new_r
         pool_index: take_pooled(tgid),
         reserved: 0,
     };
-    if (process.pool_index != NOT_POOLED || make_counts(tgid, ABI_NATIVE).is_some())
-        && SCOPE.insert(&tgid, &process, 0).is_ok()
-    {
+    let key = counts_key(tgid, ABI_NATIVE);
+    let can_count = process.pool_index != NOT_POOLED
+        || ZERO.get(0).is_some_and(|zero| COUNTS.insert(&key, zero, 0).is_ok());
+    if can_count && SCOPE.insert(&tgid, &process, 0).is_ok() {
         return 1;
     }
     give_back(tgid, process.pool_index);
