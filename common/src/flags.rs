@@ -20,10 +20,8 @@ pub const FILE_UNREACHABLE: u32 = 1 << 2;
 pub const EXEC_FROM_THREAD: u32 = 1 << 0;
 /// Exec: the new image was loaded by an interpreter line or a binary format handler.
 pub const EXEC_INTERPRETED: u32 = 1 << 1;
-/// Exec: `call` was read before the kernel overwrote it; without this flag it was inferred.
-pub const EXEC_CALL_EXACT: u32 = 1 << 2;
 /// Exec: this is the command's own first exec, with which observation starts.
-pub const EXEC_ROOT: u32 = 1 << 3;
+pub const EXEC_ROOT: u32 = 1 << 2;
 
 /// Syscalls: these counts are of a 32-bit compatibility ABI.
 pub const SYSCALLS_COMPAT: u32 = 1 << 0;

@@ -28,8 +28,6 @@ pub const ABSENT: u32 = u32::MAX;
 offsets! {
     /// Flags with `TS_COMPAT` (x86).
     task_ti_status = "task_struct"."thread_info.status";
-    /// Flags of the task (`PF_*`).
-    task_flags = "task_struct"."flags";
     /// Address space.
     task_mm = "task_struct"."mm";
     /// Wait status of the thread.

@@ -19,6 +19,9 @@ pub const EXIT_THREADS: u32 = 4_096;
 pub const TASK_WORKS: u32 = 256;
 /// Processes alive at the same time that can be in scope. `pid_max` is 32,768 on small machines.
 pub const SCOPE_ENTRIES: u32 = 32_768;
+/// Processes alive at the same time whose counters lie ready; those of others are allocated, which costs each
+/// microseconds. More than builds and test suites run at once, and allocated in a fraction of a millisecond.
+pub const POOL_ENTRIES: u32 = 256;
 /// Distinct (process, call, errno) facts: denied calls and calls outside of the table.
 pub const RARE_ENTRIES: u32 = 65_536;
 /// Executed files that the kernel side remembers. One that has fallen out costs a wake-up when it is executed again.

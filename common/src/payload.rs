@@ -209,7 +209,7 @@ record! {
 
 record! {
     /// [`crate::kind::EXIT`].
-    ExitRecord, 96, {
+    ExitRecord, 88, {
         /// Common header.
         header: Header,
         /// User CPU time as accounted by tick, ns; of all threads, living and dead.
@@ -226,10 +226,6 @@ record! {
         threads_started: u32,
         /// The name (`comm`) of the thread that ended last, NUL-padded.
         comm: [u8; 16],
-        /// Entries of this process in the map of rare system-call facts.
-        rare_entries: u32,
-        /// Zero.
-        reserved: u32,
     }
 }
 

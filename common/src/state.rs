@@ -6,24 +6,21 @@ use crate::syscall::{SLOT_WORDS, SLOTS};
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Counts {
-    /// `start_boottime` of the process.
-    pub start: u64,
     /// Bit n is set when the counter of slot n is not zero.
     pub used: [u64; SLOT_WORDS],
     /// Calls that returned, by slot.
     pub counts: [u64; SLOTS],
 }
 
-/// What the kernel side keeps of a process in scope. One look-up serves the filter and the count.
+/// What the kernel side keeps of a process in scope. It is small, for it is allocated and freed with each process: the
+/// counters lie in a pool.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
-    /// Native calls.
-    pub counts: Counts,
+    /// `start_boottime` of the process.
+    pub start: u64,
     /// Threads started beside the first.
     pub threads_started: u64,
-    /// Entries made in the map of rare facts.
-    pub rare_entries: u64,
     /// Threads that have ended, the first included.
     pub threads_ended: u64,
     /// Number of the exec call in progress plus one, noted before the kernel overwrites it; 0 for none.
@@ -35,8 +32,22 @@ pub struct Process {
     /// [`ADOPTED`] from the root's adoption until its first image is in place, then [`NEW_IMAGE`] until the call
     /// returns; 0 otherwise.
     pub is_new_root: u32,
+    /// Index in the pool of the counters of its native calls; [`NOT_POOLED`] where the pool was used up, and they
+    /// have an entry of their own.
+    pub pool_index: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Key of the first of its entries in the map of file uses; 0 for none.
     pub accesses: u64,
+}
+
+/// Index of counters that are not in the pool: of 32-bit calls, and of processes beyond it.
+pub const NOT_POOLED: u32 = u32::MAX;
+
+/// Key of counters that are not in the pool.
+#[must_use]
+pub const fn counts_key(tgid: u32, abi: u32) -> u64 {
+    (abi as u64) << 32 | tgid as u64
 }
 
 /// See [`Process::is_new_root`].
@@ -45,7 +56,8 @@ pub const ADOPTED: u32 = 1;
 pub const NEW_IMAGE: u32 = 2;
 
 // With the kernel's own header of a hash element it stays within one 4 KiB object.
-const _: () = assert!(core::mem::size_of::<Process>() == 3_696);
+const _: () = assert!(core::mem::size_of::<Counts>() == 3_640);
+const _: () = assert!(core::mem::size_of::<Process>() == 56);
 
 /// What the kernel side keeps of one use of a file by a process, or of one kind of attempts that failed.
 #[repr(C)]

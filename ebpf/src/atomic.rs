@@ -3,7 +3,7 @@
 
 use core::intrinsics::{
     AtomicOrdering::{AcqRel, Relaxed},
-    atomic_or, atomic_xadd, atomic_xchg,
+    atomic_and, atomic_or, atomic_xadd, atomic_xchg,
 };
 
 /// Adds one to a value that other CPUs add to.
@@ -46,4 +46,16 @@ pub(crate) unsafe fn exchange(value: *mut u64, new: u64) -> u64 {
 #[inline(always)]
 pub(crate) unsafe fn exchange_u32(value: *mut u32, new: u32) -> u32 {
     atomic_xchg::<u32, { AcqRel }>(value, new)
+}
+
+/// Sets bits and returns what was there before.
+#[inline(always)]
+pub(crate) unsafe fn take_bits(value: *mut u64, bits: u64) -> u64 {
+    atomic_or::<u64, u64, { AcqRel }>(value, bits)
+}
+
+/// Clears bits, after all that was written before.
+#[inline(always)]
+pub(crate) unsafe fn give_bits(value: *mut u64, bits: u64) {
+    atomic_and::<u64, u64, { AcqRel }>(value, !bits);
 }

@@ -128,6 +128,48 @@ impl Kernel {
     }
 }
 
+/// The first words of a structure, read at once: the helper's call costs more than the bytes do. A member that lies
+/// beyond them on some kernel is read by itself.
+pub(crate) struct Block<'a, const WORDS: usize> {
+    words: &'a Words<WORDS>,
+    of: Kernel,
+}
+
+/// Where a [`Block`] is read to.
+pub(crate) type Words<const WORDS: usize> = core::mem::MaybeUninit<[u64; WORDS]>;
+
+impl<'a, const WORDS: usize> Block<'a, WORDS> {
+    /// Reads the first words of what lies at an address.
+    #[inline(always)]
+    pub(crate) fn read(of: Kernel, words: &'a mut Words<WORDS>) -> Self {
+        let size = size_of::<[u64; WORDS]>() as u32;
+        unsafe { bpf_probe_read_kernel(words.as_mut_ptr().cast(), size, of.0 as *const _) };
+        Self { words, of }
+    }
+
+    /// The member at `offset`.
+    #[inline(always)]
+    pub(crate) fn get<T: Copy + Default>(&self, offset: u32) -> T {
+        if offset as usize > size_of::<[u64; WORDS]>() - size_of::<T>() {
+            return self.of.read(offset);
+        }
+        // The compiler of the kernel has aligned it.
+        unsafe { core::ptr::read_volatile(self.words.as_ptr().cast::<u8>().add(offset as usize).cast()) }
+    }
+
+    /// A capability set. Before Linux 6.3 it was two words of 32 bits, and aligned as such.
+    #[inline(always)]
+    pub(crate) fn capabilities(&self, offset: u32) -> u64 {
+        u64::from(self.get::<u32>(offset)) | u64::from(self.get::<u32>(offset + 4)) << 32
+    }
+
+    /// Follows a pointer member.
+    #[inline(always)]
+    pub(crate) fn follow(&self, offset: u32) -> Kernel {
+        Kernel(self.get(offset))
+    }
+}
+
 /// A value that the compiler knows nothing of, so that it keeps the bounds checks that it could prove and the
 /// verifier cannot.
 #[inline(always)]

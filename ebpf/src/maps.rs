@@ -17,9 +17,23 @@ use crate::{file::Scratch, path::Walk, text::Text};
 pub(crate) static SCOPE: HashMap<u32, Process> =
     HashMap::with_max_entries(limits::SCOPE_ENTRIES, BPF_F_NO_PREALLOC);
 
-/// Counts of 32-bit calls, for the processes in scope that make any.
+/// Counters that lie ready for processes: to allocate and free them with each process would cost more than all else
+/// that is done for it. Those that nobody has are all zero.
 #[map]
-pub(crate) static COMPAT: HashMap<u32, Counts> =
+pub(crate) static POOL: Array<Counts> = Array::with_max_entries(limits::POOL_ENTRIES, 0);
+
+/// Which entries of the pool somebody has, a bit for each.
+#[map]
+pub(crate) static POOL_TAKEN: Array<[u64; POOL_WORDS]> = Array::with_max_entries(1, 0);
+
+/// Words of [`POOL_TAKEN`], a power of two.
+pub(crate) const POOL_WORDS: usize = limits::POOL_ENTRIES as usize / 64;
+const _: () = assert!(POOL_WORDS.is_power_of_two());
+
+/// Counters that are not in the pool, by [`counts_key`](glasshouse_common::state::counts_key): of 32-bit calls, for
+/// the processes in scope that make any, and of processes beyond the pool.
+#[map]
+pub(crate) static COUNTS: HashMap<u64, Counts> =
     HashMap::with_max_entries(limits::SCOPE_ENTRIES, BPF_F_NO_PREALLOC);
 
 /// Denied calls, and calls without a slot.
@@ -72,4 +86,4 @@ pub(crate) static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
 
 /// Source of zeroes for new entries.
 #[map]
-pub(crate) static ZERO: Array<Process> = Array::with_max_entries(1, 0);
+pub(crate) static ZERO: Array<Counts> = Array::with_max_entries(1, 0);

@@ -1,16 +1,17 @@
-//! Which processes are observed, and the counters that each of them carries.
+//! Which processes are observed, and the counters of each of them.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use glasshouse_common::{
     RareKey,
-    state::{Counts, Process},
-    syscall::{ABI_COMPAT, ABI_NATIVE, SLOTS},
+    state::{ADOPTED, Counts, NOT_POOLED, Process, counts_key},
+    syscall::{ABI_NATIVE, SLOTS},
 };
 
 use crate::{
-    atomic::{increment, set_bits},
+    atomic::{give_bits, increment, set_bits, take_bits},
     emit::counters,
-    maps::{COMPAT, RARE, SCOPE, ZERO},
+    layout::opaque,
+    maps::{COUNTS, POOL, POOL_TAKEN, POOL_WORDS, RARE, SCOPE, ZERO},
 };
 
 /// The entry of a process in scope.
@@ -19,22 +20,62 @@ pub(crate) fn find(tgid: u32) -> Option<*mut Process> {
     SCOPE.get_ptr_mut(&tgid)
 }
 
-/// Puts a process in scope. A failure is counted.
+/// Puts a process in scope. A failure is counted. Returns whether it is there.
 #[inline(always)]
-pub(crate) unsafe fn add(tgid: u32, start: u64) -> Option<*mut Process> {
-    if let Some(zero) = ZERO.get(0) {
-        let _ = SCOPE.insert(&tgid, zero, 0);
+pub(crate) unsafe fn add(tgid: u32, start: u64, image_abi: u32, is_new_root: bool) -> bool {
+    add_process(tgid, start, image_abi, u32::from(is_new_root) * ADOPTED) != 0
+}
+
+/// Takes a process out of scope. Its counters are all zero again, and nobody counts any more.
+#[inline(always)]
+pub(crate) unsafe fn remove(tgid: u32, pool_index: u32) {
+    let _ = SCOPE.remove(&tgid);
+    give_back(tgid, pool_index);
+}
+
+/// Takes counters from the pool: the first free ones of those that the process may have, for they are the likeliest to
+/// lie in a cache still. There is no loop, which the verifier would go through at each use.
+#[inline(always)]
+unsafe fn take_pooled(tgid: u32) -> u32 {
+    let word = tgid as usize & (POOL_WORDS - 1);
+    let Some(taken) = POOL_TAKEN.get_ptr_mut(0) else { return NOT_POOLED };
+    let bits = taken.cast::<u64>().add(word);
+    let free = !core::ptr::read_volatile(bits);
+    let first = free & free.wrapping_neg();
+    // None is free, or another CPU was faster.
+    if first == 0 || take_bits(bits, first) & first != 0 {
+        return NOT_POOLED;
     }
-    let process = find(tgid);
-    match process {
-        Some(process) => (*process).counts.start = start,
-        None => {
-            if let Some(counters) = counters() {
-                (*counters).scope_full += 1;
-            }
-        }
+    word as u32 * 64 + first.trailing_zeros()
+}
+
+#[inline(always)]
+unsafe fn give_back(tgid: u32, pool_index: u32) {
+    if pool_index == NOT_POOLED {
+        let _ = COUNTS.remove(&counts_key(tgid, ABI_NATIVE));
+        return;
     }
-    process
+    let word = opaque(u64::from(pool_index >> 6)) as usize & (POOL_WORDS - 1);
+    if let Some(taken) = POOL_TAKEN.get_ptr_mut(0) {
+        give_bits(taken.cast::<u64>().add(word), 1 << (pool_index & 63));
+    }
+}
+
+/// Counters that are not in the pool, new ones if there are none.
+#[inline(always)]
+unsafe fn make_counts(tgid: u32, abi: u32) -> Option<*mut Counts> {
+    let key = counts_key(tgid, abi);
+    if let Some(counts) = COUNTS.get_ptr_mut(&key) {
+        return Some(counts);
+    }
+    let _ = COUNTS.insert(&key, ZERO.get(0)?, u64::from(BPF_NOEXIST));
+    COUNTS.get_ptr_mut(&key)
+}
+
+/// Counters in the pool or, with [`NOT_POOLED`], those of a key.
+#[inline(always)]
+pub(crate) fn counts(pool_index: u32, key: u64) -> Option<*mut Counts> {
+    if pool_index != NOT_POOLED { POOL.get_ptr_mut(pool_index) } else { COUNTS.get_ptr_mut(&key) }
 }
 
 /// Counts one call in its slot.
@@ -56,34 +97,53 @@ unsafe fn count_slot(counts: *mut Counts, slot: u32) -> bool {
 /// Counts one call.
 #[inline(always)]
 pub(crate) unsafe fn count(process: *mut Process, tgid: u32, abi: u32, number: u32, slot: u32) {
-    if abi != ABI_NATIVE {
-        count_compat(tgid, number, slot);
-    } else if !count_slot(&raw mut (*process).counts, slot) {
-        count_rare(tgid, abi, number, 0);
+    let pooled = if abi == ABI_NATIVE { POOL.get_ptr_mut((*process).pool_index) } else { None };
+    match pooled {
+        Some(counts) if count_slot(counts, slot) => {}
+        Some(_) => _ = count_rare(tgid, abi, number, 0),
+        None => _ = count_apart(tgid, abi, number, slot),
     }
 }
 
 // What follows is rare, and so may look the process up again: global functions take plain numbers, and the verifier
 // looks at each once, not at every call.
 
-/// Counts one 32-bit call.
+/// Puts a process in scope. Global, for two programs do it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn count_compat(tgid: u32, number: u32, slot: u32) -> i32 {
-    let Some(process) = find(tgid) else { return 0 };
-    let mut counts = COMPAT.get_ptr_mut(&tgid);
-    if counts.is_none() {
-        if let Some(zero) = ZERO.get(0) {
-            let _ = COMPAT.insert(&tgid, &zero.counts, u64::from(BPF_NOEXIST));
-        }
-        counts = COMPAT.get_ptr_mut(&tgid);
-        if let Some(counts) = counts {
-            (*counts).start = (*process).counts.start;
-        }
+unsafe extern "C" fn add_process(tgid: u32, start: u64, image_abi: u32, is_new_root: u32) -> i32 {
+    let process = Process {
+        start,
+        threads_started: 0,
+        threads_ended: 0,
+        exec_call: 0,
+        exec_abi: 0,
+        image_abi,
+        is_new_root,
+        accesses: 0,
+        pool_index: take_pooled(tgid),
+        reserved: 0,
+    };
+    let key = counts_key(tgid, ABI_NATIVE);
+    let can_count = process.pool_index != NOT_POOLED
+        || ZERO.get(0).is_some_and(|zero| COUNTS.insert(&key, zero, 0).is_ok());
+    if can_count && SCOPE.insert(&tgid, &process, 0).is_ok() {
+        return 1;
     }
-    match counts {
+    give_back(tgid, process.pool_index);
+    if let Some(counters) = counters() {
+        (*counters).scope_full += 1;
+    }
+    0
+}
+
+/// Counts one call of those whose counters are not in the pool.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn count_apart(tgid: u32, abi: u32, number: u32, slot: u32) -> i32 {
+    match make_counts(tgid, abi) {
         Some(counts) if count_slot(counts, slot) => 0,
-        _ => count_rare(tgid, ABI_COMPAT, number, 0),
+        _ => count_rare(tgid, abi, number, 0),
     }
 }
 
@@ -92,15 +152,15 @@ unsafe extern "C" fn count_compat(tgid: u32, number: u32, slot: u32) -> i32 {
 #[inline(never)]
 pub(crate) unsafe extern "C" fn count_rare(tgid: u32, abi: u32, number: u32, errno: u32) -> i32 {
     let Some(process) = find(tgid) else { return 0 };
-    let key = RareKey { start: (*process).counts.start, tgid, number, abi, errno };
+    let key = RareKey { start: (*process).start, tgid, number, abi, errno };
     if let Some(count) = RARE.get_ptr_mut(&key) {
         increment(count);
         return 0;
     }
     // Two threads may be here at once: the entry is made with zero by one of them, and both then add.
-    if RARE.insert(&key, &0, u64::from(BPF_NOEXIST)).is_ok() {
-        increment(&raw mut (*process).rare_entries);
-    }
+    // On the stack: a constant would lie among those that user space fills in.
+    let zero = opaque(0);
+    let _ = RARE.insert(&key, &zero, u64::from(BPF_NOEXIST));
     match RARE.get_ptr_mut(&key) {
         Some(count) => increment(count),
         None => {

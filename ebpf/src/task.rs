@@ -9,7 +9,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Kernel, constant, offset, opaque},
+    layout::{Block, Kernel, Words, constant, offset, opaque},
     maps::{TEXT, WALK},
 };
 
@@ -78,8 +78,9 @@ pub(crate) fn namespace_pid(task: Kernel) -> (u32, u32, u32) {
     let level: u32 = pid.read(offset!(pid_level));
     // `struct upid` is an int and a pointer.
     let upid = Kernel(pid.0 + u64::from(offset!(pid_numbers)) + u64::from(level & 31) * 16);
-    let namespace = upid.follow(offset!(upid_ns));
-    (upid.read(offset!(upid_nr)), namespace.read(offset!(pid_ns_inum)), level)
+    let mut words = Words::<2>::uninit();
+    let upid = Block::read(upid, &mut words);
+    (upid.get(offset!(upid_nr)), upid.follow(offset!(upid_ns)).read(offset!(pid_ns_inum)), level)
 }
 
 /// Writes the credentials and namespaces of a task into the record under construction, `at` bytes into it.
@@ -96,22 +97,26 @@ unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
     let task = Kernel(task);
     let to = (&raw mut (*scratch).bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<Credentials>();
     let cred = task.follow(offset!(task_cred));
-    (*to).inheritable = cred.read(offset!(cred_inheritable));
-    (*to).permitted = cred.read(offset!(cred_permitted));
-    (*to).effective = cred.read(offset!(cred_effective));
-    (*to).bounding = cred.read(offset!(cred_bounding));
-    (*to).ambient = cred.read(offset!(cred_ambient));
-    (*to).uid = cred.read(offset!(cred_uid));
-    (*to).gid = cred.read(offset!(cred_gid));
-    (*to).suid = cred.read(offset!(cred_suid));
-    (*to).sgid = cred.read(offset!(cred_sgid));
-    (*to).euid = cred.read(offset!(cred_euid));
-    (*to).egid = cred.read(offset!(cred_egid));
-    (*to).fsuid = cred.read(offset!(cred_fsuid));
-    (*to).fsgid = cred.read(offset!(cred_fsgid));
-    (*to).securebits = cred.read(offset!(cred_securebits));
+    // Ids and capabilities lie side by side, as do the namespaces. A helper takes longer for its call than for bytes.
+    let mut words = Words::<CRED_WORDS>::uninit();
+    let facts = Block::read(cred, &mut words);
+    (*to).inheritable = facts.capabilities(offset!(cred_inheritable));
+    (*to).permitted = facts.capabilities(offset!(cred_permitted));
+    (*to).effective = facts.capabilities(offset!(cred_effective));
+    (*to).bounding = facts.capabilities(offset!(cred_bounding));
+    (*to).ambient = facts.capabilities(offset!(cred_ambient));
+    (*to).uid = facts.get(offset!(cred_uid));
+    (*to).gid = facts.get(offset!(cred_gid));
+    (*to).suid = facts.get(offset!(cred_suid));
+    (*to).sgid = facts.get(offset!(cred_sgid));
+    (*to).euid = facts.get(offset!(cred_euid));
+    (*to).egid = facts.get(offset!(cred_egid));
+    (*to).fsuid = facts.get(offset!(cred_fsuid));
+    (*to).fsgid = facts.get(offset!(cred_fsgid));
+    (*to).securebits = facts.get(offset!(cred_securebits));
     (*to).user_ns = cred.follow(offset!(cred_user_ns)).read(offset!(user_ns_inum));
-    let namespaces = task.follow(offset!(task_nsproxy));
+    let mut words = Words::<NSPROXY_WORDS>::uninit();
+    let namespaces = Block::read(task.follow(offset!(task_nsproxy)), &mut words);
     (*to).mnt_ns = namespaces.follow(offset!(nsproxy_mnt)).read(offset!(mnt_ns_inum));
     (*to).pid_ns_for_children = namespaces.follow(offset!(nsproxy_pid)).read(offset!(pid_ns_inum));
     (*to).net_ns = namespaces.follow(offset!(nsproxy_net)).read(offset!(net_ns_inum));
@@ -120,3 +125,8 @@ unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
     (*to).cgroup_ns = namespaces.follow(offset!(nsproxy_cgroup)).read(offset!(cgroup_ns_inum));
     0
 }
+
+/// Words of `struct cred` up to the last of its capability sets, on the kernels seen.
+const CRED_WORDS: usize = 11;
+/// Words of `struct nsproxy`.
+const NSPROXY_WORDS: usize = 9;

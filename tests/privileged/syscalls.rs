@@ -32,6 +32,20 @@ fn calls_of_all_threads_count_for_the_process() {
 }
 
 #[test]
+fn counters_are_given_from_one_process_to_the_next() {
+    needs!();
+    // Few live at a time, so that the same counters serve many; then more than there are counters lying ready.
+    let receipt = watch(command![program("fork_storm"), "2000", "3"]).run().complete(0);
+    let mut children = receipt.processes().into_iter().filter(|process| process.id() != 1);
+    assert!(children.all(|child| child.calls("exit_group") == 1 && child.calls("fork") == 0));
+    let many = "for i in $(seq 400); do sleep 2 & done; wait";
+    let receipt = watch(["sh", "-c", many]).run().complete(0);
+    assert_eq!(receipt.calls("clock_nanosleep"), 400);
+    let sleepers = receipt.processes().into_iter().filter(|process| process.calls("clock_nanosleep") == 1);
+    assert_eq!(sleepers.count(), 400);
+}
+
+#[test]
 fn returns_from_handlers_are_rt_sigreturn() {
     needs!();
     let receipt = watch(command![program("signal_loop"), "500"]).run().complete(0);

@@ -3,8 +3,11 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use aya::maps::{HashMap, MapData, MapError, PerCpuArray};
-use glasshouse_common::{Counters, FAMILIES, Family, RareKey, state};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use glasshouse_common::{
+    Counters, FAMILIES, Family, RareKey, state,
+    syscall::{ABI_COMPAT, ABI_NATIVE},
+};
 
 use super::{
     ACCESS_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT,
@@ -32,7 +35,8 @@ const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls", "files"];
 /// Reads the kernel side's maps.
 pub(super) struct Sweeper {
     scope: HashMap<MapData, u32, Plain<state::Process>>,
-    compat_counts: HashMap<MapData, u32, Plain<state::Counts>>,
+    pool: Array<MapData, Plain<state::Counts>>,
+    counts: HashMap<MapData, u64, Plain<state::Counts>>,
     rare: HashMap<MapData, Plain<RareKey>, u64>,
     accesses: HashMap<MapData, u64, Plain<state::Access>>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
@@ -55,7 +59,8 @@ impl Sweeper {
     pub(super) fn new(loaded: &mut Loaded, native: Table, compat: Table) -> Result<Self, ObserveError> {
         Ok(Self {
             scope: loaded.hash("SCOPE")?,
-            compat_counts: loaded.hash("COMPAT")?,
+            pool: loaded.array("POOL")?,
+            counts: loaded.hash("COUNTS")?,
             rare: loaded.hash("RARE")?,
             accesses: loaded.hash("ACCESSES")?,
             counters: loaded.counters()?,
@@ -173,10 +178,18 @@ impl Sweeper {
                     continue;
                 }
             };
-            let key = ProcessKey { start: process.counts.start, tgid };
+            let key = ProcessKey { start: process.start, tgid };
             alive.push(key);
-            let mut totals = listed(&process.counts, Abi::Native, &self.native);
-            if let Ok(Plain(counts)) = self.compat_counts.get(&tgid, 0) {
+            let native = match process.pool_index {
+                state::NOT_POOLED => self.counts.get(&state::counts_key(tgid, ABI_NATIVE), 0),
+                index => self.pool.get(&index, 0),
+            };
+            let mut totals = Vec::new();
+            match native {
+                Ok(Plain(counts)) => totals.extend(listed(&counts, Abi::Native, &self.native)),
+                Err(error) => note_unswept(&error, facts),
+            }
+            if let Ok(Plain(counts)) = self.counts.get(&state::counts_key(tgid, ABI_COMPAT), 0) {
                 totals.extend(listed(&counts, Abi::Compat, &self.compat));
             }
             events.push(Event { at, process: key, tid: tgid, kind: EventKind::SyscallTotals(totals) });

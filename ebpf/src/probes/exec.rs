@@ -14,7 +14,7 @@ use glasshouse_common::{
 use super::{probe, syscall};
 use crate::{
     emit::send_and_wake,
-    layout::{Kernel, constant, offset},
+    layout::{Kernel, constant, offset, opaque},
     maps::{EXECUTED, ROOT_SEEN, TEXT, WALK},
     path::{self, PathRef},
     scope, task,
@@ -56,8 +56,7 @@ unsafe fn send_root_credentials(root: *mut Process, current: *const u8, tgid: u3
     let record = (&raw mut (*scratch).bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
     let tid: u32 = task::load(current, offset!(task_pid));
-    (*record).header =
-        task::header(task::now(), (*root).counts.start, tgid, tid, kind::ROOT_CREDENTIALS, size);
+    (*record).header = task::header(task::now(), (*root).start, tgid, tid, kind::ROOT_CREDENTIALS, size);
     task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
     (*record).call = 0;
     (*record).abi = 0;
@@ -79,9 +78,10 @@ unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Proc
         return None;
     }
     *seen = 1;
-    let root = scope::add(tgid, start)?;
-    (*root).is_new_root = ADOPTED;
-    Some(root)
+    if !scope::add(tgid, start, ABI_NATIVE, true) {
+        return None;
+    }
+    scope::find(tgid)
 }
 
 #[inline(always)]
@@ -101,7 +101,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     let bprm = Kernel(*arguments.add(2));
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let at = task::now();
-    let owner = Owner { at, start: (*process).counts.start, tgid, tid };
+    let owner = Owner { at, start: (*process).start, tgid, tid };
     text::set_owner(owner);
     let mm = current.follow(offset!(task_mm));
     let image = mm.follow(offset!(mm_exe_file));
@@ -137,7 +137,6 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     }
 
     let (abi, number) = if (*process).exec_call != 0 {
-        bits |= flags::EXEC_CALL_EXACT;
         ((*process).exec_abi, (*process).exec_call - 1)
     } else {
         infer_call(process, bprm)
@@ -185,7 +184,8 @@ unsafe fn is_new(facts: *const FileFacts) -> bool {
         ctime_ns: (*facts).ctime_ns,
         device: (*facts).device,
     };
-    EXECUTED.insert(&id, &0, u64::from(BPF_NOEXIST)).is_ok()
+    let nothing = opaque(0);
+    EXECUTED.insert(&id, &nothing, u64::from(BPF_NOEXIST)).is_ok()
 }
 
 /// Without `sched_prepare_exec`, and for the root, which was not in scope by then: the caller's ABI is that of its

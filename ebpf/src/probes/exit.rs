@@ -6,8 +6,8 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use glasshouse_common::{
     ExitRecord, Family, SyscallCount, SyscallsRecord, flags, kind,
     limits::EXIT_THREADS,
-    state::Counts,
-    syscall::{ABI_NATIVE, CLASS_EXIT, CLASS_SHIFT, SLOT_MASK, SLOT_WORDS, SLOTS},
+    state::{NOT_POOLED, counts_key},
+    syscall::{ABI_COMPAT, ABI_NATIVE, CLASS_EXIT, CLASS_SHIFT, SLOT_MASK, SLOT_WORDS, SLOTS},
 };
 
 use super::{probe, syscall};
@@ -16,7 +16,7 @@ use crate::{
     emit::send,
     file,
     layout::{Kernel, offset, opaque},
-    maps::{COMPAT, SCOPE, TEXT, WALK},
+    maps::{COUNTS, TEXT, WALK},
     scope, task,
 };
 
@@ -30,7 +30,6 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
     let trusted = task::current();
     let tgid: u32 = task::load(trusted, offset!(task_tgid));
     let Some(process) = scope::find(tgid) else { return };
-    let current = task::current_address();
 
     // exit and exit_group never return: they are counted here, for the thread that called them.
     let abi = task::abi(trusted);
@@ -45,49 +44,59 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
     if incremented(&raw mut (*process).threads_ended) <= (*process).threads_started {
         return;
     }
-    let signal = current.follow(offset!(task_signal));
-    let start = (*process).counts.start;
+    let start = (*process).start;
     file::end_process(process);
     let at = task::now();
     let tid: u32 = task::load(trusted, offset!(task_pid));
-    send_counts(at, start, tgid, tid, ABI_NATIVE);
-    if COMPAT.get_ptr(&tgid).is_some() {
-        send_counts(at, start, tgid, tid, ABI_NATIVE + 1);
-        let _ = COMPAT.remove(&tgid);
+    let pool_index = (*process).pool_index;
+    send_counts(at, start, tgid, tid, ABI_NATIVE, pool_index);
+    if COUNTS.get_ptr(&counts_key(tgid, ABI_COMPAT)).is_some() {
+        send_counts(at, start, tgid, tid, ABI_COMPAT, NOT_POOLED);
+        let _ = COUNTS.remove(&counts_key(tgid, ABI_COMPAT));
     }
 
-    let leader = current.follow(offset!(task_group_leader));
-    let status: u32 = if signal.read::<u32>(offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
-        signal.read(offset!(signal_group_exit_code))
-    } else {
-        leader.read(offset!(task_exit_code))
-    };
-    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
+    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
     let record = (&raw mut (*scratch).bytes).cast::<ExitRecord>();
     let size = size_of::<ExitRecord>() as u32;
-    *record = ExitRecord {
-        header: task::header(at, start, tgid, tid, kind::EXIT, size),
-        user_ns: signal.read(offset!(signal_utime)),
-        system_ns: signal.read(offset!(signal_stime)),
-        runtime_ns: signal.read(offset!(signal_runtime)),
-        max_rss_pages: signal.read(offset!(signal_maxrss)),
-        status,
-        threads_started: (*process).threads_started as u32,
-        comm: [0; 16],
-        rare_entries: (*process).rare_entries as u32,
-        reserved: 0,
-    };
-    current.read_to(offset!(task_comm), &raw mut (*record).comm);
-    // Threads that have not been reaped yet, this one among them, still hold their own time.
-    let head = signal.member(offset!(signal_thread_head));
-    (*walk).found = head.0;
-    (*walk).cursor = head.read(0);
-    bpf_loop(EXIT_THREADS, add_thread_time as *mut c_void, core::ptr::null_mut(), 0);
+    (*record).header = task::header(at, start, tgid, tid, kind::EXIT, size);
+    (*record).threads_started = (*process).threads_started as u32;
+    tell_end(trusted, record);
     send(Family::Process, u64::from(size));
-    let _ = SCOPE.remove(&tgid);
+    scope::remove(tgid, pool_index);
 }
 
-/// Adds the time of the thread at `cursor` to the record under construction.
+/// Puts what there is to say of the process of the current task, whose last thread that is, in the record.
+#[inline(always)]
+unsafe fn tell_end(trusted: *const u8, record: *mut ExitRecord) {
+    let current = task::current_address();
+    let signal = current.follow(offset!(task_signal));
+    (*record).status = if signal.read::<u32>(offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
+        signal.read(offset!(signal_group_exit_code))
+    } else {
+        current.follow(offset!(task_group_leader)).read(offset!(task_exit_code))
+    };
+    (*record).max_rss_pages = signal.read(offset!(signal_maxrss));
+    (*record).comm = task::load(trusted, offset!(task_comm));
+    // Threads that have not been reaped yet, this one among them, still hold their own time.
+    let own_time = |member| task::load::<u64>(trusted, member);
+    (*record).user_ns = signal.read::<u64>(offset!(signal_utime)) + own_time(offset!(task_utime));
+    (*record).system_ns = signal.read::<u64>(offset!(signal_stime)) + own_time(offset!(task_stime));
+    (*record).runtime_ns = signal.read::<u64>(offset!(signal_runtime)) + own_time(offset!(task_runtime));
+    let head = signal.member(offset!(signal_thread_head));
+    let own = current.member(offset!(task_thread_node));
+    let first = head.follow(0);
+    if first == own && own.follow(0) == head {
+        return;
+    }
+    let Some(walk) = WALK.get_ptr_mut(0) else { return };
+    (*walk).total = own.0;
+    (*walk).found = head.0;
+    (*walk).cursor = first.0;
+    bpf_loop(EXIT_THREADS, add_thread_time as *mut c_void, core::ptr::null_mut(), 0);
+}
+
+/// Adds the time of the thread at `cursor` to the record under construction; that of the thread that ends, which is at
+/// `total`, is in it.
 unsafe extern "C" fn add_thread_time(_index: u32, _context: *mut c_void) -> i64 {
     let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 1 };
     if (*walk).cursor == (*walk).found || (*walk).cursor == 0 {
@@ -95,20 +104,24 @@ unsafe extern "C" fn add_thread_time(_index: u32, _context: *mut c_void) -> i64 
     }
     let record = (&raw mut (*scratch).bytes).cast::<ExitRecord>();
     let node = Kernel((*walk).cursor);
-    let thread = Kernel(node.0 - u64::from(offset!(task_thread_node)));
-    (*record).user_ns += thread.read::<u64>(offset!(task_utime));
-    (*record).system_ns += thread.read::<u64>(offset!(task_stime));
-    (*record).runtime_ns += thread.read::<u64>(offset!(task_runtime));
+    if node.0 != (*walk).total {
+        let thread = Kernel(node.0 - u64::from(offset!(task_thread_node)));
+        (*record).user_ns += thread.read::<u64>(offset!(task_utime));
+        (*record).system_ns += thread.read::<u64>(offset!(task_stime));
+        (*record).runtime_ns += thread.read::<u64>(offset!(task_runtime));
+    }
     (*walk).cursor = node.read(0);
     0
 }
 
-/// Sends the counts of one ABI.
+/// Sends the counts of one ABI, and sets them to zero.
 #[inline(always)]
-unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32) {
+unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32, pool_index: u32) {
     let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
-    // `cursor`: word of the bitmap; `found`: its bits that are left; `length`: entries so far.
-    (*walk).cursor = u64::from(tgid) | u64::from(abi) << 32;
+    // `cursor` and `total`: whose they are; `in_root`: word of the bitmap; `found`: its bits that are left; `length`:
+    // entries so far.
+    (*walk).cursor = counts_key(tgid, abi);
+    (*walk).total = u64::from(pool_index);
     (*walk).in_root = u32::MAX;
     (*walk).found = 0;
     (*walk).length = 0;
@@ -128,28 +141,19 @@ unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32) {
     send(Family::Syscalls, size);
 }
 
-/// Lists the next slot in use.
+/// Lists the next slot in use, and clears it.
 unsafe extern "C" fn list_count(_index: u32, _context: *mut c_void) -> i64 {
     let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 1 };
-    let tgid = (*walk).cursor as u32;
-    let counts: *const Counts = if (*walk).cursor >> 32 == u64::from(ABI_NATIVE) {
-        match SCOPE.get_ptr(&tgid) {
-            Some(process) => &raw const (*process).counts,
-            None => return 1,
-        }
-    } else {
-        match COMPAT.get_ptr(&tgid) {
-            Some(counts) => counts,
-            None => return 1,
-        }
-    };
+    let Some(counts) = scope::counts((*walk).total as u32, (*walk).cursor) else { return 1 };
     if (*walk).found == 0 {
         let next = (*walk).in_root.wrapping_add(1);
         if next >= SLOT_WORDS as u32 {
             return 1;
         }
         (*walk).in_root = next;
-        (*walk).found = *(&raw const (*counts).used).cast::<u64>().add(next as usize);
+        let used = (&raw mut (*counts).used).cast::<u64>().add(next as usize);
+        (*walk).found = *used;
+        *used = 0;
         return 0;
     }
     let bits = (*walk).found;
@@ -161,11 +165,9 @@ unsafe extern "C" fn list_count(_index: u32, _context: *mut c_void) -> i64 {
     }
     let entries =
         (&raw mut (*scratch).bytes).cast::<u8>().add(size_of::<SyscallsRecord>()).cast::<SyscallCount>();
-    *entries.add(entry as usize) = SyscallCount {
-        count: *(&raw const (*counts).counts).cast::<u64>().add(slot as usize),
-        slot: slot as u32,
-        reserved: 0,
-    };
+    let count = (&raw mut (*counts).counts).cast::<u64>().add(slot as usize);
+    *entries.add(entry as usize) = SyscallCount { count: *count, slot: slot as u32, reserved: 0 };
+    *count = 0;
     (*walk).length = entry + 1;
     0
 }

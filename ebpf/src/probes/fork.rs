@@ -5,7 +5,9 @@ use glasshouse_common::{Family, ForkRecord, kind};
 use super::probe;
 use crate::{atomic::increment, emit::send, layout::offset, maps::TEXT, scope, task};
 
-/// `CLONE_THREAD` of `linux/sched.h`, part of the system-call ABI.
+/// `CLONE_PARENT` of `linux/sched.h`, part of the system-call ABI.
+const CLONE_PARENT: u64 = 0x0000_8000;
+/// `CLONE_THREAD`.
 const CLONE_THREAD: u64 = 0x0001_0000;
 
 probe!(fork, fork_raw, "task_newtask", on_fork);
@@ -22,22 +24,27 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
         return;
     }
     let child_tgid: u32 = child.read(offset!(task_tgid));
-    let child_start = task::start(child);
-    if let Some(process) = scope::add(child_tgid, child_start) {
-        (*process).image_abi = (*caller).image_abi;
-    }
+    // It is the leader of its own group.
+    let child_start: u64 = child.read(offset!(task_start_boottime));
+    let start = (*caller).start;
+    scope::add(child_tgid, child_start, (*caller).image_abi, false);
 
     let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
     let record = (&raw mut (*scratch).bytes).cast::<ForkRecord>();
     let tid: u32 = task::load(current, offset!(task_pid));
     let size = size_of::<ForkRecord>() as u32;
-    (*record).header = task::header(task::now(), (*caller).counts.start, tgid, tid, kind::FORK, size);
-    let parent = child.follow(offset!(task_real_parent));
+    (*record).header = task::header(task::now(), start, tgid, tid, kind::FORK, size);
     (*record).child_start = child_start;
-    (*record).parent_start = task::start(parent);
     (*record).clone_flags = clone_flags;
     (*record).child_tgid = child_tgid;
-    (*record).parent_tgid = parent.read(offset!(task_tgid));
+    if clone_flags & CLONE_PARENT == 0 {
+        (*record).parent_start = start;
+        (*record).parent_tgid = tgid;
+    } else {
+        let parent = child.follow(offset!(task_real_parent));
+        (*record).parent_start = task::start(parent);
+        (*record).parent_tgid = parent.read(offset!(task_tgid));
+    }
     (*record).reserved = 0;
     (*record).reserved2 = 0;
     let (pid, namespace, level) = task::namespace_pid(child);

@@ -71,7 +71,7 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     let class = word >> CLASS_SHIFT;
     if class == CLASS_FILE {
         let call = file::word(abi, number);
-        let start = (*process).counts.start;
+        let start = (*process).start;
         let operation = call.operation();
         if result >= 0 && matches!(operation, operation::READ | operation::WRITE) && abi == ABI_NATIVE {
             // Nearly always the first argument, and mostly the whole of what happens: without a detour.
@@ -93,7 +93,7 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
             if result == 0 {
                 if (*process).is_new_root == NEW_IMAGE {
                     (*process).is_new_root = 0;
-                    announce_inherited((*process).counts.start, tgid);
+                    announce_inherited((*process).start, tgid);
                 }
                 return;
             }
@@ -122,7 +122,7 @@ unsafe fn on_exec_failed<const BTF: bool>(
 ) {
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let tid: u32 = task::load(current, offset!(task_pid));
-    let owner = Owner { at: task::now(), start: (*process).counts.start, tgid, tid };
+    let owner = Owner { at: task::now(), start: (*process).start, tgid, tid };
     let (first, second, fifth) = if abi == ABI_NATIVE {
         (
             register::<BTF>(regs, offset!(regs_arg0)),
@@ -168,7 +168,7 @@ unsafe fn on_credentials<const BTF: bool>(
     let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
     let record = (&raw mut (*scratch).bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
-    (*record).header = task::header(task::now(), (*process).counts.start, tgid, tid, kind::CREDENTIALS, size);
+    (*record).header = task::header(task::now(), (*process).start, tgid, tid, kind::CREDENTIALS, size);
     task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
     (*record).call = number;
     (*record).abi = abi;

@@ -15,7 +15,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use aya::maps::{HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya_obj::{EbpfSectionKind, Object, btf::BtfFeatures};
 use glasshouse_common::{Counters, RareKey, layout::ABSENT, state, syscall::TABLE_LEN};
 use zerocopy::IntoBytes;
@@ -360,6 +360,12 @@ impl Loaded {
         let map = self.take(name)?;
         BpfHashMap::try_from(Map::HashMap(map))
             .map_err(|error| failed(format!("cannot use the map {name}"), error))
+    }
+
+    /// Takes an array.
+    pub(super) fn array<V: aya::Pod>(&mut self, name: &str) -> Result<Array<MapData, V>, ObserveError> {
+        let map = self.take(name)?;
+        Array::try_from(Map::Array(map)).map_err(|error| failed(format!("cannot use the map {name}"), error))
     }
 
     /// Takes the counters.

@@ -6,7 +6,7 @@ mod observation;
 mod process;
 mod value;
 
-use std::io;
+use std::io::{self, Write as _};
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::Serialize;
@@ -275,6 +275,9 @@ pub struct Redaction {
     pub method: &'static str,
 }
 
+/// Bytes written at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// Processes up to which a receipt is indented for reading. Nobody reads a longer one as it is, and white space is
 /// nearly half of it.
 const INDENTED_PROCESSES: usize = 256;
@@ -286,12 +289,18 @@ impl Receipt {
     ///
     /// Those of `out`.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        if self.processes.len() > INDENTED_PROCESSES {
-            serde_json::to_writer(&mut *out, self)?;
+        // Here and not behind `out`: each brace and comma is written by itself, and would be a call of its own.
+        let mut out = io::BufWriter::with_capacity(BUFFER_BYTES, out);
+        let result = if self.processes.len() > INDENTED_PROCESSES {
+            serde_json::to_writer(&mut out, self)
         } else {
-            serde_json::to_writer_pretty(&mut *out, self)?;
-        }
-        out.write_all(b"\n")
+            serde_json::to_writer_pretty(&mut out, self)
+        };
+        let result = result.map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+        let result = result.and_then(|()| out.flush());
+        // Without what is still buffered: after an error it must not be written when the buffer goes.
+        drop(out.into_parts());
+        result
     }
 }
 

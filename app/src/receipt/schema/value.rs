@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::super::time::Rfc3339;
+use super::super::time::rfc3339;
 use crate::{
     event::{Syscall, Unreadable},
     syscalls,
@@ -171,15 +171,16 @@ impl From<Unreadable> for Reason {
 
 /// Declares a type that is a string with a pattern in the receipt.
 macro_rules! string_type {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $description:literal, $schema:tt, $format:expr) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $description:literal, $schema:tt, $bytes:ty, $format:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(pub $inner);
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let format: fn(&$inner) -> String = $format;
-                serializer.serialize_str(&format(&self.0))
+                let format: fn(&$inner) -> $bytes = $format;
+                let text = format(&self.0);
+                serializer.serialize_str(std::str::from_utf8(text.as_ref()).map_err(serde::ser::Error::custom)?)
             }
         }
 
@@ -202,7 +203,8 @@ string_type! {
     Sha256([u8; 32]),
     "SHA-256, in hexadecimal.",
     { "type": "string", "pattern": "^[0-9a-f]{64}$" },
-    |hash| hex(hash)
+    [u8; 64],
+    hex_digits
 }
 
 string_type! {
@@ -210,7 +212,8 @@ string_type! {
     Timestamp(i64),
     "A point of time: RFC 3339 with nanoseconds, UTC.",
     { "type": "string", "format": "date-time" },
-    |ns| Rfc3339(*ns).to_string()
+    [u8; 30],
+    |ns| rfc3339(*ns)
 }
 
 string_type! {
@@ -218,6 +221,7 @@ string_type! {
     Device((u32, u32)),
     "The device of a file's superblock: major:minor.",
     { "type": "string", "pattern": "^[0-9]+:[0-9]+$" },
+    String,
     |(major, minor)| format!("{major}:{minor}")
 }
 
@@ -226,7 +230,8 @@ string_type! {
     CapabilitySet(u64),
     "A capability set as in /proc/PID/status: hexadecimal, bit n for capability n.",
     { "type": "string", "pattern": "^[0-9a-f]{16}$" },
-    |set| format!("{set:016x}")
+    [u8; 16],
+    |set| hex_digits(&set.to_be_bytes())
 }
 
 /// A duration in milliseconds, kept in ns.
@@ -295,9 +300,17 @@ impl JsonSchema for CallCounts {
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| hex_digits::<1, 2>(&[*byte])).map(char::from).collect()
+}
+
+/// The same of so many bytes, `M` being twice `N`.
+fn hex_digits<const N: usize, const M: usize>(bytes: &[u8; N]) -> [u8; M] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut digits = [b'0'; M];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    digits
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ impl ReceiptTarget {
         let place = match self.0 {
             Target::File(place) => place,
             Target::Stdout => {
-                let done = Sink::write_all(io::stdout().lock(), write).map_err(WriteError::Stdout)?.1;
+                let done = Sink::write_all(io::stdout(), write).map_err(WriteError::Stdout)?.1;
                 return Ok(done.into_written(None, None, None));
             }
         };

@@ -38,6 +38,20 @@ fn a_receipt_is_written_with_its_hash() {
 }
 
 #[test]
+fn a_long_receipt_is_written_in_its_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("receipt.json");
+    let target = ReceiptTarget::open(&path).unwrap();
+    let lines: Vec<String> = (0..100_000).map(|line| format!("line {line}\n")).collect();
+    let write = |out: &mut dyn Write| lines.iter().try_for_each(|line| out.write_all(line.as_bytes()));
+    let written = target.commit_with(None, &write).unwrap();
+    let content = lines.concat();
+    assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    assert_eq!(written.sha256, <[u8; 32]>::from(Sha256::digest(&content)));
+    assert_eq!(written.size_bytes, content.len() as u64);
+}
+
+#[test]
 fn an_older_receipt_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("receipt.json");
@@ -120,7 +134,7 @@ fn a_write_that_fails_half_way() {
     let write = |out: &mut dyn Write| {
         attempts.set(attempts.get() + 1);
         if attempts.get() == 1 {
-            out.write_all(&[b'x'; 200_000])?;
+            out.write_all(&[b'x'; 2_000_000])?;
             return Err(io::ErrorKind::StorageFull.into());
         }
         out.write_all(b"content")
