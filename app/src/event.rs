@@ -188,6 +188,8 @@ pub enum Abi {
     Native,
     /// 32-bit compatibility.
     Compat,
+    /// No call at all, but a request through a ring (io_uring); its number is the opcode.
+    Ring,
 }
 
 /// One thing that happened.
@@ -513,7 +515,7 @@ pub enum FileOperation {
 /// A change of a file, or of where files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileChanged {
-    /// What was done.
+    /// What was done. [`FileOperation::Open`] only through a ring, where no descriptor of the process leads to the file.
     pub operation: FileOperation,
     /// The file, or the source of a rename, a link or a mount.
     pub target: ChangeTarget,
@@ -527,6 +529,17 @@ pub struct FileChanged {
     pub detail: ChangeDetail,
     /// The call.
     pub call: Syscall,
+    /// Why it is not known whether it happened; of a request through a ring only.
+    pub unconfirmed: Option<Unconfirmed>,
+}
+
+/// Why it is not known whether a change that was asked for happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unconfirmed {
+    /// It was asked for without a completion in case of success, or could not be followed.
+    NoCompletion,
+    /// Observation ended first.
+    Ended,
 }
 
 /// What was changed.

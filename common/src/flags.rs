@@ -48,3 +48,5 @@ pub const CHANGE_NEW_ARGUMENT: u32 = 1 << 3;
 pub const CHANGE_EXTRA: u32 = 1 << 4;
 /// Change: the base is not what the argument is relative to, but what the call has led to.
 pub const CHANGE_RESOLVED: u32 = 1 << 5;
+/// Change: asked for through a ring without a completion; whether it happened is not known.
+pub const CHANGE_UNCONFIRMED: u32 = 1 << 6;

@@ -25,6 +25,11 @@ pub const FILE_TOTALS: u32 = 10;
 pub const FILE_CHANGE: u32 = 11;
 /// An attempt failed for the first time: [`crate::FileFailedRecord`]; its texts were sent before it.
 pub const FILE_FAILED: u32 = 12;
+/// A request to change something was made through a ring: [`crate::FileChangeRecord`], whose `access` is the number of
+/// the request; its texts were sent before it.
+pub const RING_REQUEST: u32 = 13;
+/// Such a request was completed: [`crate::RingResultRecord`].
+pub const RING_RESULT: u32 = 14;
 
 /// The argument strings, each ended by NUL, as they lie in the new image.
 pub const TEXT_ARGV: u16 = 1;
@@ -54,7 +59,7 @@ pub const TEXT_EXTRA: u16 = 11;
 pub const fn family(kind: u32, text: u16) -> crate::Family {
     match kind {
         SYSCALLS => crate::Family::Syscalls,
-        FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED => crate::Family::Files,
+        FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED | RING_REQUEST | RING_RESULT => crate::Family::Files,
         TEXT if text >= TEXT_BASE => crate::Family::Files,
         _ => crate::Family::Process,
     }

@@ -245,6 +245,59 @@ offsets! {
     /// Device.
     sb_dev = "super_block"."s_dev";
 
+    /// Kind of a request made through a ring.
+    ring_opcode = "io_kiocb"."opcode";
+    /// Flags of the request; the lowest are those of its submission (`IOSQE_*`).
+    ring_flags = "io_kiocb"."flags";
+    /// The file it works on.
+    ring_file = "io_kiocb"."file";
+    /// Result in a completion.
+    ring_result = "io_uring_cqe"."res";
+    /// Of an open: directory descriptor, path, flags, mode.
+    ring_open_dir = "io_open"."dfd";
+    /// See `ring_open_dir`.
+    ring_open_path = "io_open"."filename";
+    /// See `ring_open_dir`.
+    ring_open_flags = "io_open"."how.flags";
+    /// See `ring_open_dir`.
+    ring_open_mode = "io_open"."how.mode";
+    /// Of an open: place in the ring's own table of files, from 1; 0 for a descriptor of the process.
+    ring_open_slot = "io_open"."file_slot";
+    /// Of an unlink: directory descriptor, path, flags.
+    ring_unlink_dir = "io_unlink"."dfd";
+    /// See `ring_unlink_dir`.
+    ring_unlink_path = "io_unlink"."filename";
+    /// See `ring_unlink_dir`.
+    ring_unlink_flags = "io_unlink"."flags";
+    /// Of a mkdir: directory descriptor, path, mode.
+    ring_mkdir_dir = "io_mkdir"."dfd";
+    /// See `ring_mkdir_dir`.
+    ring_mkdir_path = "io_mkdir"."filename";
+    /// See `ring_mkdir_dir`.
+    ring_mkdir_mode = "io_mkdir"."mode";
+    /// Of a rename: both directory descriptors, both paths, flags.
+    ring_rename_dir = "io_rename"."old_dfd";
+    /// See `ring_rename_dir`.
+    ring_rename_path = "io_rename"."oldpath";
+    /// See `ring_rename_dir`.
+    ring_rename_new_dir = "io_rename"."new_dfd";
+    /// See `ring_rename_dir`.
+    ring_rename_new_path = "io_rename"."newpath";
+    /// See `ring_rename_dir`.
+    ring_rename_flags = "io_rename"."flags";
+    /// Of a link, symbolic or not: both directory descriptors, both paths, flags.
+    ring_link_dir = "io_link"."old_dfd";
+    /// See `ring_link_dir`.
+    ring_link_path = "io_link"."oldpath";
+    /// See `ring_link_dir`.
+    ring_link_new_dir = "io_link"."new_dfd";
+    /// See `ring_link_dir`.
+    ring_link_new_path = "io_link"."newpath";
+    /// See `ring_link_dir`.
+    ring_link_flags = "io_link"."flags";
+    /// The kernel's copy of a path.
+    filename_name = "filename"."name";
+
     /// Number of the system call on entry (x86: `orig_ax`; arm64: `syscallno`).
     regs_number = "pt_regs"."orig_ax" | "syscallno";
     // In the order of the arguments: the kernel side takes them by number.

@@ -36,3 +36,7 @@ pub const ACCESS_ENTRIES: u32 = 262_144;
 pub const ACCESS_INTERVAL_NS: u64 = 100_000_000;
 /// Descriptors looked at when observation starts.
 pub const INHERITED_FDS: u32 = 1_024;
+/// Requests made through rings that wait for their completion and are followed.
+pub const RING_REQUESTS: u32 = 16_384;
+/// Kinds of requests (`IORING_OP_*`) that are told apart.
+pub const RING_OPCODES: usize = 128;

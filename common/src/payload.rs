@@ -406,3 +406,37 @@ record! {
         reserved: u32,
     }
 }
+
+record! {
+    /// [`crate::kind::RING_RESULT`].
+    RingResultRecord, 64, {
+        /// Common header.
+        header: Header,
+        /// Number of the request.
+        request: u64,
+        /// Number of the use of the file that was opened; 0 if none was, or if it is not known.
+        access: u64,
+        /// What the completion says: a descriptor, 0, or a negative errno.
+        result: i32,
+        /// Bits: 1 if opening made the file, 2 if it cut it to nothing.
+        made: u32,
+        /// Zero.
+        reserved: u64,
+    }
+}
+
+record! {
+    /// A request made through a ring that waits for its completion; by the address of the request.
+    RingRequest, 32, {
+        /// Its number.
+        request: u64,
+        /// `start_boottime` of the process.
+        start: u64,
+        /// Flags of an open.
+        open_flags: u64,
+        /// Thread group id.
+        tgid: u32,
+        /// One of [`crate::operation`].
+        operation: u32,
+    }
+}

@@ -8,6 +8,9 @@ pub const ABI_NATIVE: u32 = 0;
 /// The 32-bit compatibility ABI (`int 0x80` and 32-bit `sysenter` on x86).
 pub const ABI_COMPAT: u32 = 1;
 
+/// Requests made through a ring: the number is their opcode (`IORING_OP_*`). Only in records, never of a call.
+pub const ABI_RING: u32 = 2;
+
 /// Numbers below this have a word in the table.
 pub const TABLE_LEN: usize = 512;
 /// Counters per process and ABI. Chosen so that the map value, with its bookkeeping, stays within 4 KiB.

@@ -6,6 +6,7 @@
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use glasshouse_common::{
     layout::{ABSENT, Offsets},
+    limits::RING_OPCODES,
     syscall::{FileCall, NO_SLOT, TABLE_LEN},
 };
 
@@ -28,6 +29,19 @@ pub(crate) static NATIVE_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TA
 /// The same of each 32-bit one.
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TABLE_LEN];
+
+/// What each kind of request through a ring does to files: one of [`glasshouse_common::operation`].
+#[unsafe(no_mangle)]
+pub(crate) static RING_OPERATIONS: [u32; RING_OPCODES] = [0; RING_OPCODES];
+
+/// Which argument of `io_uring_submit_req` the request is, and whether `io_uring_complete` has a completion (1) or the
+/// result itself (0).
+#[unsafe(no_mangle)]
+pub(crate) static RING_SUBMIT_ARGUMENT: u32 = 0x5eed_0000;
+
+/// See [`RING_SUBMIT_ARGUMENT`].
+#[unsafe(no_mangle)]
+pub(crate) static RING_HAS_COMPLETION: u32 = 0x5eed_0001;
 
 /// A random number, so that nobody can choose files whose keys collide. Its value here is like that of no other
 /// constant: the linker makes equal ones one, and what is filled in would be filled in for both.

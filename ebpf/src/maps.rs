@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use glasshouse_common::{
-    Counters, FileId, RareKey, limits,
+    Counters, FileId, RareKey, RingRequest, limits,
     state::{Access, Counts, Process},
 };
 
@@ -53,6 +53,15 @@ pub(crate) static MOVES: Array<u64> = Array::with_max_entries(1, 0);
 /// What is being found out about a call that has to do with files.
 #[map]
 pub(crate) static FILE: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// Requests made through rings that wait for their completion.
+#[map]
+pub(crate) static RING_REQUESTS: HashMap<u64, RingRequest> =
+    HashMap::with_max_entries(limits::RING_REQUESTS, BPF_F_NO_PREALLOC);
+
+/// Requests made through rings of which no record tells, or not what became of them, by opcode.
+#[map]
+pub(crate) static RING_UNTOLD: Array<u64> = Array::with_max_entries(limits::RING_OPCODES as u32, 0);
 
 /// Process records and their texts.
 #[map]

@@ -6,8 +6,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use glasshouse_common::{
     self as abi, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, ForkRecord, Header,
-    SyscallsRecord, TextRecord, flags, kind, syscall::ABI_NATIVE,
+    SyscallsRecord, TextRecord, flags, kind,
+    syscall::{ABI_NATIVE, ABI_RING},
 };
+
+use files::Requests;
 
 use super::decode::{DecodeError, Record, SyscallCounts, next_record};
 use crate::{
@@ -52,6 +55,8 @@ pub struct Assembler {
     environment_bytes: usize,
     /// What the root had before its first exec, which is still to come.
     root_credentials: Option<(ProcessKey, Credentials)>,
+    /// Requests through rings whose result is still to come.
+    requests: Requests,
     native: Table,
     compat: Table,
     page_bytes: u64,
@@ -67,6 +72,7 @@ impl Assembler {
             environments: HashMap::new(),
             environment_bytes: 0,
             root_credentials: None,
+            requests: Requests::default(),
             native,
             compat,
             page_bytes,
@@ -78,6 +84,11 @@ impl Assembler {
     /// Records that could not be understood, and what was wrong with the first.
     pub fn undecodable(&self) -> (u64, Option<DecodeError>) {
         (self.undecodable, self.first_error)
+    }
+
+    /// What was asked for and had no result when observation ended.
+    pub fn unfinished(&mut self) -> Vec<Event> {
+        self.requests.unfinished()
     }
 
     /// Events of a run of records.
@@ -135,6 +146,11 @@ impl Assembler {
                 files::changed(&change, &mut texts, &self.native, &self.compat)
                     .map(|kind| event(&change.header, kind))
             }
+            Record::RingRequest(request) => {
+                let mut texts = self.take_texts(&request.header);
+                self.requests.add(&request, &mut texts, &self.native, &self.compat)
+            }
+            Record::RingResult(result) => self.requests.complete(&result),
             Record::FileFailed(failed) => {
                 let mut texts = self.take_texts(&failed.header);
                 files::failed(&failed, &mut texts).map(|kind| event(&failed.header, kind))
@@ -262,7 +278,12 @@ fn event(header: &Header, kind: EventKind) -> Event {
 
 /// A call by its ABI and number, as the kernel side numbers them.
 pub(super) fn syscall(abi: u32, number: u32) -> Syscall {
-    Syscall { abi: if abi == ABI_NATIVE { Abi::Native } else { Abi::Compat }, number }
+    let abi = match abi {
+        ABI_NATIVE => Abi::Native,
+        ABI_RING => Abi::Ring,
+        _ => Abi::Compat,
+    };
+    Syscall { abi, number }
 }
 
 fn name(comm: &[u8; 16]) -> Vec<u8> {

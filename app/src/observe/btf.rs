@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 const MAGIC: u16 = 0xeb9f;
+const KIND_POINTER: u32 = 2;
 const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
@@ -16,6 +17,7 @@ const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
 const KIND_RESTRICT: u32 = 11;
+const KIND_FUNCTION_PROTOTYPE: u32 = 13;
 const KIND_TYPE_TAG: u32 = 18;
 /// Anonymous members nest a few levels deep; more than this is damage.
 const MAX_DEPTH: u32 = 16;
@@ -98,6 +100,16 @@ impl<'a> Btf<'a> {
     /// Id of a typedef that was wanted.
     pub fn typedef(&self, name: &str) -> Option<u32> {
         self.typedefs.get(name.as_bytes()).copied()
+    }
+
+    /// How many parameters the function has that a typedef of a pointer to a function leads to.
+    pub fn parameters(&self, typedef: u32) -> Option<u32> {
+        let (_, info, function) = self.words(self.plain(typedef)?)?;
+        if (info >> 24) & 0x1f != KIND_POINTER {
+            return None;
+        }
+        let (_, info, _) = self.words(self.plain(function)?)?;
+        ((info >> 24) & 0x1f == KIND_FUNCTION_PROTOTYPE).then_some(info & 0xffff)
     }
 
     /// Whether a wanted structure exists.

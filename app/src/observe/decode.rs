@@ -2,7 +2,8 @@
 
 use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, FileChangeRecord, FileFailedRecord,
-    FileRecord, FileTotalsRecord, ForkRecord, Header, SyscallCount, SyscallsRecord, TextRecord, kind,
+    FileRecord, FileTotalsRecord, ForkRecord, Header, RingResultRecord, SyscallCount, SyscallsRecord,
+    TextRecord, kind,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -33,6 +34,10 @@ pub enum Record<'a> {
     FileChange(FileChangeRecord),
     /// A failed attempt.
     FileFailed(FileFailedRecord),
+    /// A request through a ring.
+    RingRequest(FileChangeRecord),
+    /// What became of one.
+    RingResult(RingResultRecord),
 }
 
 /// Entries of a [`SyscallsRecord`].
@@ -136,6 +141,8 @@ fn decode<'a>(header: &Header, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         kind::FILE_TOTALS => Record::FileTotals(fixed(header, bytes)?.0),
         kind::FILE_CHANGE => Record::FileChange(fixed(header, bytes)?.0),
         kind::FILE_FAILED => Record::FileFailed(fixed(header, bytes)?.0),
+        kind::RING_REQUEST => Record::RingRequest(fixed(header, bytes)?.0),
+        kind::RING_RESULT => Record::RingResult(fixed(header, bytes)?.0),
         other => return Err(DecodeError::UnknownKind(other)),
     })
 }
@@ -175,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..2048), kind in 0u32..14, size in 0u32..600) {
+        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..2048), kind in 0u32..16, size in 0u32..600) {
             let mut bytes = bytes;
             if bytes.len() >= size_of::<Header>() {
                 bytes[24..28].copy_from_slice(&kind.to_ne_bytes());

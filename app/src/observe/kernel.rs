@@ -4,7 +4,8 @@ use glasshouse_common::layout::{ABSENT, OFFSETS, Offsets};
 
 use super::{ObserveError, btf::Btf, plan::PROBES};
 
-/// Members that some supported kernels or architectures lack, and that the programs do without.
+/// Members that some supported kernels or architectures lack, and that the programs do without; as with those of rings,
+/// `ring_…`.
 const OPTIONAL: &[&str] = &[
     "task_ti_status",
     "regs_compat_arg0",
@@ -26,13 +27,24 @@ const COMPAT_BIT: u32 = 1 << 22;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const COMPAT_BIT: u32 = 0;
 
+/// A tracepoint that this kernel has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tracepoint {
+    /// Its name here.
+    pub(super) name: &'static str,
+    /// Id of its type.
+    pub(super) id: u32,
+    /// How many arguments it has.
+    pub(super) arguments: u32,
+}
+
 /// What the programs and the loader need of the kernel's type information.
 #[derive(Debug)]
 pub(super) struct Kernel {
     /// Offsets, [`ABSENT`] where a member does not exist.
     pub(super) offsets: Offsets,
-    /// For each probe of the plan: the id of its tracepoint's type.
-    pub(super) tracepoint_ids: Vec<Option<u32>>,
+    /// For each probe of the plan: its tracepoint.
+    pub(super) tracepoints: Vec<Option<Tracepoint>>,
     /// Bit that marks a 32-bit call.
     pub(super) compat_bit: u32,
 }
@@ -42,8 +54,9 @@ impl Kernel {
     pub(super) fn from_btf(bytes: &[u8]) -> Result<Self, ObserveError> {
         let is_structure = |name: &[u8]| OFFSETS.iter().any(|(_, structure, _)| structure.as_bytes() == name);
         let is_tracepoint = |name: &[u8]| {
-            name.strip_prefix(b"btf_trace_")
-                .is_some_and(|name| PROBES.iter().any(|probe| probe.tracepoint.as_bytes() == name))
+            name.strip_prefix(b"btf_trace_").is_some_and(|name| {
+                PROBES.iter().any(|probe| probe.names().any(|known| known.as_bytes() == name))
+            })
         };
         let btf = Btf::index(bytes, is_structure, is_tracepoint)
             .map_err(|error| ObserveError::Unsupported(format!("/sys/kernel/btf/vmlinux: {error}")))?;
@@ -52,7 +65,7 @@ impl Kernel {
         let mut missing = Vec::new();
         for (name, structure, paths) in OFFSETS {
             let offset = paths.iter().find_map(|path| btf.offset(structure, path));
-            if offset.is_none() && !OPTIONAL.contains(name) {
+            if offset.is_none() && !OPTIONAL.contains(name) && !name.starts_with("ring_") {
                 missing.push(format!("{structure}.{}", paths[0]));
             }
             found.push(offset.unwrap_or(ABSENT));
@@ -65,9 +78,12 @@ impl Kernel {
         }
         let offsets = zerocopy::FromBytes::read_from_bytes(zerocopy::IntoBytes::as_bytes(found.as_slice()))
             .unwrap_or(Offsets::ABSENT);
-        let tracepoint_ids =
-            PROBES.iter().map(|probe| btf.typedef(&format!("btf_trace_{}", probe.tracepoint))).collect();
-        Ok(Self { offsets, tracepoint_ids, compat_bit: COMPAT_BIT })
+        let tracepoint = |name: &'static str| {
+            let id = btf.typedef(&format!("btf_trace_{name}"))?;
+            Some(Tracepoint { name, id, arguments: btf.parameters(id)?.checked_sub(1)? })
+        };
+        let tracepoints: Vec<_> = PROBES.iter().map(|probe| probe.names().find_map(tracepoint)).collect();
+        Ok(Self { offsets, tracepoints, compat_bit: COMPAT_BIT })
     }
 }
 
@@ -82,7 +98,7 @@ mod tests {
         let kernel = Kernel::from_btf(&bytes).unwrap();
         assert_ne!(kernel.offsets.task_tgid, ABSENT);
         assert_ne!(kernel.offsets.file_path, ABSENT);
-        assert!(kernel.tracepoint_ids.iter().filter(|id| id.is_some()).count() >= 4);
+        assert!(kernel.tracepoints.iter().filter(|tracepoint| tracepoint.is_some()).count() >= 4);
     }
 
     #[test]

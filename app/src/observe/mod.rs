@@ -202,6 +202,7 @@ impl Observer {
             None => facts.gaps.push(sweep::collector_failed()),
         }
         timings.mark("drain");
+        events.extend(self.intake.assembler.unfinished());
         facts.gaps.extend(self.intake.recorder.as_ref().and_then(Recorder::gap));
         let alive = self.sweeper.sweep(&self.loaded, &self.intake, &mut events, &mut facts);
         timings.mark("sweep");

@@ -5,7 +5,7 @@ use std::{io::ErrorKind, time::Duration};
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use glasshouse_common::{
-    Counters, FAMILIES, Family, RareKey, state,
+    Counters, FAMILIES, Family, RareKey, limits, state,
     syscall::{ABI_COMPAT, ABI_NATIVE},
 };
 
@@ -21,8 +21,8 @@ use crate::{
         Abi, AccessId, BootNs, Denied, Event, EventKind, FileFacts, FileOrigin, FileSeen, FileTotals,
         PathSource, ProcessKey, ResolvedPath, Syscall,
     },
-    facts::{FamilyFacts, Gap, GapKind, LimitFacts, ObservationFacts},
-    syscalls::Table,
+    facts::{BlindSpot, FamilyFacts, Gap, GapKind, LimitFacts, ObservationFacts},
+    syscalls::{Table, rings},
 };
 
 /// A program that runs on another CPU while it is detached finishes within microseconds.
@@ -39,6 +39,7 @@ pub(super) struct Sweeper {
     counts: HashMap<MapData, u64, Plain<state::Counts>>,
     rare: HashMap<MapData, Plain<RareKey>, u64>,
     accesses: HashMap<MapData, u64, Plain<state::Access>>,
+    untold: Array<MapData, u64>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
     native: Table,
     compat: Table,
@@ -63,6 +64,7 @@ impl Sweeper {
             counts: loaded.hash("COUNTS")?,
             rare: loaded.hash("RARE")?,
             accesses: loaded.hash("ACCESSES")?,
+            untold: loaded.array("RING_UNTOLD")?,
             counters: loaded.counters()?,
             native,
             compat,
@@ -139,6 +141,7 @@ impl Sweeper {
             });
         }
         state_gaps(&counters, facts);
+        self.state_untold(facts);
         let (undecodable, first) = intake.assembler.undecodable();
         if let Some(error) = first {
             facts.gaps.push(Gap {
@@ -161,6 +164,25 @@ impl Sweeper {
             }
         }
         alive
+    }
+
+    /// What was asked for through rings and is not told.
+    fn state_untold(&self, facts: &mut ObservationFacts) {
+        let counts =
+            (0..limits::RING_OPCODES as u32).map(|opcode| (opcode, self.untold.get(&opcode, 0).unwrap_or(0)));
+        let named: Vec<_> = counts
+            .filter(|(_, count)| *count > 0)
+            .map(|(opcode, count)| format!("{} {count}", rings::name(opcode)))
+            .collect();
+        if !named.is_empty() {
+            facts.blind_spots.push(BlindSpot {
+                code: "io_uring",
+                detail: format!(
+                    "requests through rings of which not everything is known: {}",
+                    named.join(", ")
+                ),
+            });
+        }
     }
 
     fn sweep_scope(

@@ -4,6 +4,7 @@
 //! number that it does not know is reported as `syscall_N`, never as another call.
 
 mod files;
+pub mod rings;
 
 use glasshouse_common::syscall::{
     CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
@@ -67,6 +68,7 @@ pub fn name(call: Syscall) -> String {
     let prefix = match call.abi {
         Abi::Native => "",
         Abi::Compat => COMPAT_PREFIX,
+        Abi::Ring => return rings::name(call.number),
     };
     match bare_name(call.abi, call.number) {
         Some(name) => format!("{prefix}{name}"),
@@ -83,6 +85,7 @@ fn bare_name(abi: Abi, number: u32) -> Option<&'static str> {
         #[cfg(target_arch = "x86_64")]
         Abi::Compat if number == 17 => Some("break"),
         Abi::Compat => CompatCall::new(index).map(|call| call.name()),
+        Abi::Ring => None,
     }
 }
 

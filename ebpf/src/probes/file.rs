@@ -169,17 +169,17 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
         open_flags = user_word(how);
         mode = user_word(how + 8);
     }
-    let mut made = 0;
-    if file.read::<u32>(offset!(file_mode)) & FMODE_CREATED != 0
-        || word.0 & FileCall::MAKES != 0
-        || word.argument(FileCall::PATH) != NO_ARGUMENT && open_flags & O_TMPFILE != 0
-    {
-        made = CREATED;
-    } else if open_flags & O_TRUNC != 0 && word.argument(FileCall::PATH) != NO_ARGUMENT
-        || word.0 & FileCall::CREAT != 0
-    {
-        made = TRUNCATED;
+    if word.0 & FileCall::CREAT != 0 {
+        open_flags |= O_TRUNC;
     }
+    let made = if word.0 & FileCall::MAKES != 0 {
+        CREATED
+    } else if word.argument(FileCall::PATH) == NO_ARGUMENT {
+        // An existing file: it may have been made by another's opening it.
+        0
+    } else {
+        made_by_open(file, open_flags)
+    };
     let mut asked = 0;
     if word.argument(FileCall::PATH) != NO_ARGUMENT && file::descriptors_are_shared() {
         let name = arguments.of_call(word, FileCall::PATH);
@@ -201,6 +201,18 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
         );
     }
     0
+}
+
+/// Whether opening made the file, or cut it to nothing.
+#[inline(always)]
+pub(super) unsafe fn made_by_open(file: Kernel, open_flags: u64) -> u64 {
+    if file.read::<u32>(offset!(file_mode)) & FMODE_CREATED != 0 || open_flags & O_TMPFILE != 0 {
+        CREATED
+    } else if open_flags & O_TRUNC != 0 {
+        TRUNCATED
+    } else {
+        0
+    }
 }
 
 /// A word in the memory of the task that runs; 0 if there is none.
@@ -368,7 +380,7 @@ unsafe fn base_of(arguments: Arguments, word: FileCall, shift: u32) -> u32 {
 
 /// The directory that a path is relative to, for one that begins with `first`.
 #[inline(always)]
-unsafe fn base_path(fd: u32, first: u8) -> PathRef {
+pub(super) unsafe fn base_path(fd: u32, first: u8) -> PathRef {
     let fs = task::current_address().follow(offset!(task_fs));
     if first == b'/' {
         PathRef::at(fs.member(offset!(fs_root)))

@@ -6,6 +6,7 @@ mod exec;
 mod exit;
 mod file;
 mod fork;
+mod ring;
 mod syscall;
 
 /// Defines both kinds of a probe: `probe!(name, "tracepoint", body)`.

@@ -1,15 +1,19 @@
 //! Events about files.
 
+use std::collections::HashMap;
+
 use glasshouse_common::{
-    FileChangeRecord, FileFailedRecord, FileRecord, FileTotalsRecord, flags, kind, operation,
+    FileChangeRecord, FileFailedRecord, FileRecord, FileTotalsRecord, Header, RingResultRecord, flags, kind,
+    limits, operation,
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
-use super::{Text, Texts, file_facts, plain_text, resolved_path, syscall};
+use super::{Text, Texts, event, file_facts, plain_text, resolved_path, syscall};
 use crate::{
     event::{
-        Abi, AccessTotals, ChangeDetail, ChangeTarget, EventKind, FileChanged, FileFailed, FileOperation,
-        FileOrigin, FileSeen, FileTotals, Observed, PathSource, ResolvedPath, Unreadable,
+        Abi, AccessTotals, ChangeDetail, ChangeTarget, Event, EventKind, FileChanged, FileFailed,
+        FileOperation, FileOrigin, FileSeen, FileTotals, Observed, PathSource, ResolvedPath, Unconfirmed,
+        Unreadable,
     },
     syscalls::Table,
 };
@@ -18,6 +22,8 @@ use crate::{
 const AT_REMOVEDIR: u64 = 0x200;
 /// `MS_BIND`, `MS_MOVE` of `linux/mount.h`: the source is a path.
 const MS_PATHS: u64 = 0x1000 | 0x2000;
+/// Requests that wait for their completion: more than the kernel side follows.
+const MAX_REQUESTS: usize = 2 * limits::RING_REQUESTS as usize;
 /// Permission bits of a mode.
 const PERMISSIONS: u64 = 0o7777;
 /// The bits of a mode that say what kind of node is made.
@@ -94,8 +100,11 @@ pub(super) fn changed(
     compat: &Table,
 ) -> Option<EventKind> {
     let call = syscall(record.abi, record.call);
-    let table = if call.abi == Abi::Native { native } else { compat };
-    let word = FileCall(table.file_calls[record.call as usize % TABLE_LEN]);
+    let word = match call.abi {
+        Abi::Native => FileCall(native.file_calls[record.call as usize % TABLE_LEN]),
+        Abi::Compat => FileCall(compat.file_calls[record.call as usize % TABLE_LEN]),
+        Abi::Ring => of_ring(record.operation),
+    };
     let text = (record.flags & flags::CHANGE_EXTRA != 0).then(|| plain_text(texts.remove(&kind::TEXT_EXTRA)));
     let mut operation = operation_of(record.operation)?;
     if operation == FileOperation::Delete && record.call_flags & AT_REMOVEDIR != 0 {
@@ -128,7 +137,95 @@ pub(super) fn changed(
         text,
         detail: detail(operation, record, word),
         call,
+        unconfirmed: None,
     })))
+}
+
+/// Which numbers the record of a request through a ring has: where they come from in a call does not matter.
+fn of_ring(operation: u32) -> FileCall {
+    let call = FileCall::new(operation);
+    match operation {
+        operation::OPEN => call.with(FileCall::FLAGS, 0).with(FileCall::FIRST, 0),
+        operation::MKDIR => call.with(FileCall::FIRST, 0),
+        operation::DELETE | operation::RENAME | operation::LINK => call.with(FileCall::FLAGS, 0),
+        _ => call,
+    }
+}
+
+/// A request through a ring that waits for its completion.
+#[derive(Debug)]
+pub(super) struct Request {
+    header: Header,
+    changed: Box<FileChanged>,
+}
+
+/// Requests through rings, by their number.
+#[derive(Debug, Default)]
+pub(super) struct Requests(HashMap<u64, Request>);
+
+impl Requests {
+    /// Takes in a request. Gives what will never be known better.
+    pub(super) fn add(
+        &mut self,
+        record: &FileChangeRecord,
+        texts: &mut Texts,
+        native: &Table,
+        compat: &Table,
+    ) -> Option<Event> {
+        let number = record.access;
+        let kind = changed(&FileChangeRecord { access: 0, ..*record }, texts, native, compat)?;
+        let EventKind::FileChanged(mut changed) = kind else { return None };
+        if record.flags & flags::CHANGE_UNCONFIRMED == 0 && self.0.len() < MAX_REQUESTS {
+            self.0.insert(number, Request { header: record.header, changed });
+            return None;
+        }
+        changed.unconfirmed = Some(Unconfirmed::NoCompletion);
+        Some(event(&record.header, EventKind::FileChanged(changed)))
+    }
+
+    /// Takes in the result of a request.
+    pub(super) fn complete(&mut self, record: &RingResultRecord) -> Option<Event> {
+        let Request { header, mut changed } = self.0.remove(&record.request)?;
+        let header = Header { at: record.header.at, ..header };
+        if record.result < 0 {
+            let path = match changed.target {
+                ChangeTarget::Path(path) => path,
+                _ => changed.new_path.take().unwrap_or_else(lost),
+            };
+            let totals = AccessTotals { failures: 1, last_at: header.at, ..AccessTotals::default() };
+            let failed = FileFailed {
+                access: record.request,
+                operation: changed.operation,
+                errno: -record.result,
+                path,
+                new_path: changed.new_path,
+                call: changed.call,
+                totals,
+            };
+            return Some(event(&header, EventKind::FileFailed(Box::new(failed))));
+        }
+        if changed.operation == FileOperation::Open && record.access != 0 {
+            changed.target = ChangeTarget::Access(record.access);
+            changed.operation = match record.made {
+                1 => FileOperation::Create,
+                2 => FileOperation::Truncate,
+                // That it was opened its first use says.
+                _ => return None,
+            };
+        }
+        Some(event(&header, EventKind::FileChanged(changed)))
+    }
+
+    /// Those that were not completed when observation ended.
+    pub(super) fn unfinished(&mut self) -> Vec<Event> {
+        let mut requests: Vec<_> = self.0.drain().collect();
+        requests.sort_unstable_by_key(|(number, request)| (request.header.at, *number));
+        let told = requests.into_iter().map(|(_, Request { header, mut changed })| {
+            changed.unconfirmed = Some(Unconfirmed::Ended);
+            event(&header, EventKind::FileChanged(changed))
+        });
+        told.collect()
+    }
 }
 
 fn detail(operation: FileOperation, record: &FileChangeRecord, word: FileCall) -> ChangeDetail {
@@ -142,7 +239,9 @@ fn detail(operation: FileOperation, record: &FileChangeRecord, word: FileCall) -
         FileOperation::ChangeMode | FileOperation::MakeDirectory => {
             detail.mode = Some((first & PERMISSIONS) as u32);
         }
-        FileOperation::Create if has(FileCall::FIRST) || word.0 & FileCall::FLAGS_IN_MEMORY != 0 => {
+        FileOperation::Create | FileOperation::Open
+            if has(FileCall::FIRST) || word.0 & FileCall::FLAGS_IN_MEMORY != 0 =>
+        {
             detail.mode = Some((first & PERMISSIONS) as u32);
         }
         FileOperation::MakeNode => {

@@ -25,7 +25,7 @@ pub(super) use vmlinux::{VMLINUX, Vmlinux};
 
 use super::{
     ObserveError, Target,
-    kernel::Kernel,
+    kernel::{Kernel, Tracepoint},
     plan::{PROBES, Probe},
 };
 use crate::{facts::ProbeFacts, syscalls::Table};
@@ -107,6 +107,14 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
     let seed = random();
+    let arguments = |name: &str| {
+        let probe = PROBES.iter().position(|probe| probe.name == name);
+        probe.and_then(|probe| kernel.tracepoints[probe]).map_or(0, |tracepoint| tracepoint.arguments)
+    };
+    // Linux 5.17 and 5.18 have the ring before the request; since Linux 6.13 there is the completion itself.
+    let ring_submit = u32::from(arguments("ring_submit") > 2);
+    let ring_completion = u32::from(arguments("ring_complete") < 4);
+    let ring_operations = crate::syscalls::rings::operations();
     const _: () = assert!(TABLE_LEN == 512);
     let globals = HashMap::from([
         ("OFFSETS", (kernel.offsets.as_bytes(), true)),
@@ -114,6 +122,9 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
         ("COMPAT_CALLS", (compat.words.as_bytes(), true)),
         ("NATIVE_FILE_CALLS", (native.file_calls.as_bytes(), true)),
         ("COMPAT_FILE_CALLS", (compat.file_calls.as_bytes(), true)),
+        ("RING_OPERATIONS", (ring_operations.as_bytes(), true)),
+        ("RING_SUBMIT_ARGUMENT", (ring_submit.as_bytes(), true)),
+        ("RING_HAS_COMPLETION", (ring_completion.as_bytes(), true)),
         ("SEED", (seed.as_bytes(), true)),
         ("NATIVE_SIGRETURN_SLOT", (native_slot.as_bytes(), true)),
         ("COMPAT_SIGRETURN_SLOT", (compat_slot.as_bytes(), true)),
@@ -224,10 +235,15 @@ fn load_one(
 type Refusal = (Attachment, io::Error);
 
 /// Loads one probe in the cheapest way that this kernel takes.
-fn load_probe(object: &Object, btf: &OwnedFd, probe: Probe, btf_id: Option<u32>) -> Result<Program, Refusal> {
+fn load_probe(
+    object: &Object,
+    btf: &OwnedFd,
+    probe: Probe,
+    tracepoint: Option<Tracepoint>,
+) -> Result<Program, Refusal> {
     let raw_name = format!("{}_raw", probe.name);
     let only_raw = std::env::var_os(ONLY_RAW).is_some();
-    let typed = btf_id.filter(|_| !only_raw).map(|id| (Attachment::TpBtf(id), probe.name));
+    let typed = tracepoint.filter(|_| !only_raw).map(|known| (Attachment::TpBtf(known.id), probe.name));
     let mut first_refusal = None;
     for (attachment, name) in typed.into_iter().chain([(Attachment::RawTp, raw_name.as_str())]) {
         match load_one(object, btf, name, attachment, None) {
@@ -242,7 +258,11 @@ fn load_probe(object: &Object, btf: &OwnedFd, probe: Probe, btf_id: Option<u32>)
 
 /// Loads every probe of the plan. The verifier takes nearly all of the time that loading takes: two threads take the
 /// programs in turn, the longest first.
-fn load_probes(object: &Object, btf: &OwnedFd, btf_ids: &[Option<u32>]) -> Vec<Result<Program, Refusal>> {
+fn load_probes(
+    object: &Object,
+    btf: &OwnedFd,
+    tracepoints: &[Option<Tracepoint>],
+) -> Vec<Result<Program, Refusal>> {
     let length = |probe: &Probe| {
         let program = object.programs.get(probe.name);
         let function = program.and_then(|program| object.functions.get(&program.function_key()));
@@ -254,7 +274,7 @@ fn load_probes(object: &Object, btf: &OwnedFd, btf_ids: &[Option<u32>]) -> Vec<R
     let work = || {
         let mut loaded = Vec::new();
         while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            loaded.push((*index, load_probe(object, btf, PROBES[*index], btf_ids[*index])));
+            loaded.push((*index, load_probe(object, btf, PROBES[*index], tracepoints[*index])));
         }
         loaded
     };
@@ -292,10 +312,11 @@ impl Loaded {
         let btf = load_types(&mut object)?;
         let object = &object;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
-        let programs = load_probes(object, &btf, &constants.kernel.tracepoint_ids);
-        for (probe, program) in PROBES.iter().zip(programs) {
+        let programs = load_probes(object, &btf, &constants.kernel.tracepoints);
+        for ((probe, known), program) in PROBES.iter().zip(&constants.kernel.tracepoints).zip(programs) {
             let attached = program.and_then(|program| {
-                let tracepoint = CString::new(probe.tracepoint).unwrap_or_default();
+                let name = known.map_or(probe.tracepoint, |known| known.name);
+                let tracepoint = CString::new(name).unwrap_or_default();
                 match sys::attach(program.fd.as_fd(), program.attachment, &tracepoint) {
                     Ok(link) => Ok((program, link)),
                     Err(error) => Err((program.attachment, error)),

@@ -1,0 +1,270 @@
+//! Requests made through a ring (io_uring): `io_uring_submit_req(request)`, when the kernel has copied a request and
+//! its file names and not begun with it, and `io_uring_complete(ring, request, …)`, when its result is known, in the
+//! process that made it or a kernel thread of it.
+//!
+//! Reads and writes are told at their completion, by the file that they worked on. What has a path is told twice: as a
+//! request, with the names that are gone by the time it completes, and by its result.
+
+use glasshouse_common::{
+    Family, FileChangeRecord, RingRequest, RingResultRecord, flags, kind, limits::RING_OPCODES, operation,
+    syscall::ABI_RING,
+};
+
+use super::{
+    file::{base_path, made_by_open},
+    probe,
+};
+use crate::{
+    atomic::increment,
+    emit::send,
+    file,
+    layout::{Kernel, RING_OPERATIONS, constant, offset, opaque},
+    maps::{RING_REQUESTS, RING_UNTOLD, TEXT},
+    path::{self, PathRef, mix},
+    scope, task,
+    text::{self, Owner},
+};
+
+/// `IOSQE_CQE_SKIP_SUCCESS` of `linux/io_uring.h`: success gives no completion.
+const SKIPS_COMPLETION: u32 = 1 << 6;
+/// Of a request that waits: the file goes into the ring's own table, and its descriptor is none of the process's.
+const DIRECT: u32 = 1 << 31;
+
+probe!(ring_submit, ring_submit_raw, "io_uring_submit_req", on_submit);
+probe!(ring_complete, ring_complete_raw, "io_uring_complete", on_complete);
+
+/// What a kind of request does to files.
+#[inline(always)]
+unsafe fn operation_of(opcode: u32) -> u32 {
+    let opcode = opaque(u64::from(opcode));
+    if opcode >= RING_OPCODES as u64 {
+        return 0;
+    }
+    core::ptr::read_volatile((&raw const RING_OPERATIONS).cast::<u32>().add(opcode as usize))
+}
+
+/// Counts a request of which no record tells.
+#[inline(always)]
+unsafe fn note_untold(opcode: u32) {
+    if let Some(count) = RING_UNTOLD.get_ptr_mut(opcode) {
+        increment(count);
+    }
+}
+
+#[inline(always)]
+unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
+    let tgid: u32 = task::load(task::current(), offset!(task_tgid));
+    let Some(process) = scope::find(tgid) else { return };
+    let request = if constant!(RING_SUBMIT_ARGUMENT) == 0 { *arguments } else { *arguments.add(1) };
+    let request = task::address_of(request);
+    let opcode = u32::from(request.read::<u8>(offset!(ring_opcode)));
+    let skips = request.read::<u32>(offset!(ring_flags)) & SKIPS_COMPLETION != 0;
+    let start = (*process).start;
+    match operation_of(opcode) {
+        operation::OPEN
+        | operation::DELETE
+        | operation::MKDIR
+        | operation::RENAME
+        | operation::LINK
+        | operation::SYMLINK => {
+            submitted(start, tgid, request.0, opcode, u32::from(skips));
+        }
+        // How many bytes it moves will not be known.
+        operation::READ | operation::WRITE if skips => note_untold(opcode),
+        0 => note_untold(opcode),
+        _ => {}
+    }
+}
+
+/// Where the parts of a request lie.
+struct Parts {
+    dir: u32,
+    path: u32,
+    new_dir: u32,
+    new_path: u32,
+    flags: u32,
+    mode: u32,
+}
+
+/// A request that has a path was made.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32, skips: u32) -> i32 {
+    use glasshouse_common::layout::ABSENT;
+    let request = Kernel(request);
+    let operation = operation_of(opcode);
+    let parts = match operation {
+        operation::OPEN => Parts {
+            dir: offset!(ring_open_dir),
+            path: offset!(ring_open_path),
+            new_dir: ABSENT,
+            new_path: ABSENT,
+            flags: offset!(ring_open_flags),
+            mode: offset!(ring_open_mode),
+        },
+        operation::DELETE => Parts {
+            dir: offset!(ring_unlink_dir),
+            path: offset!(ring_unlink_path),
+            new_dir: ABSENT,
+            new_path: ABSENT,
+            flags: offset!(ring_unlink_flags),
+            mode: ABSENT,
+        },
+        operation::MKDIR => Parts {
+            dir: offset!(ring_mkdir_dir),
+            path: offset!(ring_mkdir_path),
+            new_dir: ABSENT,
+            new_path: ABSENT,
+            flags: ABSENT,
+            mode: offset!(ring_mkdir_mode),
+        },
+        operation::RENAME => Parts {
+            dir: offset!(ring_rename_dir),
+            path: offset!(ring_rename_path),
+            new_dir: offset!(ring_rename_new_dir),
+            new_path: offset!(ring_rename_new_path),
+            flags: offset!(ring_rename_flags),
+            mode: ABSENT,
+        },
+        operation::SYMLINK => Parts {
+            dir: offset!(ring_link_new_dir),
+            path: offset!(ring_link_new_path),
+            new_dir: ABSENT,
+            new_path: ABSENT,
+            flags: ABSENT,
+            mode: ABSENT,
+        },
+        _ => Parts {
+            dir: offset!(ring_link_dir),
+            path: offset!(ring_link_path),
+            new_dir: offset!(ring_link_new_dir),
+            new_path: offset!(ring_link_new_path),
+            flags: offset!(ring_link_flags),
+            mode: ABSENT,
+        },
+    };
+    let at = task::now();
+    let owner = Owner { at, start, tgid, tid: file::tid() };
+    text::set_owner(owner);
+    let mut bits = send_name(0, request.read(parts.dir), request.follow(parts.path).0) as u32;
+    if parts.new_path != ABSENT {
+        bits |= send_name(1, request.read(parts.new_dir), request.follow(parts.new_path).0) as u32;
+    }
+    if operation == operation::SYMLINK {
+        text::kernel_string(
+            kind::TEXT_EXTRA,
+            request.follow(offset!(ring_link_path)).follow(offset!(filename_name)).0,
+        );
+        bits |= flags::CHANGE_EXTRA;
+    }
+    // The low half of an open's flags holds all that have a meaning; those of the others have no more.
+    let call_flags = u64::from(request.read::<u32>(parts.flags));
+    let mode = request.read::<u16>(parts.mode);
+    let number = mix(constant!(SEED) ^ request.0, at) | 1;
+    let is_direct = operation == operation::OPEN && request.read::<u32>(offset!(ring_open_slot)) != 0;
+    let waiting = RingRequest {
+        request: number,
+        start,
+        open_flags: call_flags,
+        tgid,
+        operation: operation | u32::from(is_direct) * DIRECT,
+    };
+    if skips != 0 || RING_REQUESTS.insert(&request.0, &waiting, 0).is_err() {
+        bits |= flags::CHANGE_UNCONFIRMED;
+    }
+    let Some(text) = TEXT.get_ptr_mut(0) else { return 0 };
+    let record = (&raw mut (*text).bytes).cast::<FileChangeRecord>();
+    let size = size_of::<FileChangeRecord>() as u32;
+    (*record).header = task::header(at, start, tgid, owner.tid, kind::RING_REQUEST, size);
+    (*record).access = number;
+    (*record).first = u64::from(mode);
+    (*record).second = 0;
+    (*record).call_flags = call_flags;
+    (*record).operation = operation;
+    (*record).flags = bits;
+    (*record).call = opcode;
+    (*record).abi = ABI_RING;
+    send(Family::Files, u64::from(size));
+    0
+}
+
+/// Sends a path of a request, the first or the second, with what it is relative to. Returns the flags that say so.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_name(second: u32, dir: u32, filename: u64) -> i32 {
+    let name = Kernel(filename).follow(offset!(filename_name));
+    let first: u8 = name.read(0);
+    let base = base_path(dir, first);
+    let mut bits = flags::CHANGE_ARGUMENT;
+    let is_second = second != 0;
+    if first != b'/' || !path::is_namespace_root(base) {
+        bits |= flags::CHANGE_BASE;
+        let root = PathRef::at(task::current_address().follow(offset!(task_fs)).member(offset!(fs_root)));
+        text::path(if is_second { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base, root);
+    }
+    text::kernel_string(if is_second { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, name.0);
+    if is_second {
+        bits <<= 2;
+    }
+    bits as i32
+}
+
+#[inline(always)]
+unsafe fn on_complete<const BTF: bool>(arguments: *const u64) {
+    let request = task::address_of(*arguments.add(1));
+    if request.0 == 0 {
+        return;
+    }
+    let result: i32 = if constant!(RING_HAS_COMPLETION) != 0 {
+        task::address_of(*arguments.add(2)).read(offset!(ring_result))
+    } else {
+        *arguments.add(3) as i32
+    };
+    let tgid: u32 = task::load(task::current(), offset!(task_tgid));
+    if RING_REQUESTS.get_ptr_mut(&request.0).is_some() {
+        completed(request.0, result as u32, tgid);
+        return;
+    }
+    let Some(process) = scope::find(tgid) else { return };
+    let opcode = u32::from(request.read::<u8>(offset!(ring_opcode)));
+    let operation = operation_of(opcode);
+    if result >= 0 && matches!(operation, operation::READ | operation::WRITE | operation::TRUNCATE) {
+        let file = request.follow(offset!(ring_file));
+        if file.0 != 0 {
+            file::use_file((*process).start, tgid, file, operation, result as u64, 0);
+        }
+    }
+}
+
+/// A request that has a path was completed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn completed(request: u64, result: u32, current: u32) -> i32 {
+    let Some(waiting) = RING_REQUESTS.get_ptr_mut(&request) else { return 0 };
+    let (number, start, tgid) = ((*waiting).request, (*waiting).start, (*waiting).tgid);
+    let (operation, open_flags) = ((*waiting).operation, (*waiting).open_flags);
+    let _ = RING_REQUESTS.remove(&request);
+    let mut access = 0;
+    let mut made = 0;
+    if operation == operation::OPEN && result as i32 >= 0 && current == tgid {
+        let file = file::of_descriptor(result);
+        if file.0 != 0 {
+            made = made_by_open(file, open_flags);
+            access = file::use_file(start, tgid, file, operation::OPEN, made, 0);
+        }
+    }
+    if operation == operation::RENAME && result == 0 {
+        file::note_move();
+    }
+    let Some(text) = TEXT.get_ptr_mut(0) else { return 0 };
+    let record = (&raw mut (*text).bytes).cast::<RingResultRecord>();
+    let size = size_of::<RingResultRecord>() as u32;
+    (*record).header = task::header(task::now(), start, tgid, file::tid(), kind::RING_RESULT, size);
+    (*record).request = number;
+    (*record).access = access;
+    (*record).result = result as i32;
+    (*record).made = made as u32;
+    (*record).reserved = 0;
+    send(Family::Files, u64::from(size));
+    0
+}
