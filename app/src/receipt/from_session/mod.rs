@@ -1,5 +1,6 @@
 //! From the session and the facts of the run to the receipt. Pure, but for the receipt's random id.
 
+mod filesystem;
 mod observation;
 mod process;
 mod texts;
@@ -53,6 +54,11 @@ pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOption
     let mut builder = process::Builder::new(session, clock, &ids, &mut texts);
     let processes: Vec<Process> =
         order.iter().enumerate().map(|(index, key)| builder.process(index, *key)).collect();
+    let view = session.files();
+    let mut builder = filesystem::Builder::new(&view, clock, &ids, &mut texts);
+    let filesystem = builder.filesystem();
+    let artifacts = builder.artifacts(&facts.artifacts);
+    drop(view);
     let started =
         processes.first().and_then(|root| root.executions.first()).filter(|_| session.root().is_some());
 
@@ -83,6 +89,8 @@ pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOption
         observation: observation::observation(session, facts),
         syscalls: syscalls(session, &order),
         processes,
+        filesystem,
+        artifacts,
         redactions: texts.redactions,
     }
 }

@@ -141,6 +141,8 @@ pub enum Reason {
     Inconsistent,
     /// The command was never run.
     NotStarted,
+    /// Only its path is known: nobody opened it.
+    PathOnly,
     /// There is none: an environment string without an equals sign has no value.
     None,
 }
@@ -219,6 +221,14 @@ string_type! {
     "The device of a file's superblock: major:minor.",
     { "type": "string", "pattern": "^[0-9]+:[0-9]+$" },
     |(major, minor)| format!("{major}:{minor}")
+}
+
+string_type! {
+    /// Permissions of a file, or a whole `mode_t` as a call was given it.
+    Mode(u32),
+    "Permissions of a file, in octal; with the type of the file where a call was given one.",
+    { "type": "string", "pattern": "^[0-7]{4,}$" },
+    |mode| format!("{mode:04o}")
 }
 
 string_type! {

@@ -28,6 +28,8 @@ pub(super) struct Use {
 pub(super) enum What {
     Access(AccessId),
     Operation(FileOperation),
+    /// It only tried to.
+    Failed,
 }
 
 /// What entries are ordered by and told apart by. A path that is not known comes first.
@@ -153,8 +155,9 @@ impl<'a> Builder<'a> {
                 self.add(entry, process, change.at, What::Operation(operation));
                 return;
             }
-            Target::Path(path) => path,
-            Target::None => match change.new_path {
+            // A mount happens to its mount point.
+            Target::Path(path) if operation != FileOperation::Mount => path,
+            Target::Path(_) | Target::None => match change.new_path {
                 Some(path) => path,
                 None => return,
             },
@@ -212,8 +215,8 @@ impl<'a> Builder<'a> {
         });
         for one in &failed {
             let entry = self.named(&one.path, one.source);
+            self.add(entry, self.rank(one.process), one.first_at, What::Failed);
             let entry = &mut self.entries[entry as usize];
-            entry.first_at = entry.first_at.min(one.first_at);
             entry.last_at = entry.last_at.max(one.last_at);
             match entry.errors.iter_mut().find(|(errno, _)| *errno == one.errno) {
                 Some((_, count)) => *count = count.saturating_add(one.count),
@@ -283,6 +286,7 @@ impl<'a> Builder<'a> {
             let (operation, id) = match one.what {
                 What::Access(id) => (None, id),
                 What::Operation(operation) => (Some(operation), 0),
+                What::Failed => (None, AccessId::MAX),
             };
             (one.entry, one.process, operation, id)
         });

@@ -63,7 +63,7 @@ pub struct FileUse {
     pub process: ProcessKey,
     /// How it came to have it; absent when it did not have it open.
     pub origin: Option<FileOrigin>,
-    /// What it did how often, by operation.
+    /// What it did how often, by operation; empty when it only tried to.
     pub operations: Vec<(FileOperation, u64)>,
     /// Bytes read.
     pub bytes_read: u64,
@@ -181,6 +181,7 @@ impl<'a> FilesView<'a> {
                     totals = join(&totals, &self.files.totals_of(id, access), u64::saturating_add);
                 }
                 What::Operation(operation) => *counts.entry(operation).or_default() += 1,
+                What::Failed => {}
             }
         }
         for (operation, count) in operations(&totals) {
