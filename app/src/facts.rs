@@ -1,5 +1,7 @@
 //! What is known of a run beside its events: filled in by the runner, read by the receipt and the summary.
 
+use std::{borrow::Cow, sync::Arc};
+
 use crate::event::{BootNs, Unreadable};
 
 /// Everything about a run that is not an event.
@@ -201,7 +203,7 @@ pub struct BackpressureFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArtifactFacts {
     /// Where it should be, as the session says.
-    pub path: Vec<u8>,
+    pub path: Arc<[u8]>,
     /// Device (major, minor) and inode, as the session says.
     pub identity: Option<((u32, u32), u64)>,
     /// What was there.
@@ -233,7 +235,7 @@ pub struct PresentArtifact {
     /// The SHA-256 of its content, or why there is none: [`Unreadable::Changed`] if it changed meanwhile.
     pub sha256: Result<[u8; 32], Unreadable>,
     /// What its content looks like, where it looks like something.
-    pub media_type: Option<String>,
+    pub media_type: Option<Cow<'static, str>>,
 }
 
 /// A list that was capped.

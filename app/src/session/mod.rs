@@ -185,10 +185,15 @@ impl Session {
         self.impossible_parents
     }
 
-    /// Files, changes of them and failed attempts, put together from what is known by now, and what is left of them.
-    /// This takes a while: it is meant for the end.
+    /// Files, changes of them and failed attempts, put together from what is known by now. This takes a
+    /// while: it is meant for the end.
     pub fn files(&self) -> FilesView<'_> {
         FilesView::new(self)
+    }
+
+    /// What the run leaves behind, by path.
+    pub fn left_behind(&self) -> Vec<LeftBehind> {
+        self.accesses.left_behind()
     }
 
     /// Uses of files that have totals, and of which the first use was not recorded.

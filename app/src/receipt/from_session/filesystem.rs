@@ -12,9 +12,9 @@ use crate::{
     receipt::{
         names,
         schema::{
-            self, Artifact, ArtifactChange, Bytes, Device, ErrorCounts, FailedAttempt, FileChange,
-            FileOrigin, Filesystem, Mode, OperationCounts, OptionalText, ProcessUse, Reason, Sha256,
-            UsedFile, Value,
+            self, Artifact, ArtifactChange, Bytes, ChangeDetails, Device, ErrorCounts, FailedAttempt,
+            FileChange, FileOrigin, Filesystem, Mode, OperationCounts, OptionalText, ProcessUse, Reason,
+            Sha256, UsedFile, Value,
         },
     },
     session::{
@@ -26,9 +26,11 @@ use crate::{
 /// Media type of a symbolic link, as the shared MIME-info database has it.
 const SYMLINK: &str = "inode/symlink";
 
+/// A path, and device and inode where they are known.
+type ArtifactKey<'a> = (&'a [u8], Option<((u32, u32), u64)>);
+
 /// Builds the entries of the lists, of which many share names and counts.
 pub(super) struct Builder<'a, 'b> {
-    view: &'a FilesView<'a>,
     clock: Clock,
     ids: &'a HashMap<ProcessKey, u64>,
     texts: &'a mut Texts<'b>,
@@ -39,14 +41,8 @@ pub(super) struct Builder<'a, 'b> {
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
-    pub(super) fn new(
-        view: &'a FilesView<'a>,
-        clock: Clock,
-        ids: &'a HashMap<ProcessKey, u64>,
-        texts: &'a mut Texts<'b>,
-    ) -> Self {
+    pub(super) fn new(clock: Clock, ids: &'a HashMap<ProcessKey, u64>, texts: &'a mut Texts<'b>) -> Self {
         Self {
-            view,
             clock,
             ids,
             texts,
@@ -58,12 +54,11 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 
     /// The section.
-    pub(super) fn filesystem(&mut self) -> Filesystem {
-        let view = self.view;
+    pub(super) fn filesystem(&mut self, view: &FilesView<'_>) -> Filesystem {
         let mut files = Vec::with_capacity(view.entries.len());
         let (mut bytes_read, mut bytes_written) = (0_u64, 0_u64);
         for (index, entry) in view.entries.iter().enumerate() {
-            let file = self.file(index, entry);
+            let file = self.file(index, entry, view.uses(entry));
             if entry.kind == Some(FileKind::Regular) {
                 bytes_read = bytes_read.saturating_add(file.bytes_read);
                 bytes_written = bytes_written.saturating_add(file.bytes_written);
@@ -78,9 +73,8 @@ impl<'a, 'b> Builder<'a, 'b> {
         Filesystem { bytes_read, bytes_written, files, changes, failed }
     }
 
-    fn file(&mut self, index: usize, entry: &FileEntry) -> UsedFile {
+    fn file(&mut self, index: usize, entry: &FileEntry, uses: Vec<FileUse>) -> UsedFile {
         let at = |field: &str| format!("/filesystem/files/{index}/{field}");
-        let uses = self.view.uses(entry);
         let mut operations: BTreeMap<Operation, u64> = BTreeMap::new();
         for (operation, count) in uses.iter().flat_map(|one| &one.operations) {
             let known = operations.entry(*operation).or_default();
@@ -154,12 +148,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             self.optional(text(&[Operation::Mount]), || at("file_system"));
         let (process, process_reason) = self.process(change.process);
         let detail = change.detail;
-        FileChange {
-            at: self.clock.timestamp(change.at),
-            operation: operation(change.operation),
-            path,
-            path_reason,
-            path_source: super::process::source(source),
+        let details = ChangeDetails {
             new_path,
             new_path_reason,
             target,
@@ -169,11 +158,19 @@ impl<'a, 'b> Builder<'a, 'b> {
             file_system,
             file_system_reason,
             flags: detail.flags,
-            mode: detail.mode.map(Mode),
             uid: detail.uid,
             gid: detail.gid,
             length_bytes: detail.length,
             node_device: detail.device,
+        };
+        FileChange {
+            at: self.clock.timestamp(change.at),
+            operation: operation(change.operation),
+            path,
+            path_reason,
+            path_source: super::process::source(source),
+            details: (details != ChangeDetails::default()).then(|| Box::new(details)),
+            mode: detail.mode.map(Mode),
             call: self.call(change.call),
             process,
             process_reason,
@@ -204,16 +201,19 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 
     /// What is left, with what was found where it should be.
-    pub(super) fn artifacts(&mut self, found: &'a [ArtifactFacts]) -> Vec<Artifact> {
-        let key = |facts: &'a ArtifactFacts| ((&facts.path[..], facts.identity), &facts.state);
+    pub(super) fn artifacts(&mut self, left: &[LeftBehind], found: &[ArtifactFacts]) -> Vec<Artifact> {
+        fn key(facts: &ArtifactFacts) -> (ArtifactKey<'_>, &ArtifactState) {
+            ((&facts.path, facts.identity), &facts.state)
+        }
         let found: HashMap<_, _> = found.iter().map(key).collect();
-        let left = self.view.left.iter().enumerate();
-        left.map(|(index, left)| {
-            let path = left.path.value().map(|path| &**path);
-            let state = path.and_then(|path| found.get(&(path, left.identity)).copied());
-            self.artifact(index, left, state)
-        })
-        .collect()
+        left.iter()
+            .enumerate()
+            .map(|(index, left)| {
+                let path = left.path.value().map(|path| &**path);
+                let state = path.and_then(|path| found.get(&(path, left.identity)).copied());
+                self.artifact(index, left, state)
+            })
+            .collect()
     }
 
     fn artifact(&mut self, index: usize, left: &LeftBehind, state: Option<&ArtifactState>) -> Artifact {
@@ -239,7 +239,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let (size_bytes, size_bytes_reason) = split(present.map(|file| file.size_bytes));
         let (mode, mode_reason) = split(present.map(|file| Mode(file.mode)));
         let media_type = match present {
-            _ if symlink => Ok(SYMLINK.to_owned()),
+            _ if symlink => Ok(SYMLINK.into()),
             Ok(file) => file.media_type.clone().ok_or(Reason::NotAvailable),
             Err(reason) => Err(reason),
         };
@@ -264,7 +264,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             media_type,
             media_type_reason,
             target_reason: target.as_ref().and_then(|(_, reason)| *reason),
-            target: target.map(|(target, _)| target),
+            target: target.map(|(target, _)| target.map(Box::new)),
             device,
             device_reason,
             inode,

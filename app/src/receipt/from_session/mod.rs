@@ -54,11 +54,10 @@ pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOption
     let mut builder = process::Builder::new(session, clock, &ids, &mut texts);
     let processes: Vec<Process> =
         order.iter().enumerate().map(|(index, key)| builder.process(index, *key)).collect();
-    let view = session.files();
-    let mut builder = filesystem::Builder::new(&view, clock, &ids, &mut texts);
-    let filesystem = builder.filesystem();
-    let artifacts = builder.artifacts(&facts.artifacts);
-    drop(view);
+    let mut builder = filesystem::Builder::new(clock, &ids, &mut texts);
+    // One after the other: each takes its share of memory.
+    let artifacts = builder.artifacts(&session.left_behind(), &facts.artifacts);
+    let filesystem = builder.filesystem(&session.files());
     let started =
         processes.first().and_then(|root| root.executions.first()).filter(|_| session.root().is_some());
 

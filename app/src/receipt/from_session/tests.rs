@@ -157,7 +157,7 @@ fn all_events() -> Vec<Event> {
 /// What was found of the files that [`file_events`] leave.
 pub(crate) fn artifacts() -> Vec<ArtifactFacts> {
     vec![ArtifactFacts {
-        path: b"/srv/s3cret.txt".to_vec(),
+        path: Arc::from(&b"/srv/s3cret.txt"[..]),
         identity: Some(((8, 1), 3)),
         state: ArtifactState::Present(PresentArtifact {
             size_bytes: 4_096,

@@ -1,9 +1,11 @@
 //! What a run leaves behind, in the receipt.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Bytes, Device, Mode, PathSource, Reason, Sha256, Value};
+use super::{Bytes, Device, Mode, OptionalText, PathSource, Reason, Sha256, Value};
 
 /// A file that the run made or changed and left behind.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -33,13 +35,13 @@ pub struct Artifact {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode_reason: Option<Reason>,
     /// What its content looks like; "inode/symlink" for a symbolic link.
-    pub media_type: Option<String>,
+    pub media_type: Option<Cow<'static, str>>,
     /// Why `media_type` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type_reason: Option<Reason>,
     /// What a symbolic link points to; only of one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<Option<Value<Bytes>>>,
+    pub target: OptionalText,
     /// Why `target` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_reason: Option<Reason>,

@@ -268,6 +268,24 @@ pub struct FileChange {
     pub path_reason: Option<Reason>,
     /// Where `path` comes from.
     pub path_source: PathSource,
+    /// What else belongs to it.
+    #[serde(flatten)]
+    pub details: Option<Box<ChangeDetails>>,
+    /// Permissions that were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Name of the call.
+    pub call: Arc<str>,
+    /// Id of the process.
+    pub process: Option<u64>,
+    /// Why `process` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_reason: Option<Reason>,
+}
+
+/// What belongs to some changes only: apart, as most are the making of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ChangeDetails {
     /// Where to: the new path of a rename or a link, the mount point of a mount, where pivot_root puts the old root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_path: OptionalText,
@@ -295,9 +313,6 @@ pub struct FileChange {
     /// Flags of the call: of renameat2, mount, umount or unlinkat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<u64>,
-    /// Permissions that were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Mode>,
     /// New owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
@@ -310,13 +325,6 @@ pub struct FileChange {
     /// Number of the device that a node stands for, as the call has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_device: Option<u64>,
-    /// Name of the call.
-    pub call: Arc<str>,
-    /// Id of the process.
-    pub process: Option<u64>,
-    /// Why `process` is null.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub process_reason: Option<Reason>,
 }
 
 /// Attempts of one kind that failed.

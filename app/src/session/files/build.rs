@@ -290,9 +290,13 @@ impl<'a> Builder<'a> {
             };
             (one.entry, one.process, operation, id)
         });
-        let mut numbered: Vec<_> = place.into_iter().zip(entries.drain(..)).collect();
-        numbered.sort_unstable_by_key(|(place, _)| *place);
-        entries.extend(numbered.into_iter().map(|(_, entry)| entry));
+        for at in 0..entries.len() {
+            while place[at] as usize != at {
+                let there = place[at] as usize;
+                entries.swap(at, there);
+                place.swap(at, there);
+            }
+        }
         let mut at = 0;
         for (number, entry) in (0..).zip(&mut entries) {
             let start = at;

@@ -178,6 +178,11 @@ impl Files {
         if refused.iter().any(|tally| tally.seen > tally.kept) { 0 } else { self.orphans.len() as u64 }
     }
 
+    /// What is left, by path, device and inode.
+    pub(super) fn left_behind(&self) -> Vec<LeftBehind> {
+        names::left_behind(self)
+    }
+
     /// Takes in a first use.
     pub(super) fn seen(&mut self, process: ProcessKey, at: BootNs, seen: &FileSeen) {
         let known = self.accesses.get(&seen.access);

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Access, Change, FileKey, Files, Target, Text,
+    build::Key,
     kind::FileKind,
     totals::changes_content,
     tree::{NONE, Tree},
@@ -46,8 +47,22 @@ pub enum LeftChange {
 /// `RENAME_EXCHANGE` of linux/fs.h.
 const RENAME_EXCHANGE: u64 = 2;
 
-/// What is left, in no order, and the files (by number) that came and went.
-pub(super) fn left(files: &Files) -> (Vec<LeftBehind>, HashSet<u32>) {
+/// What is left, by path, device and inode.
+pub(super) fn left_behind(files: &Files) -> Vec<LeftBehind> {
+    let mut left = followed(files).left();
+    left.sort_by(|one, other| {
+        let key = |left: &LeftBehind| (Key::new(&left.path, left.source, left.identity), left.process);
+        key(one).cmp(&key(other))
+    });
+    left
+}
+
+/// The files (by number) that came and went.
+pub(super) fn transient(files: &Files) -> HashSet<u32> {
+    followed(files).transient()
+}
+
+fn followed(files: &Files) -> Names<'_> {
     let mut names = Names::new(files);
     for step in steps(files) {
         match step.what {
@@ -55,7 +70,7 @@ pub(super) fn left(files: &Files) -> (Vec<LeftBehind>, HashSet<u32>) {
             What::Change(change) => names.change(change),
         }
     }
-    (names.left(), names.transient())
+    names
 }
 
 struct Step<'a> {
@@ -119,7 +134,7 @@ struct Object {
     /// The file (by number) whose path stands for it where no name does.
     file: Option<u32>,
     /// The path that another file was found under without this one's removal having been seen.
-    displaced: Option<Vec<u8>>,
+    displaced: Option<Box<[u8]>>,
     target: Option<Observed<super::TextId>>,
     changed: Option<(BootNs, u32)>,
 }
@@ -364,7 +379,7 @@ impl<'a> Names<'a> {
             let path = self.tree.path(node).map(|(path, _)| path);
             let displaced = &mut self.objects[before as usize];
             displaced.names = displaced.names.saturating_sub(1);
-            displaced.displaced = path;
+            displaced.displaced = path.map(Vec::into_boxed_slice);
         }
         let node = &mut self.tree.nodes[node as usize];
         (node.object, node.claimed) = (object, claimed);
@@ -392,13 +407,12 @@ impl<'a> Names<'a> {
             }
             let (path, claimed) = self.tree.path(number)?;
             let source = if claimed { PathSource::Argument } else { PathSource::Kernel };
-            self.left_behind(object, Observed::Complete(path.into()), source)
+            self.left_behind(object, self.shared(path), source)
         });
         let nameless = self.objects.iter().filter(|object| object.names == 0 && object.is_left());
         let nameless = nameless.filter_map(|object| {
             if let Some(path) = &object.displaced {
-                let path = Observed::Complete(path.as_slice().into());
-                return self.left_behind(object, path, PathSource::Kernel);
+                return self.left_behind(object, self.shared(path.to_vec()), PathSource::Kernel);
             }
             let (key, known) = self.files.files.get_index(object.file? as usize)?;
             // Without ever having had a name it is gone, unless its name could not be read.
@@ -420,6 +434,13 @@ impl<'a> Names<'a> {
             target: object.target.map(|target| super::view::text(&self.files.texts, target)),
             process: self.files.process_of(object.changed?.1)?,
         })
+    }
+
+    /// A path, in the memory of an equal one if there is one.
+    fn shared(&self, path: Vec<u8>) -> Text {
+        let texts = &self.files.texts;
+        let known = texts.find(&path).map(|known| texts.text(known));
+        Observed::Complete(known.unwrap_or_else(|| path.into()))
     }
 
     /// Files of which every object was made and is gone again.

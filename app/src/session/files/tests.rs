@@ -22,7 +22,7 @@ fn left(events: &[Event]) -> Vec<String> {
         let inode = left.identity.map_or("-".into(), |(_, inode)| inode.to_string());
         format!("{} {change} {inode}", name(&left.path))
     };
-    session.files().left.iter().map(show).collect()
+    session.left_behind().iter().map(show).collect()
 }
 
 fn transient(events: &[Event]) -> Vec<String> {
@@ -279,7 +279,7 @@ fn who_changed_it_last_is_told() {
         event(30, TWO, seen(2, "/a", 1, AccessTotals { last_at: 90, ..wrote(3) })),
         at(40, file_totals(1, AccessTotals { last_at: 80, ..made(5) })),
     ]);
-    assert_eq!(session.files().left[0].process, TWO);
+    assert_eq!(session.left_behind()[0].process, TWO);
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::{
 use super::{
     super::{Session, TextId, Texts},
     Change, Files, Target,
-    build::{Builder, Key, Use, What, earlier_origin},
+    build::{Builder, Use, What, earlier_origin},
     index,
     kind::FileKind,
-    names::{self, LeftBehind},
+    names,
     totals::{join, operations},
 };
 use crate::event::{
@@ -128,8 +128,6 @@ pub struct FilesView<'a> {
     pub entries: Vec<FileEntry>,
     /// By path, process, operation and errno.
     pub failed: Vec<FailedEntry>,
-    /// By path, device and inode.
-    pub left: Vec<LeftBehind>,
     /// In order of time.
     changes: Vec<u32>,
     /// By entry and process.
@@ -141,14 +139,10 @@ pub struct FilesView<'a> {
 impl<'a> FilesView<'a> {
     pub(in super::super) fn new(session: &'a Session) -> Self {
         let files = &session.accesses;
-        let (mut left, transient) = names::left(files);
-        left.sort_by_cached_key(|left| {
-            (Key::new(&left.path, left.source, left.identity), left.process, left.change)
-        });
         let processes: BTreeSet<_> =
             session.processes().map(|(key, _)| key).chain(files.processes.iter().copied()).collect();
         let mut builder = Builder::new(files, processes.into_iter().collect());
-        builder.accesses(&transient);
+        builder.accesses(&names::transient(files));
         builder.executions(session);
         let mut changes: Vec<u32> = (0..index(files.changes.len())).collect();
         let at = |number: &u32| &files.changes[*number as usize];
@@ -157,7 +151,7 @@ impl<'a> FilesView<'a> {
         let failed = builder.failures();
         let processes = std::mem::take(&mut builder.processes);
         let (entries, uses) = builder.ordered();
-        Self { files, entries, failed, left, changes, uses, processes }
+        Self { files, entries, failed, changes, uses, processes }
     }
 
     /// What each process has done with the file of an entry, by process.
