@@ -34,8 +34,8 @@ pub(super) enum What {
 
 /// What entries are ordered by and told apart by. A path that is not known comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    path: Option<Arc<[u8]>>,
+pub(super) struct Key<P> {
+    path: Option<P>,
     /// The true length of a path that was cut.
     cut: Option<u64>,
     unreadable: Option<Unreadable>,
@@ -43,14 +43,28 @@ pub(super) struct Key {
     source: u8,
 }
 
-impl Key {
-    pub(super) fn new(path: &Text, source: PathSource, identity: Option<((u32, u32), u64)>) -> Self {
+impl<'a> Key<&'a [u8]> {
+    pub(super) fn new(path: &'a Text, source: PathSource, identity: Option<((u32, u32), u64)>) -> Self {
         let (path, cut, unreadable) = match path {
-            Observed::Complete(path) => (Some(Arc::clone(path)), None, None),
-            Observed::Truncated { value, length } => (Some(Arc::clone(value)), Some(*length), None),
+            Observed::Complete(path) => (Some(&**path), None, None),
+            Observed::Truncated { value, length } => (Some(&**value), Some(*length), None),
             Observed::Unreadable(why) => (None, None, Some(*why)),
         };
         Self { path, cut, unreadable, identity, source: source as u8 }
+    }
+
+    fn of(entry: &'a FileEntry) -> Self {
+        Self::new(&entry.path, entry.source, entry.identity)
+    }
+
+    fn owned(&self) -> Key<Arc<[u8]>> {
+        Key {
+            path: self.path.map(Arc::from),
+            cut: self.cut,
+            unreadable: self.unreadable,
+            identity: self.identity,
+            source: self.source,
+        }
     }
 }
 
@@ -69,14 +83,24 @@ pub(super) struct Builder<'a> {
     files: &'a Files,
     /// All, by key.
     pub(super) processes: Vec<ProcessKey>,
-    keys: BTreeMap<Key, u32>,
+    /// Entries of what was opened, by key.
+    opened: Vec<u32>,
+    /// The others.
+    others: BTreeMap<Key<Arc<[u8]>>, u32>,
     entries: Vec<FileEntry>,
     uses: Vec<Use>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(files: &'a Files, processes: Vec<ProcessKey>) -> Self {
-        Self { files, processes, keys: BTreeMap::new(), entries: Vec::new(), uses: Vec::new() }
+        Self {
+            files,
+            processes,
+            opened: Vec::new(),
+            others: BTreeMap::new(),
+            entries: Vec::new(),
+            uses: Vec::new(),
+        }
     }
 
     pub(super) fn accesses(&mut self, transient: &HashSet<u32>) {
@@ -90,7 +114,7 @@ impl<'a> Builder<'a> {
             if *entry == u32::MAX {
                 let path = text(&files.texts, key.path);
                 let identity = Some((key.device, key.inode));
-                *entry = self.entry(path, key.source, identity);
+                *entry = self.push(path, key.source, identity);
                 let made = &mut self.entries[*entry as usize];
                 made.kind = Some(known.kind);
                 made.unlinked = known.unlinked;
@@ -109,6 +133,10 @@ impl<'a> Builder<'a> {
             entry.last_at = entry.last_at.max(last_at);
             entry.origin = earlier_origin(entry.origin, access.origin);
         }
+        let entries = &self.entries;
+        let key = |entry: &u32| Key::of(&entries[*entry as usize]);
+        self.opened = (0..index(entries.len())).collect();
+        self.opened.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
     }
 
     pub(super) fn executions(&mut self, session: &Session) {
@@ -203,7 +231,7 @@ impl<'a> Builder<'a> {
                 last_at: failure.last_at.max(failure.first_at),
             });
         }
-        failed.sort_by_cached_key(FailedEntry::key);
+        failed.sort_by(|one, other| one.key().cmp(&other.key()));
         failed.dedup_by(|later, first| {
             let same = later.key() == first.key();
             if same {
@@ -239,48 +267,75 @@ impl<'a> Builder<'a> {
 
     /// The entry of what a path alone names.
     fn named(&mut self, path: &Text, source: PathSource) -> u32 {
-        let first = Key::new(path, PathSource::Kernel, None);
-        let Some(name) = first.path.clone() else { return self.entry(path.clone(), source, None) };
-        let same = self.keys.range(first..).take_while(|(key, _)| key.path.as_ref() == Some(&name));
-        let mut known = same.filter(|(key, _)| key.cut.is_none() && key.identity.is_some());
-        match (known.next(), known.next()) {
-            (Some((_, entry)), None) if matches!(path, Observed::Complete(_)) => *entry,
-            _ => self.entry(path.clone(), source, None),
+        if let Observed::Complete(name) = path {
+            let first = Key::new(path, PathSource::Kernel, None);
+            let key = |entry: &u32| Key::of(&self.entries[*entry as usize]);
+            let start = self.opened.partition_point(|entry| key(entry) < first);
+            let opened = self.opened[start..].iter().copied();
+            let others = self.others.range(first.owned()..).map(|(_, entry)| *entry);
+            let here = |entry: &u32| match &self.entries[*entry as usize].path {
+                Observed::Complete(path) | Observed::Truncated { value: path, .. } => path == name,
+                Observed::Unreadable(_) => false,
+            };
+            let known = |entry: &u32| {
+                let entry = &self.entries[*entry as usize];
+                entry.identity.is_some() && matches!(entry.path, Observed::Complete(_))
+            };
+            let mut same = opened.take_while(here).chain(others.take_while(here)).filter(known);
+            if let (Some(entry), None) = (same.next(), same.next()) {
+                return entry;
+            }
         }
+        self.entry(path.clone(), source, None)
     }
 
     fn entry(&mut self, path: Text, source: PathSource, identity: Option<((u32, u32), u64)>) -> u32 {
-        let next = index(self.entries.len());
-        let entry = *self.keys.entry(Key::new(&path, source, identity)).or_insert(next);
-        if entry == next {
-            self.entries.push(FileEntry {
-                path,
-                source,
-                in_root: None,
-                asked: None,
-                identity,
-                kind: None,
-                origin: None,
-                unlinked: false,
-                unreachable: false,
-                transient: false,
-                first_at: BootNs::MAX,
-                last_at: 0,
-                errors: Vec::new(),
-                uses: 0..0,
-            });
+        let wanted = Key::new(&path, source, identity);
+        let key = |entry: &u32| Key::of(&self.entries[*entry as usize]);
+        if let Ok(found) = self.opened.binary_search_by(|entry| key(entry).cmp(&wanted)) {
+            return self.opened[found];
         }
+        let wanted = wanted.owned();
+        if let Some(found) = self.others.get(&wanted) {
+            return *found;
+        }
+        let entry = self.push(path, source, identity);
+        self.others.insert(wanted, entry);
         entry
+    }
+
+    fn push(&mut self, path: Text, source: PathSource, identity: Option<((u32, u32), u64)>) -> u32 {
+        self.entries.push(FileEntry {
+            path,
+            source,
+            in_root: None,
+            asked: None,
+            identity,
+            kind: None,
+            origin: None,
+            unlinked: false,
+            unreachable: false,
+            transient: false,
+            first_at: BootNs::MAX,
+            last_at: 0,
+            errors: Vec::new(),
+            uses: 0..0,
+        });
+        index(self.entries.len() - 1)
     }
 
     /// Entries by key, and uses by entry and process.
     pub(super) fn ordered(self) -> (Vec<FileEntry>, Vec<Use>) {
-        let Self { keys, mut entries, mut uses, .. } = self;
+        let Self { opened, others, mut entries, mut uses, .. } = self;
+        drop((opened, others));
+        let mut order: Vec<u32> = (0..index(entries.len())).collect();
+        let key = |entry: &u32| Key::of(&entries[*entry as usize]);
+        order.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
         let mut place = vec![0; entries.len()];
-        for (number, entry) in (0..).zip(keys.values()) {
+        for (number, entry) in (0..).zip(&order) {
             place[*entry as usize] = number;
         }
-        drop(keys);
+        drop(order);
         uses.iter_mut().for_each(|one| one.entry = place[one.entry as usize]);
         uses.sort_unstable_by_key(|one| {
             let (operation, id) = match one.what {
@@ -311,7 +366,7 @@ impl<'a> Builder<'a> {
 }
 
 impl FailedEntry {
-    fn key(&self) -> impl Ord + use<> {
+    fn key(&self) -> impl Ord + use<'_> {
         let new_path = self.new_path.as_ref().map(|path| Key::new(path, PathSource::Argument, None));
         let path = Key::new(&self.path, self.source, None);
         (path, self.process, self.operation, self.errno, new_path, self.call)

@@ -51,8 +51,9 @@ const RENAME_EXCHANGE: u64 = 2;
 pub(super) fn left_behind(files: &Files) -> Vec<LeftBehind> {
     let mut left = followed(files).left();
     left.sort_by(|one, other| {
-        let key = |left: &LeftBehind| (Key::new(&left.path, left.source, left.identity), left.process);
-        key(one).cmp(&key(other))
+        let key = Key::new(&one.path, one.source, one.identity);
+        let order = key.cmp(&Key::new(&other.path, other.source, other.identity));
+        order.then(one.process.cmp(&other.process))
     });
     left
 }
@@ -133,7 +134,8 @@ struct Object {
     first_use: Option<AccessId>,
     /// The file (by number) whose path stands for it where no name does.
     file: Option<u32>,
-    /// The path that another file was found under without this one's removal having been seen.
+    /// The last path that is known, where no name is: it was too deep to be followed, or another file was found under
+    /// it without this one's removal having been seen.
     displaced: Option<Box<[u8]>>,
     target: Option<Observed<super::TextId>>,
     changed: Option<(BootNs, u32)>,
@@ -357,7 +359,11 @@ impl<'a> Names<'a> {
     /// Binds the name that a file was opened under.
     fn bind_file(&mut self, key: &FileKey, object: u32) {
         let Observed::Complete(path) = key.path else { return };
-        let Some(node) = self.tree.make(self.files.texts.bytes_of(path)) else { return };
+        let path = self.files.texts.bytes_of(path);
+        let Some(node) = self.tree.make(path) else {
+            self.objects[object as usize].displaced = Some(path.into());
+            return;
+        };
         let claimed = key.source != PathSource::Kernel;
         if self.tree.nodes[node as usize].object != object {
             self.bind(node, object, claimed);

@@ -272,6 +272,19 @@ fn a_file_that_another_took_the_place_of_is_still_named() {
 }
 
 #[test]
+fn a_path_too_deep_to_follow_is_left_as_it_was() {
+    let deep = "/d".repeat(2_000);
+    let events = [
+        at(20, create(1)),
+        at(20, seen(1, &deep, 1, made(3))),
+        at(30, change_to(Rename, &deep, "/a", 0)),
+        at(31, change_to(Rename, "/a", &deep, 0)),
+        at(32, change(Delete, &deep)),
+    ];
+    assert_eq!(left(&events), [format!("{deep} created 1")]);
+}
+
+#[test]
 fn who_changed_it_last_is_told() {
     let session = session(&[
         at(20, create(1)),
