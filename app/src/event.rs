@@ -470,6 +470,8 @@ pub enum FileOperation {
     MapExecutable,
     /// Mapped shared and writable.
     MapWritable,
+    /// Executed: never told as such, it follows from [`EventKind::Exec`].
+    Execute,
     /// A name removed.
     Delete,
     /// A directory removed.

@@ -1,6 +1,8 @@
 //! What is known of a run beside its events: filled in by the runner, read by the receipt and the summary.
 
-use crate::event::BootNs;
+use std::{borrow::Cow, sync::Arc};
+
+use crate::event::{BootNs, Unreadable};
 
 /// Everything about a run that is not an event.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub struct RunFacts {
     pub execution: ExecutionFacts,
     /// How well it was observed.
     pub observation: ObservationFacts,
+    /// What was found of the files that the run should have left behind, in any order.
+    pub artifacts: Vec<ArtifactFacts>,
     /// Nanoseconds to add to a boot time to get nanoseconds of the Unix epoch, taken when observation began.
     pub boot_to_unix_ns: i64,
 }
@@ -193,6 +197,45 @@ pub struct BackpressureFacts {
     pub freezes: u64,
     /// Their total, ns.
     pub frozen_ns: u64,
+}
+
+/// What was found, when the run had ended, of a file that it should have left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactFacts {
+    /// Where it should be, as the session says.
+    pub path: Arc<[u8]>,
+    /// Device (major, minor) and inode, as the session says.
+    pub identity: Option<((u32, u32), u64)>,
+    /// What was there.
+    pub state: ArtifactState,
+}
+
+/// What was found where a file should have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArtifactState {
+    /// Nothing.
+    Gone,
+    /// Another file.
+    Replaced,
+    /// Something that is no regular file.
+    NotRegular,
+    /// It.
+    Present(PresentArtifact),
+    /// It was not looked at, because there were too many, or too many bytes of them.
+    OverLimit,
+}
+
+/// A file that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresentArtifact {
+    /// Its size, bytes.
+    pub size_bytes: u64,
+    /// Its permissions: the lower 12 bits of the mode.
+    pub mode: u32,
+    /// The SHA-256 of its content, or why there is none: [`Unreadable::Changed`] if it changed meanwhile.
+    pub sha256: Result<[u8; 32], Unreadable>,
+    /// What its content looks like, where it looks like something.
+    pub media_type: Option<Cow<'static, str>>,
 }
 
 /// A list that was capped.

@@ -3,6 +3,9 @@
 //! It is made from the receipt, so that nothing appears here that was removed there. Whatever a program chose is
 //! escaped: a name must not move the cursor or turn the reading direction.
 
+mod files;
+mod sensitive;
+
 use std::{
     fmt::Write as _,
     io::{self, Write},
@@ -45,6 +48,7 @@ pub fn write(out: &mut dyn Write, receipt: &Receipt, written: Option<&Written>) 
         line(out, "system calls", &calls(receipt))?;
         line(out, "denied", &denied(receipt))?;
     }
+    files::write(out, receipt)?;
     if let Some(text) = not_hashed(receipt) {
         line(out, "not hashed", &text)?;
     }
@@ -278,13 +282,13 @@ fn duration(duration: Milliseconds) -> String {
 mod tests {
     use super::*;
     use crate::{
-        event::{Event, EventKind},
+        event::{Event, EventKind, FileOperation},
         facts::{Gap, GapKind, OutcomeStatus, RunFacts},
         receipt::{
             ReceiptOptions,
-            from_session::tests::{events, facts, receipt_of},
+            from_session::tests::{artifacts, events, facts, file_events, receipt_of},
         },
-        session::samples::{event, exec, key},
+        session::samples::{change, create, event, exec, key, made, seen},
     };
 
     fn summary(events: &[Event], facts: &RunFacts, written: Option<&Written>) -> String {
@@ -311,6 +315,7 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
   processes     3 (up to 3 at once), 2 executions, 2 failed
   system calls  12: syscall_60002 8, syscall_60009 4
   denied        syscall_60002 EACCES ×3 by gone (pid 101)
+  files         2 used, 0 B read, 0 B written
   not hashed    the file of 1 execution: ended 1
   lost          nothing
   still running sh (pid 102); a process of the receipt's owner can change it: only the SHA-256 will tell
@@ -320,6 +325,42 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             "ab".repeat(32)
         );
         assert_eq!(summary(&events(), &facts(), Some(&written())), expected);
+    }
+
+    #[test]
+    fn what_became_of_files() {
+        let facts = RunFacts { artifacts: artifacts(), ..facts() };
+        let events: Vec<_> = events().into_iter().chain(file_events()).collect();
+        let text = summary(&events, &facts, None);
+        let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("  files")).collect();
+        let expected = [
+            "  files         7 used, 17 B read, 4.00 KiB written, 3 attempts failed",
+            "  created       3: /srv/link, /srv/s3cret.txt, /srv/new/",
+            "  temporary     1 file made and removed again",
+            "  sensitive     read: /home/ann/.ssh/id_s3cret by gone (pid 100)",
+            "  sensitive     denied: /etc/shadow ×2 by gone (pid 101)",
+        ];
+        assert_eq!(lines[..expected.len()], expected);
+    }
+
+    #[test]
+    fn a_path_cannot_reach_the_terminal_and_is_cut_before_its_end() {
+        let name = format!("/{}/\u{1b}[2Jx", "long".repeat(40));
+        let key = key(10, 100);
+        let events = [event(20, key, create(1)), event(20, key, seen(1, &name, 3, made(1)))];
+        let text = summary(&events, &facts(), None);
+        let line = text.lines().find(|line| line.starts_with("  created")).unwrap();
+        assert!(line.ends_with("long/\\x1b[2Jx"), "{line}");
+        assert!(line.chars().count() < 100, "{line}");
+        let many: Vec<_> = (0..9)
+            .flat_map(|at| {
+                [event(20, key, create(at)), event(20, key, seen(at, &format!("/{at}"), at, made(1)))]
+            })
+            .chain([event(30, key, change(FileOperation::Delete, "/old"))])
+            .collect();
+        let text = summary(&many, &facts(), None);
+        assert!(text.contains("  created       9: /0, /1, /2, /3, and 5 more\n"), "{text}");
+        assert!(text.contains("  deleted       /old\n"), "{text}");
     }
 
     #[test]

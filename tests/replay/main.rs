@@ -104,6 +104,7 @@ fn facts(header: &RecordingHeader, events: &[Event]) -> RunFacts {
             resources: None,
         },
         observation: ObservationFacts::default(),
+        artifacts: Vec::new(),
         boot_to_unix_ns: header.boot_to_unix_ns,
     }
 }

@@ -105,6 +105,7 @@ impl Run {
                 resources: self.resources,
             },
             observation,
+            artifacts: Vec::new(),
             boot_to_unix_ns: self.boot_to_unix_ns,
         }
     }

@@ -20,6 +20,16 @@ pub const MAX_DENIED_PER_PROCESS: usize = 2_048;
 /// Bytes of distinct texts: arguments, environments, paths. One exec alone can carry 2 MiB of its own; a build of
 /// 20,000 processes has some 3 MiB in all.
 pub const MAX_TEXT_BYTES: u64 = 128 * 1024 * 1024;
+/// Distinct files: path, device and inode. A large build touches some 50,000.
+pub const MAX_FILES: u64 = 250_000;
+/// Uses of a file by a process under one path: this many take 165 MiB, and the receipt of them 85 more.
+pub const MAX_ACCESSES: u64 = 1_000_000;
+/// Changes of files: an unpacked archive makes two or three of each file.
+pub const MAX_FILE_CHANGES: u64 = 250_000;
+/// Failed attempts by process, path, operation and errno: a start of Python makes some hundred.
+pub const MAX_FILE_FAILURES: u64 = 100_000;
+/// Bytes of distinct texts about files: paths, targets of symbolic links, names of attributes.
+pub const MAX_FILE_TEXT_BYTES: u64 = 64 * 1024 * 1024;
 /// Results of hashing that came before their exec, per process. They should not: two files of a few execs.
 pub(super) const MAX_EARLY_HASHES: usize = 64;
 
@@ -44,6 +54,16 @@ pub struct Caps {
     pub denied_per_process: usize,
     /// See [`MAX_TEXT_BYTES`].
     pub text_bytes: u64,
+    /// See [`MAX_FILES`].
+    pub files: u64,
+    /// See [`MAX_ACCESSES`].
+    pub accesses: u64,
+    /// See [`MAX_FILE_CHANGES`].
+    pub file_changes: u64,
+    /// See [`MAX_FILE_FAILURES`].
+    pub file_failures: u64,
+    /// See [`MAX_FILE_TEXT_BYTES`].
+    pub file_text_bytes: u64,
 }
 
 impl Default for Caps {
@@ -58,6 +78,11 @@ impl Default for Caps {
             syscalls_per_process: MAX_SYSCALLS_PER_PROCESS,
             denied_per_process: MAX_DENIED_PER_PROCESS,
             text_bytes: MAX_TEXT_BYTES,
+            files: MAX_FILES,
+            accesses: MAX_ACCESSES,
+            file_changes: MAX_FILE_CHANGES,
+            file_failures: MAX_FILE_FAILURES,
+            file_text_bytes: MAX_FILE_TEXT_BYTES,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! state at the end is the same.
 
 mod caps;
+mod files;
 mod process;
 mod shared;
 mod texts;
@@ -12,6 +13,10 @@ mod texts;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use caps::*;
+use files::Files;
+pub use files::{
+    ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Text,
+};
 use process::grow;
 pub use process::{
     CredentialChange, DeniedCalls, Ended, Execution, FailedExecution, Hashed, KeptFile, KeptPath, Origin,
@@ -22,7 +27,7 @@ pub use texts::{ListId, TextId, Texts};
 
 use crate::event::{
     BootNs, CredentialCall, Credentials, Denied, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit,
-    Fork, Observed, ProcessKey, ResolvedPath, Syscall,
+    Fork, Observed, ProcessKey, Syscall,
 };
 
 /// What is known of a run so far.
@@ -36,6 +41,7 @@ pub struct Session {
     credentials: Shared<Credentials>,
     files: Shared<KeptFile>,
     paths: Shared<KeptPath>,
+    accesses: Files,
     /// Of all processes: those created beyond the cap.
     untracked: u64,
     live: u64,
@@ -76,6 +82,7 @@ impl Session {
             credentials: Shared::default(),
             files: Shared::default(),
             paths: Shared::default(),
+            accesses: Files::new(&caps),
             untracked: 0,
             live: 0,
             impossible_parents: 0,
@@ -100,10 +107,19 @@ impl Session {
                     process.hashed(result);
                 }
             }
-            EventKind::FileSeen(_)
-            | EventKind::FileTotals(_)
-            | EventKind::FileChanged(_)
-            | EventKind::FileFailed(_) => {}
+            EventKind::FileSeen(seen) => {
+                self.process_mut(key);
+                self.accesses.seen(key, event.at, seen);
+            }
+            EventKind::FileTotals(totals) => self.accesses.totals(totals),
+            EventKind::FileChanged(changed) => {
+                self.process_mut(key);
+                self.accesses.changed(key, event.at, changed);
+            }
+            EventKind::FileFailed(failed) => {
+                self.process_mut(key);
+                self.accesses.failed(key, event.at, failed);
+            }
         }
     }
 
@@ -169,12 +185,28 @@ impl Session {
         self.impossible_parents
     }
 
+    /// Files, changes of them and failed attempts, put together from what is known by now. This takes a
+    /// while: it is meant for the end.
+    pub fn files(&self) -> FilesView<'_> {
+        FilesView::new(self)
+    }
+
+    /// What the run leaves behind, by path.
+    pub fn left_behind(&self) -> Vec<LeftBehind> {
+        self.accesses.left_behind()
+    }
+
+    /// Uses of files that have totals, and of which the first use was not recorded.
+    pub fn unannounced_accesses(&self) -> u64 {
+        self.accesses.unannounced()
+    }
+
     /// Every list that has a cap.
-    pub fn limits(&self) -> [Limit; 7] {
+    pub fn limits(&self) -> Vec<Limit> {
         let kept = self.processes.len() as u64;
         let processes = Tally { seen: self.process_count(), kept };
         let tallies = &self.tallies;
-        [
+        let own = [
             ("processes", processes),
             ("processes[].executions", tallies.executions),
             ("processes[].failed_executions", tallies.failed_executions),
@@ -182,8 +214,8 @@ impl Session {
             ("processes[].syscalls", tallies.syscalls),
             ("syscalls.denied", tallies.denied),
             ("text_bytes", self.texts.bytes()),
-        ]
-        .map(|(list, tally)| Limit { list, tally })
+        ];
+        own.into_iter().chain(self.accesses.limits()).map(|(list, tally)| Limit { list, tally }).collect()
     }
 
     /// The process, made if need be; `None` when there are too many.
@@ -261,7 +293,7 @@ impl Session {
         }
         let image = self.keep_file(&exec.image);
         let script = exec.script.as_ref().map(|script| self.keep_file(script));
-        let cwd = self.keep_path(&exec.cwd);
+        let cwd = self.texts.keep_path(&exec.cwd);
         let cwd = self.paths.share(cwd);
         let execution = Execution {
             at,
@@ -388,18 +420,8 @@ impl Session {
     }
 
     fn keep_file(&mut self, file: &ExecutedFile) -> Arc<KeptFile> {
-        let path = self.keep_path(&file.path);
+        let path = self.texts.keep_path(&file.path);
         self.files.share(KeptFile { path, facts: file.facts })
-    }
-
-    fn keep_path(&mut self, path: &ResolvedPath) -> KeptPath {
-        KeptPath {
-            path: self.texts.keep_observed(&path.path),
-            in_root: path.in_root.clone().map(|text| self.texts.keep_observed(&Observed::Complete(text))),
-            source: path.source,
-            unlinked: path.unlinked,
-            unreachable: path.unreachable,
-        }
     }
 }
 

@@ -125,7 +125,7 @@ pub struct Execution {
 }
 
 /// A path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeptPath {
     /// From the root of the mount namespace.
     pub path: Observed<TextId>,

@@ -130,18 +130,130 @@ pub(crate) fn hashed(exec_at: BootNs, byte: u8) -> EventKind {
     })
 }
 
+/// A use of a regular file, opened under a path that the kernel resolved.
+pub(crate) fn file_seen(access: AccessId, name: &str, inode: u64, totals: AccessTotals) -> FileSeen {
+    let mut facts = file(name, inode).facts.unwrap_or_else(|| unreachable!());
+    facts.mode = 0o100_644;
+    FileSeen {
+        access,
+        path: path(name),
+        asked: None,
+        origin: FileOrigin::Opened,
+        facts,
+        file_system: 0xef53,
+        open_flags: 0,
+        totals,
+    }
+}
+
+pub(crate) fn seen(access: AccessId, name: &str, inode: u64, totals: AccessTotals) -> EventKind {
+    EventKind::FileSeen(Box::new(file_seen(access, name, inode, totals)))
+}
+
+pub(crate) fn file_totals(access: AccessId, totals: AccessTotals) -> EventKind {
+    EventKind::FileTotals(FileTotals { access, totals })
+}
+
+/// Opened once and read.
+pub(crate) fn read(bytes: u64) -> AccessTotals {
+    AccessTotals { opens: 1, reads: 1, bytes_read: bytes, ..AccessTotals::default() }
+}
+
+/// Opened once and written.
+pub(crate) fn wrote(bytes: u64) -> AccessTotals {
+    AccessTotals { opens: 1, writes: 1, bytes_written: bytes, ..AccessTotals::default() }
+}
+
+/// Made by opening it, and written.
+pub(crate) fn made(bytes: u64) -> AccessTotals {
+    AccessTotals { creates: 1, ..wrote(bytes) }
+}
+
+/// A path that a program gave.
+pub(crate) fn argument(name: &str) -> ResolvedPath {
+    ResolvedPath { source: PathSource::Argument, ..path(name) }
+}
+
+pub(crate) const UNLINK: Syscall = Syscall { abi: Abi::Native, number: 60_087 };
+
+pub(crate) fn changed(operation: FileOperation, target: ChangeTarget) -> FileChanged {
+    FileChanged {
+        operation,
+        target,
+        new_path: None,
+        text: None,
+        detail: ChangeDetail::default(),
+        unconfirmed: None,
+        call: UNLINK,
+    }
+}
+
+/// A change of what a path leads to.
+pub(crate) fn change(operation: FileOperation, name: &str) -> EventKind {
+    EventKind::FileChanged(Box::new(changed(operation, ChangeTarget::Path(argument(name)))))
+}
+
+/// The making of a file by opening it.
+pub(crate) fn create(access: AccessId) -> EventKind {
+    let mut created = changed(FileOperation::Create, ChangeTarget::Access(access));
+    created.detail.mode = Some(0o644);
+    EventKind::FileChanged(Box::new(created))
+}
+
+/// A change with two paths.
+pub(crate) fn change_to(operation: FileOperation, from: &str, to: &str, flags: u64) -> EventKind {
+    let mut moved = changed(operation, ChangeTarget::Path(argument(from)));
+    moved.new_path = Some(argument(to));
+    moved.detail.flags = Some(flags);
+    EventKind::FileChanged(Box::new(moved))
+}
+
+/// A symbolic link that was made.
+pub(crate) fn symlink(name: &str, target: &str) -> EventKind {
+    let mut made = changed(FileOperation::Symlink, ChangeTarget::None);
+    made.new_path = Some(argument(name));
+    made.text = Some(Observed::Complete(target.as_bytes().to_vec()));
+    EventKind::FileChanged(Box::new(made))
+}
+
+pub(crate) fn file_failed(
+    access: AccessId,
+    operation: FileOperation,
+    name: &str,
+    errno: i32,
+    failures: u64,
+) -> EventKind {
+    EventKind::FileFailed(Box::new(FileFailed {
+        access,
+        operation,
+        errno,
+        path: argument(name),
+        new_path: None,
+        call: UNLINK,
+        totals: AccessTotals { failures, ..AccessTotals::default() },
+    }))
+}
+
 /// A run as its rings deliver it: each list is in order, the lists are in no order among themselves, and those of
 /// `anywhere` not even in themselves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
     pub(crate) process_ring: Vec<Event>,
+    pub(crate) file_ring: Vec<Event>,
     pub(crate) anywhere: Vec<Event>,
 }
 
 impl Run {
-    /// One legal order of arrival: each event of `anywhere` goes where its index says.
+    /// One legal order of arrival: each event of `anywhere` goes where its index says, and those of the second ring
+    /// go between those of the first.
     pub(crate) fn interleaved(&self, order: &[Index]) -> Vec<Event> {
         let mut events = self.process_ring.clone();
+        let between = order.iter().rev().take(self.file_ring.len());
+        let mut places: Vec<_> = between.map(|index| index.index(events.len() + 1)).collect();
+        places.sort_unstable();
+        for (number, (event, place)) in self.file_ring.iter().zip(places).enumerate() {
+            events.insert(place + number, event.clone());
+        }
         for (event, index) in self.anywhere.iter().zip(order) {
             events.insert(index.index(events.len() + 1), event.clone());
         }
@@ -151,7 +263,7 @@ impl Run {
 
 /// Runs of a few dozen steps.
 pub(crate) fn runs() -> impl Strategy<Value = Run> {
-    prop::collection::vec((0_u8..10, any::<Index>(), 0_u8..4), 0..60).prop_map(|steps| {
+    prop::collection::vec((0_u8..16, any::<Index>(), 0_u8..4), 0..60).prop_map(|steps| {
         let root = key(10, 100);
         let outside = key(1, 50);
         let mut root_exec = exec("sh", outside, 0);
@@ -184,6 +296,9 @@ impl Run {
     fn step(&mut self, at: BootNs, step: u8, choice: u8, (process, parent): (ProcessKey, ProcessKey)) {
         let uid = u32::from(choice % 2);
         let child = key(at, 100 + at as u32);
+        if step >= 10 {
+            return self.file_step(at, step, choice, process);
+        }
         let (ring, kind) = match step {
             // A fork, a CLONE_PARENT, and a fork whose record is lost.
             0 => (true, fork(child, process, uid)),
@@ -201,6 +316,31 @@ impl Run {
             _ => (false, hashed(at - 10, choice)),
         };
         let list = if ring { &mut self.process_ring } else { &mut self.anywhere };
+        list.push(event(at, process, kind));
+    }
+
+    /// A step with one of a few files, each under one number per time and choice.
+    fn file_step(&mut self, at: BootNs, step: u8, choice: u8, process: ProcessKey) {
+        let access = at / 50 * 4 + u64::from(choice);
+        let names = ["/srv/a", "/srv/b", "/srv/d/c", "/srv/d"];
+        let name = names[choice as usize];
+        let other = names[(choice as usize + (at / 10) as usize) % 4];
+        let failing = 1_000_000 + access;
+        let (list, kind) = match step {
+            10 => (&mut self.file_ring, seen(access, name, u64::from(choice), made(at))),
+            11 => (&mut self.anywhere, file_totals(access, AccessTotals { last_at: at, ..wrote(at * 2) })),
+            12 => (&mut self.file_ring, create(access)),
+            13 => (&mut self.file_ring, change(FileOperation::Delete, name)),
+            14 => {
+                let flags = at / 10 % 3;
+                (&mut self.file_ring, change_to(FileOperation::Rename, name, other, flags))
+            }
+            _ if choice == 3 => {
+                let totals = AccessTotals { failures: at, last_at: at, ..AccessTotals::default() };
+                (&mut self.anywhere, file_totals(failing - 1, totals))
+            }
+            _ => (&mut self.file_ring, file_failed(failing, FileOperation::Open, name, 2, at)),
+        };
         list.push(event(at, process, kind));
     }
 }

@@ -16,7 +16,7 @@ fn root_exec() -> Event {
     event(20, ROOT, EventKind::Exec(Box::new(exec)))
 }
 
-fn session(events: &[Event]) -> Session {
+pub(crate) fn session(events: &[Event]) -> Session {
     session_with(Caps::default(), events)
 }
 
@@ -235,6 +235,76 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
         (any::<u32>(), any::<i32>(), any::<u64>())
             .prop_map(|(call, errno, count)| denied(call, errno, count)),
         (0_u64..4, any::<u8>()).prop_map(|(at, byte)| hashed(at, byte)),
+        any_file_kind(),
+    ]
+}
+
+fn any_path() -> impl Strategy<Value = ResolvedPath> {
+    let named = prop::sample::select(vec!["/", "/a", "/a/b", "/a/b/c", "/b", "//", "x", ""]);
+    prop_oneof![
+        any_text().prop_map(|text| ResolvedPath { path: text, ..path("") }),
+        named.clone().prop_map(path),
+        named.prop_map(argument),
+    ]
+}
+
+fn any_totals() -> impl Strategy<Value = AccessTotals> {
+    (any::<u64>(), any::<u64>(), 0_u64..3, 0_u64..3, 0_u64..9).prop_map(
+        |(reads, bytes_read, writes, creates, last_at)| AccessTotals {
+            reads,
+            bytes_read,
+            writes,
+            creates,
+            last_at,
+            ..AccessTotals::default()
+        },
+    )
+}
+
+fn any_file_kind() -> impl Strategy<Value = EventKind> {
+    use FileOperation::*;
+    let operations = vec![
+        Create,
+        Truncate,
+        Delete,
+        RemoveDirectory,
+        MakeDirectory,
+        Rename,
+        Link,
+        Symlink,
+        ChangeMode,
+        MakeNode,
+        Mount,
+        ChangeDirectory,
+    ];
+    let target = prop_oneof![
+        (0_u64..6).prop_map(ChangeTarget::Access),
+        any_path().prop_map(ChangeTarget::Path),
+        Just(ChangeTarget::None)
+    ];
+    prop_oneof![
+        (0_u64..6, any_path(), 0_u64..4, any::<u32>(), any_totals()).prop_map(
+            |(access, path, inode, mode, totals)| {
+                let mut seen = file_seen(access, "", inode, totals);
+                (seen.path, seen.facts.mode) = (path, mode);
+                EventKind::FileSeen(Box::new(seen))
+            }
+        ),
+        (0_u64..12, any_totals()).prop_map(|(access, totals)| file_totals(access, totals)),
+        (prop::sample::select(operations), target, prop::option::of(any_path()), 0_u64..4).prop_map(
+            |(operation, target, new_path, flags)| {
+                let mut change = FileChanged { new_path, ..changed(operation, target) };
+                change.detail.flags = Some(flags);
+                EventKind::FileChanged(Box::new(change))
+            }
+        ),
+        (6_u64..12, any_path(), any::<i32>(), any::<u64>()).prop_map(|(access, path, errno, failures)| {
+            let mut failed = file_failed(access, Open, "", errno, failures);
+            if let EventKind::FileFailed(failed) = &mut failed {
+                failed.path = path;
+            }
+            failed
+        }),
     ]
 }
 
@@ -244,7 +314,17 @@ pub(crate) fn any_events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 fn small_caps() -> Caps {
-    Caps { processes: 4, executions: 3, text_bytes: 16, ..Caps::default() }
+    Caps {
+        processes: 4,
+        executions: 3,
+        text_bytes: 16,
+        files: 3,
+        accesses: 4,
+        file_changes: 8,
+        file_failures: 2,
+        file_text_bytes: 24,
+        ..Caps::default()
+    }
 }
 
 proptest! {
@@ -277,5 +357,10 @@ proptest! {
             prop_assert!(limit.tally.kept <= limit.tally.seen, "{:?}", limit);
         }
         prop_assert_eq!(session.live().count() as u64, session.live_count());
+        let files = session.files();
+        prop_assert!(files.changes().count() <= 8);
+        for entry in &files.entries {
+            prop_assert!(!files.uses(entry).is_empty() || !entry.errors.is_empty());
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use super::caps::Tally;
-use crate::event::Observed;
+use super::{caps::Tally, process::KeptPath};
+use crate::event::{Observed, ResolvedPath};
 
 /// A text of [`Texts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +44,11 @@ impl Texts {
         self.texts.get_index(id.0 as usize).cloned().unwrap_or_default()
     }
 
+    /// The text, borrowed.
+    pub fn bytes_of(&self, id: TextId) -> &[u8] {
+        self.texts.get_index(id.0 as usize).map_or(&[], |text| text)
+    }
+
     /// The texts of a list, in order.
     pub fn list(&self, id: ListId) -> &[TextId] {
         self.lists.get_index(id.0 as usize).map_or(&[], |list| list)
@@ -73,15 +78,31 @@ impl Texts {
     /// Keeps a text as far as there is room: without room its length is what remains of it.
     pub(super) fn keep_observed(&mut self, text: &Observed<Vec<u8>>) -> Observed<TextId> {
         match text {
-            Observed::Complete(value) => match self.keep(value) {
-                Some(id) => Observed::Complete(id),
-                None => self.nothing_of(value.len() as u64),
-            },
+            Observed::Complete(value) => self.keep_whole(value),
             Observed::Truncated { value, length } => match self.keep(value) {
                 Some(value) => Observed::Truncated { value, length: *length },
                 None => self.nothing_of(*length),
             },
             Observed::Unreadable(why) => Observed::Unreadable(*why),
+        }
+    }
+
+    /// Keeps a path as far as there is room.
+    pub(super) fn keep_path(&mut self, path: &ResolvedPath) -> KeptPath {
+        KeptPath {
+            path: self.keep_observed(&path.path),
+            in_root: path.in_root.as_ref().map(|text| self.keep_whole(text)),
+            source: path.source,
+            unlinked: path.unlinked,
+            unreachable: path.unreachable,
+        }
+    }
+
+    /// Keeps a text of which all is known, as far as there is room.
+    pub(super) fn keep_whole(&mut self, text: &[u8]) -> Observed<TextId> {
+        match self.keep(text) {
+            Some(id) => Observed::Complete(id),
+            None => self.nothing_of(text.len() as u64),
         }
     }
 

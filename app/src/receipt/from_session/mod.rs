@@ -1,5 +1,6 @@
 //! From the session and the facts of the run to the receipt. Pure, but for the receipt's random id.
 
+mod filesystem;
 mod observation;
 mod process;
 mod texts;
@@ -53,6 +54,10 @@ pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOption
     let mut builder = process::Builder::new(session, clock, &ids, &mut texts);
     let processes: Vec<Process> =
         order.iter().enumerate().map(|(index, key)| builder.process(index, *key)).collect();
+    let mut builder = filesystem::Builder::new(clock, &ids, &mut texts);
+    // One after the other: each takes its share of memory.
+    let artifacts = builder.artifacts(&session.left_behind(), &facts.artifacts);
+    let filesystem = builder.filesystem(&session.files());
     let started =
         processes.first().and_then(|root| root.executions.first()).filter(|_| session.root().is_some());
 
@@ -83,6 +88,8 @@ pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOption
         observation: observation::observation(session, facts),
         syscalls: syscalls(session, &order),
         processes,
+        filesystem,
+        artifacts,
         redactions: texts.redactions,
     }
 }

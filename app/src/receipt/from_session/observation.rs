@@ -125,7 +125,11 @@ fn damage(session: &Session) -> impl Iterator<Item = Gap> {
     let impossible = (impossible > 0).then(|| {
         loss("impossible_parent", format!("{impossible} processes have a parent that is not older"))
     });
-    unannounced.into_iter().chain(endless).chain(impossible)
+    let accesses = session.unannounced_accesses();
+    let accesses = (accesses > 0).then(|| {
+        loss("access_unannounced", format!("which file it was is not known of {accesses} uses of files"))
+    });
+    unannounced.into_iter().chain(endless).chain(impossible).chain(accesses)
 }
 
 fn outcome(status: OutcomeStatus) -> Option<Gap> {

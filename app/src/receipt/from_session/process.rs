@@ -245,7 +245,7 @@ fn unknown_parent(process: &session::Process) -> Reason {
     if process.origin == Origin::Forked { Reason::Inconsistent } else { Reason::Lost }
 }
 
-fn source(source: PathSource) -> schema::PathSource {
+pub(super) fn source(source: PathSource) -> schema::PathSource {
     match source {
         PathSource::Kernel => schema::PathSource::Kernel,
         PathSource::Argument => schema::PathSource::Argument,

@@ -67,6 +67,7 @@ pub(crate) fn facts() -> RunFacts {
             blind_spots: vec![BlindSpot { code: "root", detail: "the command ran as root".into() }],
             ..ObservationFacts::default()
         },
+        artifacts: Vec::new(),
         boot_to_unix_ns: 1_700_000_000_000_000_000,
     }
 }
@@ -98,6 +99,73 @@ pub(crate) fn events() -> Vec<Event> {
         event(1_000_000, ROOT, hashed(20, 7)),
         event(2_000_000, ROOT, exit(0)),
     ]
+}
+
+/// What the shell and a child of its do with files.
+pub(crate) fn file_events() -> Vec<Event> {
+    let child = key(40, 101);
+    let mut raced = file_seen(3, "/srv/other", 5, read(1));
+    raced.path.source = PathSource::Raced;
+    raced.path.in_root = Some(b"/other".to_vec());
+    raced.asked = Some(Observed::Truncated { value: b"s3cret".to_vec(), length: 99 });
+    let mut pipe = file_seen(4, "", 77, wrote(6));
+    (pipe.origin, pipe.file_system, pipe.facts.mode) = (FileOrigin::Inherited, 0x5049_5045, 0o010_600);
+    let mut unnamed = file_seen(7, "", 8, read(2));
+    unnamed.path.path = Observed::Unreadable(Unreadable::Lost);
+    let mut attribute =
+        changed(FileOperation::SetAttribute, ChangeTarget::Path(argument("/srv/\u{1b}[2Jodd")));
+    attribute.text = Some(Observed::Unreadable(Unreadable::Fault(14)));
+    let mut mount = changed(FileOperation::Mount, ChangeTarget::Path(argument("none")));
+    mount.new_path = Some(argument("/mnt"));
+    mount.text = Some(Observed::Complete(b"tmpfs".to_vec()));
+    let mut owner = changed(FileOperation::ChangeOwner, ChangeTarget::Access(1));
+    (owner.detail.uid, owner.detail.gid) = (Some(0), Some(5));
+    let event = |at, process, kind| event(at, process, kind);
+    let change_of = |change| EventKind::FileChanged(Box::new(change));
+    let mut failed_rename = file_failed(9, FileOperation::Rename, "/srv/gone", 2, 1);
+    if let EventKind::FileFailed(failed) = &mut failed_rename {
+        failed.new_path = Some(argument("/srv/s3cret"));
+    }
+    vec![
+        event(100, ROOT, create(1)),
+        event(100, ROOT, seen(1, "/srv/out", 3, made(10))),
+        event(101, child, seen(2, "/srv/out", 3, read(10))),
+        event(102, child, EventKind::FileSeen(Box::new(raced))),
+        event(103, ROOT, EventKind::FileSeen(Box::new(pipe))),
+        event(104, ROOT, seen(5, "/home/ann/.ssh/id_s3cret", 6, read(4))),
+        event(105, ROOT, create(6)),
+        event(105, ROOT, seen(6, "/tmp/tmp.1", 7, made(1))),
+        event(106, ROOT, change(FileOperation::Delete, "/tmp/tmp.1")),
+        event(107, child, change_to(FileOperation::Rename, "/srv/out", "/srv/s3cret.txt", 0)),
+        event(108, ROOT, symlink("/srv/link", "/etc/s3cret")),
+        event(109, ROOT, change_of(attribute)),
+        event(110, ROOT, change_of(mount)),
+        event(111, child, change_of(owner)),
+        event(112, child, file_failed(8, FileOperation::Open, "/etc/shadow", 13, 2)),
+        event(113, ROOT, failed_rename),
+        event(114, ROOT, EventKind::FileSeen(Box::new(unnamed))),
+        event(115, ROOT, change(FileOperation::MakeDirectory, "/srv/new")),
+        event(116, ROOT, file_totals(1, AccessTotals { last_at: 116, writes: 9, ..made(4_096) })),
+    ]
+}
+
+/// Those of processes and those of files.
+fn all_events() -> Vec<Event> {
+    events().into_iter().chain(file_events()).collect()
+}
+
+/// What was found of the files that [`file_events`] leave.
+pub(crate) fn artifacts() -> Vec<ArtifactFacts> {
+    vec![ArtifactFacts {
+        path: Arc::from(&b"/srv/s3cret.txt"[..]),
+        identity: Some(((8, 1), 3)),
+        state: ArtifactState::Present(PresentArtifact {
+            size_bytes: 4_096,
+            mode: 0o640,
+            sha256: Ok([9; 32]),
+            media_type: Some("text/plain".into()),
+        }),
+    }]
 }
 
 pub(crate) fn receipt_of(events: &[Event], facts: &RunFacts, options: &ReceiptOptions) -> Receipt {
@@ -138,7 +206,8 @@ fn check_file(path: &str, expected: &str) {
 
 #[test]
 fn the_whole_receipt() {
-    let receipt = receipt_of(&events(), &facts(), &with_redactor(&["s3cret"], false));
+    let facts = RunFacts { artifacts: artifacts(), ..facts() };
+    let receipt = receipt_of(&all_events(), &facts, &with_redactor(&["s3cret"], false));
     let mut bytes = Vec::new();
     receipt.write_json(&mut bytes).unwrap();
     check_file("src/receipt/from_session/receipt.snapshot.json", &String::from_utf8(bytes).unwrap());
@@ -155,7 +224,8 @@ fn every_field_is_in_the_schema() {
     for options in [with_redactor(&["s3cret", "TOKEN"], false), with_redactor(&["abc"], true)] {
         let mut facts = facts();
         facts.observation.gaps.push(Gap { kind: facts::GapKind::Partial, code: "x", detail: "y".into() });
-        let receipt = json(&receipt_of(&events(), &facts, &options));
+        facts.artifacts = artifacts();
+        let receipt = json(&receipt_of(&all_events(), &facts, &options));
         let mut problems = BTreeSet::new();
         check_against(&schema, &schema, &receipt, "", &mut problems);
         assert!(problems.is_empty(), "{problems:#?}");
@@ -256,7 +326,7 @@ fn every_field_is_described() {
 fn nothing_redacted_remains() {
     let mut facts = facts();
     facts.execution.outcome.error = Some("s3cret: not found".into());
-    let receipt = json(&receipt_of(&events(), &facts, &with_redactor(&["s3cret", "abc"], true)));
+    let receipt = json(&receipt_of(&all_events(), &facts, &with_redactor(&["s3cret", "abc"], true)));
     let text = receipt.to_string();
     assert!(!text.contains("s3cret") && !text.contains("abc"), "{text}");
     let pointers: Vec<_> = receipt["redactions"]
@@ -272,6 +342,13 @@ fn nothing_redacted_remains() {
         "/processes/0/executions/0/argv/2",
         "/processes/0/executions/0/environment/1/value",
         "/processes/1/executions/0/argv/value/1",
+        "/filesystem/files/4/path",
+        "/filesystem/files/10/asked/value",
+        "/filesystem/changes/3/new_path",
+        "/filesystem/changes/4/target",
+        "/filesystem/failed/1/new_path",
+        "/artifacts/1/path",
+        "/artifacts/0/target",
     ] {
         assert!(pointers.contains(&expected), "{expected} is not in {pointers:?}");
     }
@@ -279,6 +356,64 @@ fn nothing_redacted_remains() {
         let there = receipt.pointer(pointer).and_then(Value::as_str).unwrap();
         assert!(there.contains("[redacted]"), "{pointer}: {there}");
     }
+}
+
+#[test]
+fn artifacts_are_what_was_found() {
+    let check = |state: Option<ArtifactState>, reasons: [Value; 4]| {
+        let mut facts = facts();
+        facts.artifacts = artifacts();
+        match state {
+            Some(state) => facts.artifacts[0].state = state,
+            None => facts.artifacts.clear(),
+        }
+        let receipt = json(&receipt_of(&all_events(), &facts, &ReceiptOptions::default()));
+        let artifact = &receipt["artifacts"][1];
+        assert_eq!(artifact["path"], "/srv/s3cret.txt");
+        let fields = ["sha256", "size_bytes", "mode", "media_type"];
+        assert_eq!(fields.map(|field| artifact[format!("{field}_reason")].clone()), reasons);
+    };
+    check(None, [json!("ended"), json!("ended"), json!("ended"), json!("ended")]);
+    for state in [ArtifactState::Gone, ArtifactState::Replaced] {
+        check(Some(state), [json!("gone"), json!("gone"), json!("gone"), json!("gone")]);
+    }
+    let over = json!("limit");
+    check(Some(ArtifactState::OverLimit), [over.clone(), over.clone(), over.clone(), over]);
+    let changed =
+        PresentArtifact { size_bytes: 1, mode: 0o600, sha256: Err(Unreadable::Changed), media_type: None };
+    let changed = Some(ArtifactState::Present(changed));
+    check(changed, [json!("changed"), Value::Null, Value::Null, json!("not_available")]);
+}
+
+#[test]
+fn totals_are_those_of_regular_files() {
+    let receipt = json(&receipt_of(&all_events(), &facts(), &ReceiptOptions::default()));
+    let filesystem = &receipt["filesystem"];
+    assert_eq!(filesystem["bytes_written"], 4_097);
+    assert_eq!(filesystem["bytes_read"], 17);
+    let file = |path: &str| {
+        let files = filesystem["files"].as_array().unwrap();
+        files.iter().find(|file| file["path"] == path).unwrap().clone()
+    };
+    let out = file("/srv/out");
+    assert_eq!(
+        out["operations"],
+        json!({"open": 2, "create": 1, "read": 1, "write": 9, "rename": 1, "chown": 1})
+    );
+    assert_eq!(out["processes"], json!([1, 2]));
+    assert_eq!(out["by_process"][1]["operations"], json!({"open": 1, "read": 1, "rename": 1, "chown": 1}));
+    assert_eq!(file("/tmp/tmp.1")["transient"], true);
+    assert_eq!(file("/etc/shadow")["errors"], json!({"EACCES": 2}));
+    assert_eq!(file("pipe:[77]")["origin"], "inherited");
+}
+
+#[test]
+fn totals_without_a_first_use_are_a_loss() {
+    let mut events = events();
+    events.push(event(60, ROOT, file_totals(1, read(1))));
+    let receipt = receipt_of(&events, &facts(), &ReceiptOptions::default());
+    let codes: Vec<_> = receipt.observation.reasons.iter().map(|gap| gap.code.as_str()).collect();
+    assert_eq!(codes, ["access_unannounced"]);
 }
 
 #[test]
@@ -385,6 +520,15 @@ proptest! {
     ) {
         let receipt = |order: &[Index]| json(&receipt_of(&run.interleaved(order), &facts(), &ReceiptOptions::default()));
         prop_assert_eq!(receipt(&one), receipt(&other));
+    }
+
+    #[test]
+    fn no_order_of_what_is_told_of_files_matters(order in Just(file_events()).prop_shuffle()) {
+        let receipt = |files: Vec<Event>| {
+            let events: Vec<_> = events().into_iter().chain(files).collect();
+            json(&receipt_of(&events, &facts(), &ReceiptOptions::default()))
+        };
+        prop_assert_eq!(receipt(order), receipt(file_events()));
     }
 
     #[test]

@@ -92,13 +92,16 @@ impl<'a> Texts<'a> {
 
     /// A text of the session.
     pub(super) fn text(&mut self, id: TextId, pointer: impl FnOnce() -> String) -> Bytes {
-        let text = self.kept.text(id);
-        match self.redactor.and_then(|redactor| redactor.text(&text)) {
+        self.shared_text(&self.kept.text(id), pointer)
+    }
+
+    fn shared_text(&mut self, text: &Arc<[u8]>, pointer: impl FnOnce() -> String) -> Bytes {
+        match self.redactor.and_then(|redactor| redactor.text(text)) {
             Some(redacted) => {
                 self.removed(pointer());
                 Bytes(Arc::from(redacted))
             }
-            None => Bytes(text),
+            None => Bytes(Arc::clone(text)),
         }
     }
 
@@ -115,6 +118,22 @@ impl<'a> Texts<'a> {
                 Ok(Value::Truncated { value, truncated: True, length })
             }
             Observed::Unreadable(why) => Err(why.into()),
+        })
+    }
+
+    /// A text that is shared with the session, as far as it was observed. `pointer` leads to the field.
+    pub(super) fn shared(
+        &mut self,
+        text: &Observed<Arc<[u8]>>,
+        pointer: impl FnOnce() -> String,
+    ) -> (Option<Value<Bytes>>, Option<Reason>) {
+        split(match text {
+            Observed::Complete(text) => Ok(Value::Whole(self.shared_text(text, pointer))),
+            Observed::Truncated { value, length } => {
+                let value = self.shared_text(value, || pointer() + "/value");
+                Ok(Value::Truncated { value, truncated: True, length: *length })
+            }
+            Observed::Unreadable(why) => Err((*why).into()),
         })
     }
 

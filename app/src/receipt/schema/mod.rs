@@ -2,6 +2,8 @@
 //!
 //! A value that is not known is `null`, and a field beside it, named like it with `_reason`, says why.
 
+mod artifacts;
+mod filesystem;
 mod observation;
 mod process;
 mod value;
@@ -11,6 +13,8 @@ use std::io::{self, Write as _};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::Serialize;
 
+pub use artifacts::*;
+pub use filesystem::*;
 pub use observation::*;
 pub use process::*;
 pub use value::*;
@@ -37,8 +41,12 @@ pub struct Receipt {
     pub observation: Observation,
     /// Every process of the run: the command first, then by start and pid.
     pub processes: Vec<Process>,
+    /// Files: what was used, changed and tried in vain.
+    pub filesystem: Filesystem,
     /// System calls of all processes.
     pub syscalls: Syscalls,
+    /// Files that the run made or changed and left behind, by path.
+    pub artifacts: Vec<Artifact>,
     /// What was removed because a pattern of --redact matches it.
     pub redactions: Vec<Redaction>,
 }
@@ -281,6 +289,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Processes up to which a receipt is indented for reading. Nobody reads a longer one as it is, and white space is
 /// nearly half of it.
 const INDENTED_PROCESSES: usize = 256;
+/// The same of files, changes and failed attempts together.
+const INDENTED_FILES: usize = 4_096;
 
 impl Receipt {
     /// Writes the document, indented, with a newline at its end.
@@ -289,9 +299,11 @@ impl Receipt {
     ///
     /// Those of `out`.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let Filesystem { files, changes, failed, .. } = &self.filesystem;
+        let entries = files.len() + changes.len() + failed.len();
         // Here and not behind `out`: each brace and comma is written by itself, and would be a call of its own.
         let mut out = io::BufWriter::with_capacity(BUFFER_BYTES, out);
-        let result = if self.processes.len() > INDENTED_PROCESSES {
+        let result = if self.processes.len() > INDENTED_PROCESSES || entries > INDENTED_FILES {
             serde_json::to_writer(&mut out, self)
         } else {
             serde_json::to_writer_pretty(&mut out, self)
@@ -302,6 +314,11 @@ impl Receipt {
         drop(out.into_parts());
         result
     }
+}
+
+/// For marks that stand only where they say something.
+fn is_false(mark: &bool) -> bool {
+    !*mark
 }
 
 /// The JSON Schema of a receipt, indented, with a newline at its end.

@@ -129,6 +129,8 @@ pub enum Reason {
     TimedOut,
     /// Observation ended before it could be read.
     Ended,
+    /// It was asked for through a ring (io_uring) that was told not to say what became of it.
+    CompletionSkipped,
     /// A pattern of `--redact` matches it.
     Redacted,
     /// It belongs to a process that was not under observation.
@@ -141,6 +143,8 @@ pub enum Reason {
     Inconsistent,
     /// The command was never run.
     NotStarted,
+    /// Only its path is known: nobody opened it.
+    PathOnly,
     /// There is none: an environment string without an equals sign has no value.
     None,
 }
@@ -223,6 +227,15 @@ string_type! {
     { "type": "string", "pattern": "^[0-9]+:[0-9]+$" },
     String,
     |(major, minor)| format!("{major}:{minor}")
+}
+
+string_type! {
+    /// Permissions of a file, or a whole `mode_t` as a call was given it.
+    Mode(u32),
+    "Permissions of a file, in octal; with the type of the file where a call was given one.",
+    { "type": "string", "pattern": "^[0-7]{4,}$" },
+    String,
+    |mode| format!("{mode:04o}")
 }
 
 string_type! {

@@ -1,0 +1,384 @@
+//! Files and what is left of them, in the receipt.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::{Clock, split, texts::Texts};
+use crate::{
+    event::{self, FileOperation as Operation, ProcessKey, Syscall, Unconfirmed},
+    facts::{ArtifactFacts, ArtifactState},
+    receipt::{
+        names,
+        schema::{
+            self, Artifact, ArtifactChange, Bytes, ChangeDetails, Device, ErrorCounts, FailedAttempt,
+            FileChange, FileOrigin, Filesystem, Mode, OperationCounts, OptionalText, ProcessUse, Reason,
+            Sha256, UsedFile, Value,
+        },
+    },
+    session::{
+        ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Text,
+    },
+    syscalls,
+};
+
+/// Media type of a symbolic link, as the shared MIME-info database has it.
+const SYMLINK: &str = "inode/symlink";
+
+/// A path, and device and inode where they are known.
+type ArtifactKey<'a> = (&'a [u8], Option<((u32, u32), u64)>);
+
+/// Builds the entries of the lists, of which many share names and counts.
+pub(super) struct Builder<'a, 'b> {
+    clock: Clock,
+    ids: &'a HashMap<ProcessKey, u64>,
+    texts: &'a mut Texts<'b>,
+    operations: HashMap<Vec<(Operation, u64)>, OperationCounts>,
+    processes: HashMap<Vec<u64>, Arc<[u64]>>,
+    calls: HashMap<Syscall, Arc<str>>,
+    errors: HashMap<i32, Arc<str>>,
+}
+
+impl<'a, 'b> Builder<'a, 'b> {
+    pub(super) fn new(clock: Clock, ids: &'a HashMap<ProcessKey, u64>, texts: &'a mut Texts<'b>) -> Self {
+        Self {
+            clock,
+            ids,
+            texts,
+            operations: HashMap::new(),
+            processes: HashMap::new(),
+            calls: HashMap::new(),
+            errors: HashMap::new(),
+        }
+    }
+
+    /// The section.
+    pub(super) fn filesystem(&mut self, view: &FilesView<'_>) -> Filesystem {
+        let mut files = Vec::with_capacity(view.entries.len());
+        let (mut bytes_read, mut bytes_written) = (0_u64, 0_u64);
+        for (index, entry) in view.entries.iter().enumerate() {
+            let file = self.file(index, entry, view.uses(entry));
+            if entry.kind == Some(FileKind::Regular) {
+                bytes_read = bytes_read.saturating_add(file.bytes_read);
+                bytes_written = bytes_written.saturating_add(file.bytes_written);
+            }
+            files.push(file);
+        }
+        let mut changes = Vec::with_capacity(view.change_count());
+        for (index, change) in view.changes().enumerate() {
+            changes.push(self.change(index, change));
+        }
+        let failed = view.failed.iter().enumerate().map(|(index, one)| self.failed(index, one)).collect();
+        Filesystem { bytes_read, bytes_written, files, changes, failed }
+    }
+
+    fn file(&mut self, index: usize, entry: &FileEntry, uses: Vec<FileUse>) -> UsedFile {
+        let at = |field: &str| format!("/filesystem/files/{index}/{field}");
+        let mut operations: BTreeMap<Operation, u64> = BTreeMap::new();
+        for (operation, count) in uses.iter().flat_map(|one| &one.operations) {
+            let known = operations.entry(*operation).or_default();
+            *known = known.saturating_add(*count);
+        }
+        let total = |bytes: fn(&FileUse) -> u64| uses.iter().map(bytes).fold(0, u64::saturating_add);
+        let (path, path_reason) = self.texts.shared(&entry.path, || at("path"));
+        let known = |known: bool| (!known).then_some(Reason::PathOnly);
+        let users: Vec<&FileUse> = uses.iter().filter(|one| !one.operations.is_empty()).collect();
+        let by_process = if users.len() > 1 { &users[..] } else { &[] };
+        UsedFile {
+            path,
+            path_reason,
+            path_in_root: self.aside(entry.in_root.as_deref(), || at("path_in_root")),
+            path_source: super::process::source(entry.source),
+            asked: self.aside(entry.asked.as_deref(), || at("asked")),
+            kind: entry.kind.map(kind),
+            kind_reason: known(entry.kind.is_some()),
+            device: entry.identity.map(|(device, _)| Device(device)),
+            device_reason: known(entry.identity.is_some()),
+            inode: entry.identity.map(|(_, inode)| inode),
+            inode_reason: known(entry.identity.is_some()),
+            origin: entry.origin.and_then(origin),
+            unlinked: entry.unlinked,
+            unreachable: entry.unreachable,
+            transient: entry.transient,
+            operations: self.operations(operations.into_iter().collect()),
+            errors: ErrorCounts(entry.errors.clone()),
+            bytes_read: total(|one| one.bytes_read),
+            bytes_written: total(|one| one.bytes_written),
+            processes: self.processes(&uses),
+            by_process: by_process.iter().map(|one| self.process_use(one)).collect(),
+            first_at: self.clock.timestamp(entry.first_at),
+            last_at: self.clock.timestamp(entry.last_at),
+        }
+    }
+
+    fn process_use(&mut self, one: &FileUse) -> ProcessUse {
+        let (process, process_reason) = self.process(one.process);
+        ProcessUse {
+            process,
+            process_reason,
+            origin: one.origin.and_then(origin),
+            operations: self.operations(one.operations.clone()),
+            bytes_read: one.bytes_read,
+            bytes_written: one.bytes_written,
+        }
+    }
+
+    fn change(&mut self, index: usize, change: ChangeEntry) -> FileChange {
+        let at = |field: &str| format!("/filesystem/changes/{index}/{field}");
+        // A symbolic link is what was made, and its path the new one.
+        let (path, new_path) = match change.path {
+            None => (change.new_path, None),
+            path => (path, change.new_path),
+        };
+        let source = path.as_ref().map_or(event::PathSource::Argument, |(_, source)| *source);
+        let (path, path_reason) = match &path {
+            Some((path, _)) => self.texts.shared(path, || at("path")),
+            None => (None, Some(Reason::Lost)),
+        };
+        let new_path = new_path.map(|(path, _)| path);
+        let (new_path, new_path_reason) = self.optional(new_path.as_ref(), || at("new_path"));
+        let text = |operations: &[Operation]| {
+            change.text.as_ref().filter(|_| operations.contains(&change.operation))
+        };
+        let attributes = text(&[Operation::SetAttribute, Operation::RemoveAttribute]);
+        let (target, target_reason) = self.optional(text(&[Operation::Symlink]), || at("target"));
+        let (attribute, attribute_reason) = self.optional(attributes, || at("attribute"));
+        let (file_system, file_system_reason) =
+            self.optional(text(&[Operation::Mount]), || at("file_system"));
+        let (process, process_reason) = self.process(change.process);
+        let detail = change.detail;
+        let result_reason = change.unconfirmed.map(|why| match why {
+            Unconfirmed::NoCompletion => Reason::CompletionSkipped,
+            Unconfirmed::Ended => Reason::Ended,
+        });
+        let details = ChangeDetails {
+            result: result_reason.map(|_| None),
+            result_reason,
+            new_path,
+            new_path_reason,
+            target,
+            target_reason,
+            attribute,
+            attribute_reason,
+            file_system,
+            file_system_reason,
+            flags: detail.flags,
+            uid: detail.uid,
+            gid: detail.gid,
+            length_bytes: detail.length,
+            node_device: detail.device,
+        };
+        FileChange {
+            at: self.clock.timestamp(change.at),
+            operation: operation(change.operation),
+            path,
+            path_reason,
+            path_source: super::process::source(source),
+            details: (details != ChangeDetails::default()).then(|| Box::new(details)),
+            mode: detail.mode.map(Mode),
+            call: self.call(change.call),
+            process,
+            process_reason,
+        }
+    }
+
+    fn failed(&mut self, index: usize, failed: &FailedEntry) -> FailedAttempt {
+        let at = |field: &str| format!("/filesystem/failed/{index}/{field}");
+        let (path, path_reason) = self.texts.shared(&failed.path, || at("path"));
+        let (new_path, new_path_reason) = self.optional(failed.new_path.as_ref(), || at("new_path"));
+        let (process, process_reason) = self.process(failed.process);
+        let errno = self.errors.entry(failed.errno).or_insert_with(|| names::errno(failed.errno).into());
+        FailedAttempt {
+            path,
+            path_reason,
+            path_source: super::process::source(failed.source),
+            new_path,
+            new_path_reason,
+            operation: operation(failed.operation),
+            errno: Arc::clone(errno),
+            call: self.call(failed.call),
+            count: failed.count,
+            process,
+            process_reason,
+            first_at: self.clock.timestamp(failed.first_at),
+            last_at: self.clock.timestamp(failed.last_at),
+        }
+    }
+
+    /// What is left, with what was found where it should be.
+    pub(super) fn artifacts(&mut self, left: &[LeftBehind], found: &[ArtifactFacts]) -> Vec<Artifact> {
+        fn key(facts: &ArtifactFacts) -> (ArtifactKey<'_>, &ArtifactState) {
+            ((&facts.path, facts.identity), &facts.state)
+        }
+        let found: HashMap<_, _> = found.iter().map(key).collect();
+        left.iter()
+            .enumerate()
+            .map(|(index, left)| {
+                let path = left.path.value().map(|path| &**path);
+                let state = path.and_then(|path| found.get(&(path, left.identity)).copied());
+                self.artifact(index, left, state)
+            })
+            .collect()
+    }
+
+    fn artifact(&mut self, index: usize, left: &LeftBehind, state: Option<&ArtifactState>) -> Artifact {
+        let at = |field: &str| format!("/artifacts/{index}/{field}");
+        let (path, path_reason) = self.texts.shared(&left.path, || at("path"));
+        let target = left.target.as_ref();
+        let target = target.map(|target| self.texts.shared(target, || at("target")));
+        let (process, process_reason) = self.process(left.process);
+        let symlink = left.kind == FileKind::Symlink;
+        let not_there = match state {
+            Some(ArtifactState::Gone | ArtifactState::Replaced) => Reason::Gone,
+            Some(ArtifactState::OverLimit) => Reason::Limit,
+            Some(ArtifactState::NotRegular) => Reason::NotRegular,
+            _ if symlink => Reason::NotRegular,
+            _ => Reason::Ended,
+        };
+        let present = match state {
+            Some(ArtifactState::Present(present)) => Ok(present),
+            _ => Err(not_there),
+        };
+        let (sha256, sha256_reason) =
+            split(present.and_then(|file| file.sha256.map(Sha256).map_err(Reason::from)));
+        let (size_bytes, size_bytes_reason) = split(present.map(|file| file.size_bytes));
+        let (mode, mode_reason) = split(present.map(|file| Mode(file.mode)));
+        let media_type = match present {
+            _ if symlink => Ok(SYMLINK.into()),
+            Ok(file) => file.media_type.clone().ok_or(Reason::NotAvailable),
+            Err(reason) => Err(reason),
+        };
+        let (media_type, media_type_reason) = split(media_type);
+        let identity = left.identity.ok_or(Reason::PathOnly);
+        let (device, device_reason) = split(identity.map(|(device, _)| Device(device)));
+        let (inode, inode_reason) = split(identity.map(|(_, inode)| inode));
+        Artifact {
+            path,
+            path_reason,
+            path_source: super::process::source(left.source),
+            change: match left.change {
+                LeftChange::Created => ArtifactChange::Created,
+                LeftChange::Modified => ArtifactChange::Modified,
+            },
+            sha256,
+            sha256_reason,
+            size_bytes,
+            size_bytes_reason,
+            mode,
+            mode_reason,
+            media_type,
+            media_type_reason,
+            target_reason: target.as_ref().and_then(|(_, reason)| *reason),
+            target: target.map(|(target, _)| target.map(Box::new)),
+            device,
+            device_reason,
+            inode,
+            inode_reason,
+            process,
+            process_reason,
+        }
+    }
+
+    /// A text that is only there where it says something.
+    fn aside(&mut self, text: Option<&Text>, pointer: impl FnOnce() -> String) -> Option<Box<Value<Bytes>>> {
+        self.texts.shared(text?, pointer).0.map(Box::new)
+    }
+
+    /// A text that not every entry has, and the reason why it is null where an entry has it.
+    fn optional(
+        &mut self,
+        text: Option<&Text>,
+        pointer: impl FnOnce() -> String,
+    ) -> (OptionalText, Option<Reason>) {
+        let Some(text) = text else { return (None, None) };
+        let (text, reason) = self.texts.shared(text, pointer);
+        (Some(text.map(Box::new)), reason)
+    }
+
+    fn process(&self, key: ProcessKey) -> (Option<u64>, Option<Reason>) {
+        split(self.ids.get(&key).copied().ok_or(Reason::Limit))
+    }
+
+    fn processes(&mut self, uses: &[FileUse]) -> Arc<[u64]> {
+        let mut ids: Vec<u64> = uses.iter().filter_map(|one| self.ids.get(&one.process).copied()).collect();
+        ids.sort_unstable();
+        let shared = self.processes.entry(ids);
+        let made = Arc::from(shared.key().as_slice());
+        Arc::clone(shared.or_insert(made))
+    }
+
+    fn operations(&mut self, counts: Vec<(Operation, u64)>) -> OperationCounts {
+        if let Some(made) = self.operations.get(&counts) {
+            return made.clone();
+        }
+        let made = counts.iter().map(|(one, count)| (operation(*one), *count)).collect();
+        let made = OperationCounts(made);
+        self.operations.insert(counts, made.clone());
+        made
+    }
+
+    fn call(&mut self, call: Syscall) -> Arc<str> {
+        Arc::clone(self.calls.entry(call).or_insert_with(|| Arc::from(syscalls::name(call))))
+    }
+}
+
+/// Opened is what goes without saying.
+fn origin(origin: event::FileOrigin) -> Option<FileOrigin> {
+    match origin {
+        event::FileOrigin::Opened => None,
+        event::FileOrigin::Inherited => Some(FileOrigin::Inherited),
+        event::FileOrigin::Received => Some(FileOrigin::Received),
+    }
+}
+
+fn kind(kind: FileKind) -> schema::FileKind {
+    match kind {
+        FileKind::Regular => schema::FileKind::Regular,
+        FileKind::Directory => schema::FileKind::Directory,
+        FileKind::Symlink => schema::FileKind::Symlink,
+        FileKind::BlockDevice => schema::FileKind::BlockDevice,
+        FileKind::CharDevice => schema::FileKind::CharDevice,
+        FileKind::Fifo => schema::FileKind::Fifo,
+        FileKind::Socket => schema::FileKind::Socket,
+        FileKind::Proc => schema::FileKind::Proc,
+        FileKind::Kernel => schema::FileKind::Kernel,
+        FileKind::Memfd => schema::FileKind::Memfd,
+        FileKind::Namespace => schema::FileKind::Namespace,
+        FileKind::Anonymous => schema::FileKind::Anonymous,
+    }
+}
+
+fn operation(operation: Operation) -> schema::FileOperation {
+    match operation {
+        Operation::Open => schema::FileOperation::Open,
+        Operation::Create => schema::FileOperation::Create,
+        Operation::Truncate => schema::FileOperation::Truncate,
+        Operation::Read => schema::FileOperation::Read,
+        Operation::Write => schema::FileOperation::Write,
+        Operation::ReadDirectory => schema::FileOperation::ReadDirectory,
+        Operation::MapExecutable => schema::FileOperation::MapExecutable,
+        Operation::MapWritable => schema::FileOperation::MapWritable,
+        Operation::Execute => schema::FileOperation::Execute,
+        Operation::Delete => schema::FileOperation::Delete,
+        Operation::RemoveDirectory => schema::FileOperation::Rmdir,
+        Operation::MakeDirectory => schema::FileOperation::Mkdir,
+        Operation::Rename => schema::FileOperation::Rename,
+        Operation::Link => schema::FileOperation::Link,
+        Operation::Symlink => schema::FileOperation::Symlink,
+        Operation::ChangeMode => schema::FileOperation::Chmod,
+        Operation::ChangeOwner => schema::FileOperation::Chown,
+        Operation::ChangeTimes => schema::FileOperation::Utimens,
+        Operation::SetAttribute => schema::FileOperation::Setxattr,
+        Operation::RemoveAttribute => schema::FileOperation::Removexattr,
+        Operation::MakeNode => schema::FileOperation::Mknod,
+        Operation::Mount => schema::FileOperation::Mount,
+        Operation::Unmount => schema::FileOperation::Umount,
+        Operation::ChangeDirectory => schema::FileOperation::Chdir,
+        Operation::ChangeRoot => schema::FileOperation::Chroot,
+        Operation::PivotRoot => schema::FileOperation::PivotRoot,
+        Operation::Stat => schema::FileOperation::Stat,
+        Operation::CheckAccess => schema::FileOperation::Access,
+        Operation::ReadLink => schema::FileOperation::Readlink,
+    }
+}

@@ -1,0 +1,387 @@
+//! Files: who used them how, how they were changed, what was tried in vain.
+//!
+//! What the kernel side tells is kept as it comes, by the number of each use, in small values: a run may have a
+//! million of them. [`FilesView`] puts it together at the end, when everything is known that ever will be; so it does
+//! not matter whether totals come before or after the first use that they belong to.
+
+mod build;
+mod kind;
+mod names;
+mod totals;
+mod tree;
+mod view;
+
+use std::collections::BTreeMap;
+
+use indexmap::{IndexMap, IndexSet};
+
+use self::totals::{SmallTotals, later};
+pub use self::{
+    kind::FileKind,
+    names::{LeftBehind, LeftChange},
+    view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text},
+};
+use super::{Caps, KeptPath, Tally, TextId, Texts};
+use crate::event::{
+    AccessId, AccessTotals, BootNs, ChangeDetail, ChangeTarget, FileChanged, FileFailed, FileOperation,
+    FileOrigin, FileSeen, FileTotals, Observed, PathSource, ProcessKey, Syscall, Unconfirmed,
+};
+
+/// What is known of files.
+///
+/// Texts, processes and paths have numbers in the order in which they were named by first uses, changes and failures.
+/// These come through one ring; the session's own are numbered apart, as they come through another.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    caps: FileCaps,
+    texts: Texts,
+    processes: IndexSet<ProcessKey>,
+    files: IndexMap<FileKey, KnownFile>,
+    paths: IndexSet<KeptPath>,
+    details: IndexSet<ChangeDetail>,
+    accesses: BTreeMap<AccessId, Access>,
+    /// Totals of accesses that are too large for [`SmallTotals`].
+    large: BTreeMap<AccessId, AccessTotals>,
+    failures: BTreeMap<AccessId, Failure>,
+    /// Totals of what was not announced yet.
+    orphans: BTreeMap<AccessId, AccessTotals>,
+    changes: Vec<Change>,
+    tallies: Tallies,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct FileCaps {
+    files: u64,
+    accesses: u64,
+    changes: u64,
+    failures: u64,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tallies {
+    files: Tally,
+    accesses: Tally,
+    changes: Tally,
+    failures: Tally,
+}
+
+/// What makes a file one and the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct FileKey {
+    path: Observed<TextId>,
+    source: PathSource,
+    device: (u32, u32),
+    inode: u64,
+}
+
+/// What is known of it beside that.
+#[derive(Debug, PartialEq, Eq)]
+struct KnownFile {
+    kind: FileKind,
+    unlinked: bool,
+    unreachable: bool,
+    aside: Option<Box<Aside>>,
+}
+
+/// What is known of few files.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Aside {
+    in_root: Option<Earliest>,
+    asked: Option<Earliest>,
+}
+
+/// What the first of several uses told.
+type Earliest = ((BootNs, ProcessKey), Observed<TextId>);
+
+/// A use of a file by a process.
+#[derive(Debug, PartialEq, Eq)]
+struct Access {
+    totals: SmallTotals,
+    first_at: BootNs,
+    file: u32,
+    process: u32,
+    origin: FileOrigin,
+    unlinked: bool,
+}
+
+/// Attempts that failed.
+#[derive(Debug, PartialEq, Eq)]
+struct Failure {
+    process: u32,
+    operation: FileOperation,
+    errno: i32,
+    path: u32,
+    new_path: Option<u32>,
+    call: Syscall,
+    count: u64,
+    first_at: BootNs,
+    last_at: BootNs,
+}
+
+/// A change.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    at: BootNs,
+    process: u32,
+    operation: FileOperation,
+    target: Target,
+    new_path: Option<u32>,
+    text: Option<Observed<TextId>>,
+    detail: u32,
+    call: Syscall,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Access(AccessId),
+    Path(u32),
+    None,
+}
+
+impl Files {
+    pub(super) fn new(caps: &Caps) -> Self {
+        Self {
+            caps: FileCaps {
+                files: caps.files,
+                accesses: caps.accesses,
+                changes: caps.file_changes,
+                failures: caps.file_failures,
+            },
+            texts: Texts::new(caps.file_text_bytes),
+            processes: IndexSet::new(),
+            files: IndexMap::new(),
+            paths: IndexSet::new(),
+            details: IndexSet::new(),
+            accesses: BTreeMap::new(),
+            large: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            changes: Vec::new(),
+            tallies: Tallies::default(),
+        }
+    }
+
+    /// Every list that has a cap.
+    pub(super) fn limits(&self) -> [(&'static str, Tally); 5] {
+        [
+            ("filesystem.files", self.tallies.files),
+            ("filesystem.files[].by_process", self.tallies.accesses),
+            ("filesystem.changes", self.tallies.changes),
+            ("filesystem.failed", self.tallies.failures),
+            ("filesystem.text_bytes", self.texts.bytes()),
+        ]
+    }
+
+    /// Uses that have totals and were never announced. Those that found no room are not among them.
+    pub(super) fn unannounced(&self) -> u64 {
+        let refused = [self.tallies.accesses, self.tallies.failures, self.tallies.files];
+        if refused.iter().any(|tally| tally.seen > tally.kept) { 0 } else { self.orphans.len() as u64 }
+    }
+
+    /// What is left, by path, device and inode.
+    pub(super) fn left_behind(&self) -> Vec<LeftBehind> {
+        names::left_behind(self)
+    }
+
+    /// Takes in a first use.
+    pub(super) fn seen(&mut self, process: ProcessKey, at: BootNs, seen: &FileSeen) {
+        let known = self.accesses.get(&seen.access);
+        // One that was announced before, but without its path.
+        let again = known.is_some();
+        let better = known.is_none_or(|known| {
+            let path = self.files.get_index(known.file as usize).map(|(key, _)| key.path);
+            path.is_none_or(|path| path.value().is_none()) && seen.path.path.value().is_some()
+        });
+        if !better {
+            if let Some(known) = self.accesses.get_mut(&seen.access) {
+                known.first_at = known.first_at.min(at);
+            }
+            self.raise(seen.access, &seen.totals);
+            return;
+        }
+        let room = again || (self.accesses.len() as u64) < self.caps.accesses;
+        let file = if room { self.file(process, at, seen) } else { None };
+        if !again {
+            self.tallies.accesses.count(1, file.is_some());
+        }
+        let Some(file) = file else { return };
+        let process = index(self.processes.insert_full(process).0);
+        let first_at = known_first(self.accesses.get(&seen.access), at);
+        let before = self.accesses.get(&seen.access).map(|known| known.totals).unwrap_or_default();
+        let unlinked = seen.path.unlinked || seen.facts.unlinked;
+        let access = Access { totals: before, first_at, file, process, origin: seen.origin, unlinked };
+        self.accesses.insert(seen.access, access);
+        self.raise(seen.access, &seen.totals);
+        if let Some(totals) = self.orphans.remove(&seen.access) {
+            self.raise(seen.access, &totals);
+        }
+    }
+
+    /// The file, made if need be; `None` when there are too many.
+    fn file(&mut self, process: ProcessKey, at: BootNs, seen: &FileSeen) -> Option<u32> {
+        let facts = &seen.facts;
+        let nameless = kind::name_of_nameless(facts, seen.file_system, &seen.path.path);
+        let path = match &nameless {
+            Some(name) => self.texts.keep_whole(name),
+            None => self.texts.keep_observed(&seen.path.path),
+        };
+        let source = seen.path.source;
+        let key = FileKey { path, source, device: facts.device, inode: facts.inode };
+        if !self.files.contains_key(&key) {
+            let room = (self.files.len() as u64) < self.caps.files;
+            if room {
+                self.tallies.files.count(1, true);
+            } else {
+                // How many different ones there are beyond the cap is not known: at least one.
+                self.tallies.files.seen = self.tallies.files.kept.saturating_add(1);
+                return None;
+            }
+        }
+        let kind = FileKind::of(facts, seen.file_system, seen.path.path.value().map(Vec::as_slice));
+        let in_root = seen.path.in_root.as_ref().map(|text| self.texts.keep_whole(text));
+        let asked = seen.asked.as_ref().map(|text| self.texts.keep_observed(text));
+        let entry = self.files.entry(key);
+        let file = index(entry.index());
+        let known = entry.or_insert(KnownFile { kind, unlinked: false, unreachable: false, aside: None });
+        known.kind = known.kind.min(kind);
+        known.unlinked |= seen.path.unlinked || facts.unlinked;
+        known.unreachable |= seen.path.unreachable || facts.unreachable;
+        if in_root.is_some() || asked.is_some() {
+            let aside = known.aside.get_or_insert_default();
+            let when = (at, process);
+            keep_earliest(&mut aside.in_root, when, in_root);
+            keep_earliest(&mut aside.asked, when, asked);
+        }
+        Some(file)
+    }
+
+    /// Takes in totals.
+    pub(super) fn totals(&mut self, totals: &FileTotals) {
+        let FileTotals { access, totals } = totals;
+        if self.accesses.contains_key(access) {
+            self.raise(*access, totals);
+        } else if let Some(failure) = self.failures.get_mut(access) {
+            failure.raise(totals);
+        } else if let Some(orphan) = self.orphans.get_mut(access) {
+            *orphan = later(orphan, totals);
+        } else if (self.orphans.len() as u64) < self.caps.accesses {
+            self.orphans.insert(*access, *totals);
+        }
+    }
+
+    fn raise(&mut self, id: AccessId, totals: &AccessTotals) {
+        let Some(access) = self.accesses.get_mut(&id) else { return };
+        let before = self.large.get(&id).copied().unwrap_or_else(|| access.totals.totals());
+        // What fails is told apart, under numbers of its own.
+        let totals = AccessTotals { failures: 0, ..later(&before, totals) };
+        match SmallTotals::new(&totals) {
+            Some(small) => access.totals = small,
+            None => {
+                self.large.insert(id, totals);
+            }
+        }
+    }
+
+    fn totals_of(&self, id: AccessId, access: &Access) -> AccessTotals {
+        self.large.get(&id).copied().unwrap_or_else(|| access.totals.totals())
+    }
+
+    /// Takes in a change.
+    pub(super) fn changed(&mut self, process: ProcessKey, at: BootNs, changed: &FileChanged) {
+        let room = (self.changes.len() as u64) < self.caps.changes;
+        if !self.tallies.changes.count(1, room) {
+            return;
+        }
+        let target = match &changed.target {
+            ChangeTarget::Access(access) => Target::Access(*access),
+            ChangeTarget::Path(path) => Target::Path(self.path(path)),
+            ChangeTarget::None => Target::None,
+        };
+        let change = Change {
+            at,
+            process: index(self.processes.insert_full(process).0),
+            operation: changed.operation,
+            target,
+            new_path: changed.new_path.as_ref().map(|path| self.path(path)),
+            text: changed.text.as_ref().map(|text| self.texts.keep_observed(text)),
+            detail: index(self.details.insert_full(changed.detail).0),
+            call: changed.call,
+            unconfirmed: changed.unconfirmed,
+        };
+        self.changes.push(change);
+    }
+
+    /// Takes in a failed attempt.
+    pub(super) fn failed(&mut self, process: ProcessKey, at: BootNs, failed: &FileFailed) {
+        if let Some(known) = self.failures.get_mut(&failed.access) {
+            known.first_at = known.first_at.min(at);
+            known.raise(&failed.totals);
+            return;
+        }
+        let room = (self.failures.len() as u64) < self.caps.failures;
+        if !self.tallies.failures.count(1, room) {
+            return;
+        }
+        let mut failure = Failure {
+            process: index(self.processes.insert_full(process).0),
+            operation: failed.operation,
+            errno: failed.errno,
+            path: self.path(&failed.path),
+            new_path: failed.new_path.as_ref().map(|path| self.path(path)),
+            call: failed.call,
+            // It is told because it happened.
+            count: 1,
+            first_at: at,
+            last_at: at,
+        };
+        failure.raise(&failed.totals);
+        if let Some(totals) = self.orphans.remove(&failed.access) {
+            failure.raise(&totals);
+        }
+        self.failures.insert(failed.access, failure);
+    }
+
+    fn path(&mut self, path: &crate::event::ResolvedPath) -> u32 {
+        let kept = self.texts.keep_path(path);
+        index(self.paths.insert_full(kept).0)
+    }
+
+    fn file_of(&self, access: &Access) -> Option<(&FileKey, &KnownFile)> {
+        self.files.get_index(access.file as usize)
+    }
+
+    fn process_of(&self, number: u32) -> Option<ProcessKey> {
+        self.processes.get_index(number as usize).copied()
+    }
+
+    fn path_of(&self, number: u32) -> Option<&KeptPath> {
+        self.paths.get_index(number as usize)
+    }
+}
+
+impl Failure {
+    fn raise(&mut self, totals: &AccessTotals) {
+        self.count = self.count.max(totals.failures);
+        self.last_at = self.last_at.max(totals.last_at);
+    }
+}
+
+fn known_first(known: Option<&Access>, at: BootNs) -> BootNs {
+    known.map_or(at, |known| known.first_at.min(at))
+}
+
+fn keep_earliest(slot: &mut Option<Earliest>, when: (BootNs, ProcessKey), text: Option<Observed<TextId>>) {
+    let Some(text) = text else { return };
+    if slot.as_ref().is_none_or(|(known, _)| when < *known) {
+        *slot = Some((when, text));
+    }
+}
+
+/// Positions fit: every list is capped far below.
+fn index(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,476 @@
+//! Which files a run leaves behind, and under which names: the names of the files that it made or changed, followed
+//! through renames, links and deletions in the order in which these happened.
+//!
+//! Names form a tree, so that renaming a directory takes everything below it along in one step. Paths that programs
+//! gave may lead through symbolic links and mounts that are not known here: what such a path does to a file is not
+//! noticed, and the file is then listed under a name that it has no more. Whoever looks there will say so.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Access, Change, FileKey, Files, Target, Text,
+    build::Key,
+    kind::FileKind,
+    totals::changes_content,
+    tree::{NONE, Tree},
+};
+use crate::event::{AccessId, BootNs, FileOperation, Observed, PathSource, ProcessKey};
+
+/// A file that the run made or whose content it changed, and that should be there at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Where it should be.
+    pub path: Text,
+    /// Where that path comes from: from the program where it named the file anew, or a directory above it.
+    pub source: PathSource,
+    /// Made or changed.
+    pub change: LeftChange,
+    /// A regular file or a symbolic link.
+    pub kind: FileKind,
+    /// Device and inode, where they are known.
+    pub identity: Option<((u32, u32), u64)>,
+    /// What a symbolic link points to.
+    pub target: Option<Text>,
+    /// The process that was the last to change it.
+    pub process: ProcessKey,
+}
+
+/// What was done to a file that is left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LeftChange {
+    /// It was not there before.
+    Created,
+    /// Its content may have become another.
+    Modified,
+}
+
+/// `RENAME_EXCHANGE` of linux/fs.h.
+const RENAME_EXCHANGE: u64 = 2;
+
+/// What is left, by path, device and inode.
+pub(super) fn left_behind(files: &Files) -> Vec<LeftBehind> {
+    let mut left = followed(files).left();
+    left.sort_by(|one, other| {
+        let key = Key::new(&one.path, one.source, one.identity);
+        let order = key.cmp(&Key::new(&other.path, other.source, other.identity));
+        order.then(one.process.cmp(&other.process))
+    });
+    left
+}
+
+/// The files (by number) that came and went.
+pub(super) fn transient(files: &Files) -> HashSet<u32> {
+    followed(files).transient()
+}
+
+fn followed(files: &Files) -> Names<'_> {
+    let mut names = Names::new(files);
+    for step in steps(files) {
+        match step.what {
+            What::Use(id, access) => names.used(id, access),
+            What::Change(change) => names.change(change),
+        }
+    }
+    names
+}
+
+struct Step<'a> {
+    at: BootNs,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Use(AccessId, &'a Access),
+    Change(&'a Change),
+}
+
+/// First uses of files that were changed by somebody, and all changes, in order of time. A file that is made by its
+/// first use is made before it.
+fn steps(files: &Files) -> Vec<Step<'_>> {
+    let inode = |access: &Access| files.file_of(access).map(|(key, _)| (key.device, key.inode));
+    let changed: HashSet<_> = files
+        .accesses
+        .iter()
+        .filter(|(id, access)| changes_content(&files.totals_of(**id, access)))
+        .filter_map(|(_, access)| inode(access))
+        .collect();
+    let uses = files
+        .accesses
+        .iter()
+        .filter(|(_, access)| inode(access).is_some_and(|inode| changed.contains(&inode)))
+        .map(|(id, access)| Step { at: access.first_at, what: What::Use(*id, access) });
+    let changes = files.changes.iter().map(|change| Step { at: change.at, what: What::Change(change) });
+    let mut steps: Vec<_> = uses.chain(changes).collect();
+    steps.sort_by_key(|step| {
+        let (rank, process) = match step.what {
+            What::Change(change) if change.operation == FileOperation::Create => (0, change.process),
+            What::Use(_, access) => (1, access.process),
+            What::Change(change) => (2, change.process),
+        };
+        (step.at, rank, files.process_of(process))
+    });
+    steps
+}
+
+struct Names<'a> {
+    files: &'a Files,
+    tree: Tree<'a>,
+    objects: Vec<Object>,
+    /// The file that has an inode number now: the number of a deleted one is soon used again.
+    by_inode: HashMap<((u32, u32), u64), u32>,
+    /// Which files (by number) were which objects.
+    uses: Vec<(u32, u32)>,
+}
+
+/// A file, from its making to its end, whatever its names.
+struct Object {
+    kind: FileKind,
+    identity: Option<((u32, u32), u64)>,
+    created: bool,
+    modified: bool,
+    deleted: bool,
+    names: u32,
+    /// The one use that it is known by so far.
+    first_use: Option<AccessId>,
+    /// The file (by number) whose path stands for it where no name does.
+    file: Option<u32>,
+    /// The last path that is known, where no name is: it was too deep to be followed, or another file was found under
+    /// it without this one's removal having been seen.
+    displaced: Option<Box<[u8]>>,
+    target: Option<Observed<super::TextId>>,
+    changed: Option<(BootNs, u32)>,
+}
+
+impl<'a> Names<'a> {
+    fn new(files: &'a Files) -> Self {
+        Self { files, tree: Tree::new(), objects: Vec::new(), by_inode: HashMap::new(), uses: Vec::new() }
+    }
+
+    /// A use of a file that existed: by whatever process has it for the first time.
+    fn used(&mut self, id: AccessId, access: &'a Access) {
+        let Some((key, known)) = self.files.file_of(access) else { return };
+        let inode = (key.device, key.inode);
+        let object = match self.by_inode.get(&inode) {
+            Some(object) if access.unlinked || !self.objects[*object as usize].deleted => *object,
+            _ => {
+                let object = self.object(known.kind, Some(inode));
+                let made = &mut self.objects[object as usize];
+                (made.first_use, made.file) = (Some(id), Some(access.file));
+                self.by_inode.insert(inode, object);
+                object
+            }
+        };
+        self.uses.push((access.file, object));
+        let totals = self.files.totals_of(id, access);
+        let found = &mut self.objects[object as usize];
+        if found.first_use != Some(id) {
+            found.first_use = None;
+        }
+        found.file.get_or_insert(access.file);
+        if changes_content(&totals) {
+            found.modified = true;
+            self.changed(object, totals.last_at.max(access.first_at), access.process);
+        }
+        if !access.unlinked {
+            self.bind_file(key, object);
+        }
+    }
+
+    fn change(&mut self, change: &'a Change) {
+        match change.operation {
+            FileOperation::Create => self.created(change),
+            FileOperation::Truncate => self.truncated(change),
+            FileOperation::Delete | FileOperation::RemoveDirectory => {
+                if let Some(node) = self.target_path(change).and_then(|path| self.tree.find(path)) {
+                    self.remove(node);
+                }
+            }
+            FileOperation::Rename => self.renamed(change),
+            FileOperation::Link => self.linked(change),
+            FileOperation::Symlink => {
+                let object = self.new_object(change, FileKind::Symlink);
+                self.objects[object as usize].target = change.text;
+                self.bind_claimed(change.new_path, object);
+            }
+            FileOperation::MakeNode => {
+                let detail = self.files.details.get_index(change.detail as usize);
+                let mode = detail.and_then(|detail| detail.mode).unwrap_or_default();
+                let object = self.new_object(change, FileKind::of_mode(mode));
+                if let Target::Path(path) = change.target {
+                    self.bind_claimed(Some(path), object);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A file made by opening it.
+    fn created(&mut self, change: &'a Change) {
+        let Target::Access(id) = change.target else { return };
+        let Some(access) = self.files.accesses.get(&id) else { return };
+        let Some((key, known)) = self.files.file_of(access) else { return };
+        let inode = (key.device, key.inode);
+        // What was taken for an older file because its first use came a moment before the word of its making.
+        let same = self.by_inode.get(&inode).copied().filter(|object| {
+            let object = &self.objects[*object as usize];
+            object.first_use == Some(id) && !object.created && !object.deleted
+        });
+        let object = same.unwrap_or_else(|| {
+            let object = self.object(known.kind, Some(inode));
+            self.by_inode.insert(inode, object);
+            object
+        });
+        let made = &mut self.objects[object as usize];
+        (made.created, made.first_use) = (true, None);
+        made.file.get_or_insert(access.file);
+        self.changed(object, change.at, change.process);
+        self.uses.push((access.file, object));
+        if !access.unlinked {
+            self.bind_file(key, object);
+        }
+    }
+
+    /// By its path: truncations by a descriptor are in the totals of the use.
+    fn truncated(&mut self, change: &'a Change) {
+        let Target::Path(path) = change.target else { return };
+        let Some(node) = self.complete(path).and_then(|path| self.tree.make(path)) else { return };
+        if self.tree.nodes[node as usize].object == NONE {
+            let object = self.object(FileKind::Regular, None);
+            self.bind(node, object, true);
+        }
+        let object = self.tree.nodes[node as usize].object;
+        self.objects[object as usize].modified = true;
+        self.changed(object, change.at, change.process);
+    }
+
+    fn renamed(&mut self, change: &'a Change) {
+        let (Some(from), Some(to)) = (self.target_path(change), self.new_path(change)) else { return };
+        let detail = self.files.details.get_index(change.detail as usize);
+        let exchange =
+            detail.and_then(|detail| detail.flags).is_some_and(|flags| flags & RENAME_EXCHANGE != 0);
+        let Some(source) = self.tree.make(from) else { return };
+        if exchange {
+            if let Some(other) = self.tree.make(to) {
+                self.tree.exchange(source, other);
+            }
+            return;
+        }
+        if let Some(there) = self.tree.find(to) {
+            let same = self.tree.nodes[there as usize].object == self.tree.nodes[source as usize].object;
+            // Two names of one file: the kernel leaves both.
+            if there == source || (same && self.tree.nodes[source as usize].object != NONE) {
+                return;
+            }
+        }
+        let Some((parent, name)) = self.tree.make_parent(to) else { return };
+        if self.tree.is_within(parent, source) {
+            return;
+        }
+        if let Some(there) = self.tree.child(parent, name) {
+            if self.tree.is_within(source, there) {
+                return;
+            }
+            self.remove(there);
+        }
+        self.tree.detach(source);
+        self.tree.attach(source, parent, name);
+    }
+
+    fn linked(&mut self, change: &'a Change) {
+        let object = match change.target {
+            Target::Access(id) => self.object_of(id),
+            Target::Path(path) => {
+                let path = self.complete(path);
+                match path
+                    .and_then(|path| self.tree.find(path))
+                    .map(|node| self.tree.nodes[node as usize].object)
+                {
+                    Some(object) if object != NONE => Some(object),
+                    // By a descriptor's name in procfs a file that never had one gets its first.
+                    _ if path.is_some_and(|path| path.starts_with(b"/proc/")) => {
+                        Some(self.new_object(change, FileKind::Regular))
+                    }
+                    _ => None,
+                }
+            }
+            Target::None => None,
+        };
+        if let Some(object) = object {
+            self.objects[object as usize].deleted = false;
+            self.bind_claimed(change.new_path, object);
+        }
+    }
+
+    fn object_of(&self, id: AccessId) -> Option<u32> {
+        let (key, _) = self.files.file_of(self.files.accesses.get(&id)?)?;
+        self.by_inode.get(&(key.device, key.inode)).copied()
+    }
+
+    fn object(&mut self, kind: FileKind, identity: Option<((u32, u32), u64)>) -> u32 {
+        self.objects.push(Object {
+            kind,
+            identity,
+            created: false,
+            modified: false,
+            deleted: false,
+            names: 0,
+            first_use: None,
+            file: None,
+            displaced: None,
+            target: None,
+            changed: None,
+        });
+        super::index(self.objects.len() - 1)
+    }
+
+    fn new_object(&mut self, change: &Change, kind: FileKind) -> u32 {
+        let object = self.object(kind, None);
+        self.objects[object as usize].created = true;
+        self.changed(object, change.at, change.process);
+        object
+    }
+
+    fn changed(&mut self, object: u32, at: BootNs, process: u32) {
+        let changed = &mut self.objects[object as usize].changed;
+        let key = |(at, process)| (at, self.files.process_of(process));
+        if changed.is_none_or(|known| key(known) < key((at, process))) {
+            *changed = Some((at, process));
+        }
+    }
+
+    fn target_path(&self, change: &Change) -> Option<&'a [u8]> {
+        match change.target {
+            Target::Path(path) => self.complete(path),
+            _ => None,
+        }
+    }
+
+    fn new_path(&self, change: &Change) -> Option<&'a [u8]> {
+        change.new_path.and_then(|path| self.complete(path))
+    }
+
+    fn complete(&self, path: u32) -> Option<&'a [u8]> {
+        match self.files.path_of(path)?.path {
+            Observed::Complete(path) => Some(self.files.texts.bytes_of(path)),
+            _ => None,
+        }
+    }
+
+    /// Binds the name that a file was opened under.
+    fn bind_file(&mut self, key: &FileKey, object: u32) {
+        let Observed::Complete(path) = key.path else { return };
+        let path = self.files.texts.bytes_of(path);
+        let Some(node) = self.tree.make(path) else {
+            self.objects[object as usize].displaced = Some(path.into());
+            return;
+        };
+        let claimed = key.source != PathSource::Kernel;
+        if self.tree.nodes[node as usize].object != object {
+            self.bind(node, object, claimed);
+        } else {
+            self.tree.nodes[node as usize].claimed &= claimed;
+        }
+    }
+
+    fn bind_claimed(&mut self, path: Option<u32>, object: u32) {
+        let path = path.and_then(|path| self.complete(path));
+        if let Some(node) = path.and_then(|path| self.tree.make(path)) {
+            self.bind(node, object, true);
+        }
+    }
+
+    fn bind(&mut self, node: u32, object: u32, claimed: bool) {
+        let before = self.tree.nodes[node as usize].object;
+        if before != NONE {
+            let path = self.tree.path(node).map(|(path, _)| path);
+            let displaced = &mut self.objects[before as usize];
+            displaced.names = displaced.names.saturating_sub(1);
+            displaced.displaced = path.map(Vec::into_boxed_slice);
+        }
+        let node = &mut self.tree.nodes[node as usize];
+        (node.object, node.claimed) = (object, claimed);
+        let object = &mut self.objects[object as usize];
+        object.names = object.names.saturating_add(1);
+    }
+
+    /// The name leads nowhere any more.
+    fn remove(&mut self, node: u32) {
+        self.tree.detach(node);
+        let object = std::mem::replace(&mut self.tree.nodes[node as usize].object, NONE);
+        if object != NONE {
+            let object = &mut self.objects[object as usize];
+            object.names = object.names.saturating_sub(1);
+            object.deleted = object.names == 0;
+        }
+    }
+
+    fn left(&self) -> Vec<LeftBehind> {
+        let named = (1..).zip(&self.tree.nodes[1..]).filter(|(_, node)| node.object != NONE);
+        let named = named.filter_map(|(number, node)| {
+            let object = &self.objects[node.object as usize];
+            if !object.is_left() {
+                return None;
+            }
+            let (path, claimed) = self.tree.path(number)?;
+            let source = if claimed { PathSource::Argument } else { PathSource::Kernel };
+            self.left_behind(object, self.shared(path), source)
+        });
+        let nameless = self.objects.iter().filter(|object| object.names == 0 && object.is_left());
+        let nameless = nameless.filter_map(|object| {
+            if let Some(path) = &object.displaced {
+                return self.left_behind(object, self.shared(path.to_vec()), PathSource::Kernel);
+            }
+            let (key, known) = self.files.files.get_index(object.file? as usize)?;
+            // Without ever having had a name it is gone, unless its name could not be read.
+            if known.unlinked || matches!(key.path, Observed::Complete(_)) {
+                return None;
+            }
+            self.left_behind(object, super::view::text(&self.files.texts, key.path), key.source)
+        });
+        named.chain(nameless).collect()
+    }
+
+    fn left_behind(&self, object: &Object, path: Text, source: PathSource) -> Option<LeftBehind> {
+        Some(LeftBehind {
+            path,
+            source,
+            change: if object.created { LeftChange::Created } else { LeftChange::Modified },
+            kind: object.kind,
+            identity: object.identity,
+            target: object.target.map(|target| super::view::text(&self.files.texts, target)),
+            process: self.files.process_of(object.changed?.1)?,
+        })
+    }
+
+    /// A path, in the memory of an equal one if there is one.
+    fn shared(&self, path: Vec<u8>) -> Text {
+        let texts = &self.files.texts;
+        let known = texts.find(&path).map(|known| texts.text(known));
+        Observed::Complete(known.unwrap_or_else(|| path.into()))
+    }
+
+    /// Files of which every object was made and is gone again.
+    fn transient(&self) -> HashSet<u32> {
+        let gone = |object: &u32| {
+            let object = &self.objects[*object as usize];
+            object.created && object.names == 0 && object.displaced.is_none()
+        };
+        let mut transient = HashSet::new();
+        let mut other = HashSet::new();
+        for (file, object) in &self.uses {
+            let known = self.files.files.get_index(*file as usize);
+            let named =
+                known.is_some_and(|(key, known)| known.unlinked || matches!(key.path, Observed::Complete(_)));
+            if gone(object) && named { &mut transient } else { &mut other }.insert(*file);
+        }
+        transient.retain(|file| !other.contains(file));
+        transient
+    }
+}
+
+impl Object {
+    fn is_left(&self) -> bool {
+        let kept = matches!(self.kind, FileKind::Regular | FileKind::Symlink);
+        kept && !self.deleted && (self.created || self.modified)
+    }
+}

@@ -1,0 +1,325 @@
+use crate::{
+    event::{FileOperation::*, *},
+    session::{samples::*, tests::session, *},
+};
+
+const ONE: ProcessKey = ProcessKey { start: 10, tgid: 100 };
+const TWO: ProcessKey = ProcessKey { start: 20, tgid: 101 };
+
+fn at(at: BootNs, kind: EventKind) -> Event {
+    event(at, ONE, kind)
+}
+
+fn name(text: &Text) -> String {
+    text.value().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_else(|| "?".into())
+}
+
+/// What is left, as `path change inode`.
+fn left(events: &[Event]) -> Vec<String> {
+    let session = session(events);
+    let show = |left: &LeftBehind| {
+        let change = if left.change == LeftChange::Created { "created" } else { "modified" };
+        let inode = left.identity.map_or("-".into(), |(_, inode)| inode.to_string());
+        format!("{} {change} {inode}", name(&left.path))
+    };
+    session.left_behind().iter().map(show).collect()
+}
+
+fn transient(events: &[Event]) -> Vec<String> {
+    let session = session(events);
+    session.files().entries.iter().filter(|entry| entry.transient).map(|entry| name(&entry.path)).collect()
+}
+
+#[test]
+fn processes_that_use_one_file_are_one_entry() {
+    let session = session(&[
+        event(30, TWO, seen(2, "/etc/a", 7, read(5))),
+        event(20, ONE, seen(1, "/etc/a", 7, read(10))),
+        event(40, ONE, file_totals(1, AccessTotals { last_at: 35, reads: 3, ..read(30) })),
+        event(41, ONE, file_totals(1, read(20))),
+        event(50, ONE, seen(3, "/etc/a", 7, wrote(1))),
+        event(60, ONE, seen(4, "/etc/a", 8, read(1))),
+    ]);
+    let files = session.files();
+    assert_eq!(files.entries.len(), 2);
+    let entry = &files.entries[0];
+    assert_eq!((name(&entry.path), entry.identity), ("/etc/a".into(), Some(((8, 1), 7))));
+    assert_eq!((entry.first_at, entry.last_at), (20, 50));
+    assert_eq!((entry.kind, entry.origin), (Some(FileKind::Regular), Some(FileOrigin::Opened)));
+    let uses = files.uses(entry);
+    assert_eq!(uses.iter().map(|one| one.process).collect::<Vec<_>>(), [ONE, TWO]);
+    assert_eq!(uses[0].operations, [(Open, 2), (Read, 3), (Write, 1)]);
+    assert_eq!((uses[0].bytes_read, uses[0].bytes_written, uses[1].bytes_read), (30, 1, 5));
+}
+
+#[test]
+fn totals_may_come_first_or_alone() {
+    let session = session(&[
+        at(40, file_totals(1, read(30))),
+        at(41, file_totals(2, read(1))),
+        at(42, file_totals(3, AccessTotals { failures: 9, last_at: 42, ..AccessTotals::default() })),
+        at(20, seen(1, "/etc/a", 7, read(10))),
+        at(21, file_failed(3, Stat, "/etc/b", 2, 1)),
+    ]);
+    assert_eq!(session.unannounced_accesses(), 1);
+    let files = session.files();
+    assert_eq!(files.uses(&files.entries[0])[0].bytes_read, 30);
+    assert_eq!((files.failed[0].count, files.failed[0].last_at), (9, 42));
+}
+
+#[test]
+fn an_unreadable_path_leaves_device_and_inode_until_it_comes() {
+    let mut nameless = file_seen(1, "", 7, read(1));
+    nameless.path.path = Observed::Unreadable(Unreadable::Lost);
+    let nameless = at(20, EventKind::FileSeen(Box::new(nameless)));
+    let named = at(30, seen(1, "/etc/a", 7, read(2)));
+    let session = session(std::slice::from_ref(&nameless));
+    assert_eq!(name(&session.files().entries[0].path), "?");
+    for events in [[nameless.clone(), named.clone()], [named, nameless]] {
+        let session = crate::session::tests::session(&events);
+        let files = session.files();
+        assert_eq!(files.entries.len(), 1);
+        assert_eq!((name(&files.entries[0].path), files.entries[0].first_at), ("/etc/a".into(), 20));
+    }
+}
+
+#[test]
+fn counts_beyond_32_bits_are_kept() {
+    let many = AccessTotals { reads: 1 << 40, ..read(1) };
+    let session = session(&[at(20, seen(1, "/a", 1, read(1))), at(30, file_totals(1, many))]);
+    let files = session.files();
+    assert_eq!(files.uses(&files.entries[0])[0].operations, [(Open, 1), (Read, 1 << 40)]);
+}
+
+#[test]
+fn an_executed_file_is_the_same_file() {
+    let run = EventKind::Exec(Box::new(exec("cc", TWO, 0)));
+    let session = session(&[at(20, run.clone()), at(30, seen(1, "/bin/cc", 2, read(9))), at(40, run)]);
+    let files = session.files();
+    let [entry] = &files.entries[..] else { panic!("{:?}", files.entries) };
+    assert_eq!(files.uses(entry)[0].operations, [(Open, 1), (Read, 1), (Execute, 2)]);
+    assert_eq!((entry.first_at, entry.last_at), (20, 40));
+}
+
+#[test]
+fn changes_and_failures_belong_to_the_one_file_of_their_path() {
+    let session = session(&[
+        at(20, seen(1, "/a", 1, read(1))),
+        at(21, seen(2, "/b", 2, read(1))),
+        at(22, seen(3, "/b", 3, read(1))),
+        at(30, change(ChangeMode, "/a")),
+        at(31, change(ChangeMode, "/b")),
+        at(32, change(ChangeMode, "/c")),
+        at(33, file_failed(9, Open, "/a", 13, 4)),
+        event(34, TWO, file_failed(10, Open, "/a", 13, 1)),
+        at(35, file_failed(11, Open, "/c", 2, 1)),
+        at(36, change(MakeDirectory, "/d")),
+    ]);
+    let files = session.files();
+    let shown: Vec<_> = files
+        .entries
+        .iter()
+        .map(|entry| {
+            let operations: Vec<_> =
+                files.uses(entry).iter().flat_map(|one| &one.operations).map(|(one, _)| *one).collect();
+            (name(&entry.path), entry.identity.map(|(_, inode)| inode), operations, entry.errors.clone())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("/a".into(), Some(1), vec![Open, Read, ChangeMode], vec![(13, 5)]),
+            ("/b".into(), None, vec![ChangeMode], vec![]),
+            ("/b".into(), Some(2), vec![Open, Read], vec![]),
+            ("/b".into(), Some(3), vec![Open, Read], vec![]),
+            ("/c".into(), None, vec![ChangeMode], vec![(2, 1)]),
+            ("/d".into(), None, vec![MakeDirectory], vec![]),
+        ]
+    );
+    assert_eq!(files.entries[5].kind, Some(FileKind::Directory));
+    assert_eq!(files.failed.len(), 3);
+}
+
+#[test]
+fn a_change_names_its_file_whenever_that_is_known() {
+    let session = session(&[at(30, create(1)), at(31, seen(1, "/new", 1, made(3))), at(20, create(2))]);
+    let files = session.files();
+    let paths: Vec<_> = files.changes().map(|change| change.path.map(|(path, _)| name(&path))).collect();
+    assert_eq!(paths, [Some("?".into()), Some("/new".into())]);
+    assert_eq!(files.uses(&files.entries[0])[0].operations, [(Open, 1), (Create, 1), (Write, 1)]);
+}
+
+#[test]
+fn what_is_made_or_written_is_left() {
+    let events = [
+        at(20, create(1)),
+        at(20, seen(1, "/new", 1, made(3))),
+        at(30, seen(2, "/old", 2, wrote(3))),
+        at(40, seen(3, "/read", 3, read(3))),
+        at(50, symlink("/link", "/new")),
+        at(60, change(MakeNode, "/node")),
+        at(70, change(Truncate, "/cut")),
+    ];
+    let expected =
+        ["/cut modified -", "/link created -", "/new created 1", "/node created -", "/old modified 2"];
+    assert_eq!(left(&events), expected);
+}
+
+#[test]
+fn what_has_no_content_of_its_own_is_not() {
+    let of = |access, name: &str, mode, file_system, unreachable| {
+        let mut seen = file_seen(access, name, access, wrote(1));
+        (seen.facts.mode, seen.file_system, seen.facts.unreachable) = (mode, file_system, unreachable);
+        at(20, EventKind::FileSeen(Box::new(seen)))
+    };
+    let events = [
+        of(1, "/dev/null", 0o020_666, 0x0102_1994, false),
+        of(2, "", 0o010_600, 0x5049_5045, false),
+        of(3, "TCP", 0o140_777, 0x534f_434b, false),
+        of(4, "/proc/self/comm", 0o100_644, 0x9fa0, false),
+        of(5, "/memfd:x", 0o100_777, 0x0102_1994, true),
+        of(6, "/sys/fs/cgroup/x", 0o100_644, 0x6367_7270, false),
+    ];
+    assert_eq!(left(&events), [""; 0]);
+    let session = session(&events);
+    let names: Vec<_> = session.files().entries.iter().map(|entry| name(&entry.path)).collect();
+    assert_eq!(
+        names,
+        ["/dev/null", "/memfd:x", "/proc/self/comm", "/sys/fs/cgroup/x", "pipe:[2]", "socket:[3]"]
+    );
+}
+
+#[test]
+fn names_are_followed() {
+    let check = |what: &[EventKind], expected: &[&str]| {
+        let mut events =
+            vec![at(20, create(1)), at(20, seen(1, "/d/a", 1, made(3))), at(21, seen(2, "/b", 2, wrote(1)))];
+        events.extend((30..).zip(what).map(|(time, kind)| at(time, kind.clone())));
+        assert_eq!(left(&events), expected, "{what:?}");
+    };
+    let rename = |from, to| change_to(Rename, from, to, 0);
+    check(&[], &["/b modified 2", "/d/a created 1"]);
+    check(&[rename("/d/a", "/c")], &["/b modified 2", "/c created 1"]);
+    check(&[rename("/d/a", "/b")], &["/b created 1"]);
+    check(&[rename("/d", "/e"), rename("/e", "/x/y")], &["/b modified 2", "/x/y/a created 1"]);
+    check(&[change_to(Rename, "/d/a", "/b", 2)], &["/b created 1", "/d/a modified 2"]);
+    check(&[change_to(Rename, "/d", "/b", 2)], &["/b/a created 1", "/d modified 2"]);
+    check(&[change(Delete, "/d/a"), change(RemoveDirectory, "/d")], &["/b modified 2"]);
+    check(&[change_to(Link, "/d/a", "/h", 0)], &["/b modified 2", "/d/a created 1", "/h created 1"]);
+    check(&[change_to(Link, "/d/a", "/h", 0), change(Delete, "/d/a")], &["/b modified 2", "/h created 1"]);
+    // Two names of one file: the kernel renames nothing.
+    check(
+        &[change_to(Link, "/d/a", "/h", 0), rename("/d/a", "/h"), change(Delete, "/h")],
+        &["/b modified 2", "/d/a created 1"],
+    );
+    // What no kernel does.
+    check(&[rename("/d", "/d/a/x")], &["/b modified 2", "/d/a created 1"]);
+    check(&[rename("/d/a", "/d")], &["/b modified 2", "/d/a created 1"]);
+    check(&[rename("/other", "/fresh")], &["/b modified 2", "/d/a created 1"]);
+    check(&[change_to(Link, "/etc/hosts", "/h", 0)], &["/b modified 2", "/d/a created 1"]);
+}
+
+#[test]
+fn a_used_inode_number_is_another_file() {
+    let events = [
+        at(20, create(1)),
+        at(20, seen(1, "/a", 1, made(3))),
+        at(30, change(Delete, "/a")),
+        at(40, create(2)),
+        at(40, seen(2, "/b", 1, made(3))),
+    ];
+    assert_eq!(left(&events), ["/b created 1"]);
+    assert_eq!(transient(&events), ["/a"]);
+}
+
+#[test]
+fn the_first_use_may_come_a_moment_before_the_making() {
+    let events = [at(20, seen(1, "/a", 1, made(3))), at(21, create(1))];
+    assert_eq!(left(&events), ["/a created 1"]);
+    let replaced = [
+        at(20, seen(1, "/a", 1, wrote(3))),
+        at(30, change(Delete, "/a")),
+        at(31, create(1)),
+        at(32, change(Delete, "/a")),
+    ];
+    assert_eq!(left(&replaced), [""; 0]);
+    assert_eq!(transient(&replaced), [""; 0]);
+}
+
+#[test]
+fn a_file_without_a_name_is_left_once_it_is_given_one() {
+    let unnamed = || {
+        let mut seen = file_seen(1, "/tmp/#1", 1, made(3));
+        (seen.path.unlinked, seen.facts.unlinked) = (true, true);
+        vec![at(20, create(1)), at(20, EventKind::FileSeen(Box::new(seen)))]
+    };
+    assert_eq!(left(&unnamed()), [""; 0]);
+    assert_eq!(transient(&unnamed()), ["/tmp/#1"]);
+    let mut named = unnamed();
+    let mut link = changed(Link, ChangeTarget::Access(1));
+    link.new_path = Some(argument("/tmp/x"));
+    named.push(at(30, EventKind::FileChanged(Box::new(link))));
+    assert_eq!(left(&named), ["/tmp/x created 1"]);
+    let mut named = unnamed();
+    named.push(at(30, change_to(Link, "/proc/self/fd/3", "/tmp/y", 0)));
+    assert_eq!(left(&named), ["/tmp/y created -"]);
+}
+
+#[test]
+fn a_file_that_another_took_the_place_of_is_still_named() {
+    let events = [at(20, create(1)), at(20, seen(1, "/a", 1, made(3))), at(30, seen(2, "/a", 2, wrote(3)))];
+    assert_eq!(left(&events), ["/a created 1", "/a modified 2"]);
+}
+
+#[test]
+fn a_path_too_deep_to_follow_is_left_as_it_was() {
+    let deep = "/d".repeat(2_000);
+    let events = [
+        at(20, create(1)),
+        at(20, seen(1, &deep, 1, made(3))),
+        at(30, change_to(Rename, &deep, "/a", 0)),
+        at(31, change_to(Rename, "/a", &deep, 0)),
+        at(32, change(Delete, &deep)),
+    ];
+    assert_eq!(left(&events), [format!("{deep} created 1")]);
+}
+
+#[test]
+fn who_changed_it_last_is_told() {
+    let session = session(&[
+        at(20, create(1)),
+        at(20, seen(1, "/a", 1, made(3))),
+        event(30, TWO, seen(2, "/a", 1, AccessTotals { last_at: 90, ..wrote(3) })),
+        at(40, file_totals(1, AccessTotals { last_at: 80, ..made(5) })),
+    ]);
+    assert_eq!(session.left_behind()[0].process, TWO);
+}
+
+#[test]
+fn what_is_beyond_a_cap_of_files_is_counted() {
+    let caps = Caps {
+        files: 1,
+        accesses: 2,
+        file_changes: 1,
+        file_failures: 1,
+        file_text_bytes: 8,
+        ..Caps::default()
+    };
+    let mut session = Session::with_caps(caps);
+    for event in [
+        at(20, seen(1, "/a", 1, read(1))),
+        at(21, seen(2, "/b", 2, read(1))),
+        at(22, seen(3, "/a", 1, read(1))),
+        at(23, seen(4, "/a", 1, read(1))),
+        at(24, file_totals(4, read(1))),
+        at(25, change(Delete, "/a")),
+        at(26, change(Delete, "/a")),
+        at(27, file_failed(5, Open, "/c", 2, 1)),
+        at(28, file_failed(6, Open, "/long/path", 2, 1)),
+    ] {
+        session.apply(&event);
+    }
+    let tallies: Vec<_> = session.limits()[7..].iter().map(|one| (one.tally.seen, one.tally.kept)).collect();
+    assert_eq!(tallies, [(2, 1), (4, 2), (2, 1), (2, 1), (6, 6)]);
+    assert_eq!(session.unannounced_accesses(), 0);
+}

@@ -1,0 +1,183 @@
+//! What became of files, in a few lines.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    io::{self, Write},
+};
+
+use humansize::{BINARY, format_size};
+
+use super::{escape, grouped, line, listed, named, plural, push, sensitive::is_sensitive};
+use crate::receipt::{
+    Receipt,
+    schema::{Artifact, ArtifactChange, Bytes, FileKind, FileOperation, Filesystem, Reason, UsedFile, Value},
+};
+
+/// Paths of a list that are shown; the receipt has them all.
+const SHOWN: usize = 4;
+/// Characters of a path that are shown: its end, which tells most.
+const LENGTH: usize = 72;
+
+/// Errors that say that somebody may not.
+const DENIED: [i32; 2] = [libc::EPERM, libc::EACCES];
+
+/// Writes the lines that there is something to say in.
+pub(super) fn write(out: &mut dyn Write, receipt: &Receipt) -> io::Result<()> {
+    let filesystem = &receipt.filesystem;
+    if filesystem.files.is_empty() {
+        return Ok(());
+    }
+    line(out, "files", &used(filesystem))?;
+    let there = |artifact: &&Artifact| artifact.sha256_reason != Some(Reason::Gone);
+    let artifacts = || receipt.artifacts.iter().filter(there);
+    let of = |change| move |artifact: &&Artifact| artifact.change == change;
+    let created = artifacts().filter(of(ArtifactChange::Created)).map(|artifact| shown(&artifact.path));
+    let modified = artifacts().filter(of(ArtifactChange::Modified)).map(|artifact| shown(&artifact.path));
+    let directories = changed(filesystem, &[FileOperation::Mkdir]);
+    let removed = changed(filesystem, &[FileOperation::Rmdir]);
+    let kept = directories.difference(&removed).map(|path| shown_bytes(path) + "/");
+    paths(out, "created", created.chain(kept))?;
+    paths(out, "modified", modified)?;
+    let transient: HashSet<_> =
+        filesystem.files.iter().filter(|file| file.transient).filter_map(path).collect();
+    let deleted = changed(filesystem, &[FileOperation::Delete, FileOperation::Rmdir]);
+    let deleted = deleted.iter().filter(|path| !transient.contains(*path) && !directories.contains(*path));
+    paths(out, "deleted", deleted.map(|path| shown_bytes(path)))?;
+    let gone = filesystem.files.iter().filter(|file| file.transient).count() as u64;
+    if gone > 0 {
+        line(out, "temporary", &format!("{} made and removed again", plural(gone, "file")))?;
+    }
+    let sensitive = sensitive(receipt);
+    for (label, used) in [("read", Used::Read), ("written", Used::Written), ("denied", Used::Denied)] {
+        let of_this = || sensitive.iter().filter(|(_, known)| *known == used);
+        let hidden = of_this().count().saturating_sub(SHOWN);
+        let told = of_this().take(SHOWN).map(|(file, used)| told(receipt, file, *used));
+        if let Some(text) = listed(told, hidden) {
+            line(out, "sensitive", &format!("{label}: {text}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn used(filesystem: &Filesystem) -> String {
+    let used = |file: &&UsedFile| !file.operations.0.is_empty();
+    let regular = |file: &&UsedFile| file.kind == Some(FileKind::Regular);
+    let count = filesystem.files.iter().filter(used).filter(regular).count() as u64;
+    let mut text = format!(
+        "{} used, {} read, {} written",
+        grouped(count),
+        format_size(filesystem.bytes_read, BINARY),
+        format_size(filesystem.bytes_written, BINARY)
+    );
+    let failed = filesystem.failed.iter().fold(0_u64, |sum, one| sum.saturating_add(one.count));
+    if failed > 0 {
+        push(&mut text, format_args!(", {} failed", plural(failed, "attempt")));
+    }
+    text
+}
+
+/// Paths that one of these was done to.
+fn changed<'a>(filesystem: &'a Filesystem, operations: &[FileOperation]) -> BTreeSet<&'a [u8]> {
+    let done = filesystem.changes.iter().filter(|change| operations.contains(&change.operation));
+    done.filter_map(|change| change.path.as_ref()).map(|path| &*path.kept().0).collect()
+}
+
+fn paths(out: &mut dyn Write, label: &str, paths: impl Iterator<Item = String>) -> io::Result<()> {
+    let mut first = Vec::with_capacity(SHOWN);
+    let mut count = 0;
+    for path in paths {
+        count += 1;
+        if first.len() < SHOWN {
+            first.push(path);
+        }
+    }
+    let hidden = count - first.len();
+    match listed(first.into_iter(), hidden) {
+        Some(text) if count > 1 => line(out, label, &format!("{}: {text}", grouped(count as u64))),
+        Some(text) => line(out, label, &text),
+        None => Ok(()),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Used {
+    Read,
+    Written,
+    Denied,
+}
+
+/// Files of sensitive places that were used, or that somebody was not allowed to use.
+fn sensitive(receipt: &Receipt) -> Vec<(&UsedFile, Used)> {
+    let is_root = receipt.command.user.uid == 0;
+    let mut found = Vec::new();
+    for file in &receipt.filesystem.files {
+        let uses = [use_of(file), denied_of(file)];
+        if uses == [None, None] {
+            continue;
+        }
+        let processes = file.processes.iter().filter_map(|id| process(receipt, *id));
+        let pids = processes.flat_map(|process| [Some(process.pid), process.namespace_pid]);
+        let pids: Vec<u32> = pids.flatten().collect();
+        if path(file).is_some_and(|path| is_sensitive(path, &pids, is_root)) {
+            found.extend(uses.into_iter().flatten().map(|used| (file, used)));
+        }
+    }
+    found
+}
+
+/// The most that was done with a file. Who opened one may have read it through a mapping.
+fn use_of(file: &UsedFile) -> Option<Used> {
+    let did = |wanted: &[FileOperation]| file.operations.0.iter().any(|(one, _)| wanted.contains(one));
+    if did(&[
+        FileOperation::Write,
+        FileOperation::Truncate,
+        FileOperation::Create,
+        FileOperation::MapWritable,
+    ]) {
+        Some(Used::Written)
+    } else {
+        let read = [FileOperation::Open, FileOperation::Read, FileOperation::ReadDirectory];
+        did(&read).then_some(Used::Read)
+    }
+}
+
+fn denied_of(file: &UsedFile) -> Option<Used> {
+    file.errors.0.iter().any(|(errno, _)| DENIED.contains(errno)).then_some(Used::Denied)
+}
+
+fn told(receipt: &Receipt, file: &UsedFile, used: Used) -> String {
+    let mut text = shown(&file.path);
+    if used == Used::Denied {
+        let denied = file.errors.0.iter().filter(|(errno, _)| DENIED.contains(errno));
+        let count = denied.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+        push(&mut text, format_args!(" ×{}", grouped(count)));
+    }
+    if let Some(process) = file.processes.first().and_then(|id| process(receipt, *id)) {
+        push(&mut text, format_args!(" by {}", named(process)));
+    }
+    text
+}
+
+fn process(receipt: &Receipt, id: u64) -> Option<&crate::receipt::schema::Process> {
+    receipt.processes.get(usize::try_from(id).ok()?.checked_sub(1)?)
+}
+
+fn path(file: &UsedFile) -> Option<&[u8]> {
+    file.path.as_ref().map(|path| &*path.kept().0)
+}
+
+fn shown(path: &Option<Value<Bytes>>) -> String {
+    path.as_ref().map_or_else(|| "a file of unknown path".into(), |path| shown_bytes(&path.kept().0))
+}
+
+fn shown_bytes(path: &[u8]) -> String {
+    let text = escape(path);
+    let length = text.chars().count();
+    match length > LENGTH {
+        true => text.chars().skip(length - LENGTH + 1).fold(String::from("…"), |mut text, char| {
+            text.push(char);
+            text
+        }),
+        false => text,
+    }
+}
