@@ -2,21 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
 
+#[path = "../app/src/hash/tests/sample.rs"]
+mod sample;
+
 use std::{
     fs::{self, File},
     io::{Read, Write},
-    os::{fd::AsRawFd, unix::ffi::OsStrExt},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use glasshouse::{
-    event::{
-        Abi, Credentials, Event, EventKind, Exec, ExecutableHashed, ExecutedFile, FileFacts, Observed,
-        PathSource, ProcessKey, ResolvedPath, Syscall, Unreadable,
-    },
+    event::{self, Event, ExecutableHashed, FileFacts, Unreadable},
     hash::Hasher,
 };
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -101,44 +100,11 @@ fn facts(device: (u32, u32)) -> FileFacts {
 }
 
 fn exec(at: u64, path: &Path, facts: Option<FileFacts>) -> Event {
-    let resolved = |path: &Path| ResolvedPath {
-        path: Observed::Complete(path.as_os_str().as_bytes().to_vec()),
-        in_root: None,
-        source: PathSource::Kernel,
-        unlinked: false,
-        unreachable: false,
-    };
-    let process = ProcessKey { start: 1, tgid: u32::MAX };
-    let exec = Exec {
-        is_root: false,
-        parent: process,
-        namespace_pid: u32::MAX,
-        pid_namespace: 0,
-        image: ExecutedFile { path: resolved(path), facts },
-        script: None,
-        filename: Observed::Complete(path.as_os_str().as_bytes().to_vec()),
-        argv: Observed::Complete(Vec::new()),
-        argv_bytes: 0,
-        environment: Observed::Complete(Arc::new([])),
-        environment_bytes: 0,
-        cwd: resolved(Path::new("/")),
-        credentials: Credentials::default(),
-        credentials_before: None,
-        call: Syscall { abi: Abi::Native, number: 59 },
-        from_thread: None,
-        comm: Vec::new(),
-    };
-    Event { at, process, tid: process.tgid, kind: EventKind::Exec(Box::new(exec)) }
+    sample::exec(at, sample::file(path, facts), None)
 }
 
 fn answers(events: Vec<Event>) -> Vec<ExecutableHashed> {
-    let mut answers: Vec<_> = events
-        .into_iter()
-        .map(|event| match event.kind {
-            EventKind::ExecutableHashed(hashed) => hashed,
-            other => panic!("not an answer: {other:?}"),
-        })
-        .collect();
+    let mut answers: Vec<_> = events.into_iter().map(sample::hashed).collect();
     answers.sort_by_key(|answer| answer.exec_at);
     answers
 }

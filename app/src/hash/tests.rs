@@ -1,53 +1,17 @@
 #![expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
 
-use std::{fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
+mod sample;
+
+use std::{fs, path::Path};
 
 use super::{read::tests::facts_of, *};
-use crate::event::{Abi, Credentials, PathSource, ResolvedPath, Syscall};
+use sample::hashed;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn resolved(path: &Path) -> ResolvedPath {
-    ResolvedPath {
-        path: Observed::Complete(path.as_os_str().as_bytes().to_vec()),
-        in_root: None,
-        source: PathSource::Kernel,
-        unlinked: false,
-        unreachable: false,
-    }
-}
-
-/// An exec by a process that is gone, so that only paths lead to the files.
 fn exec(at: BootNs, image: &Path, script: Option<&Path>) -> Event {
-    let executed = |path: &Path| ExecutedFile { path: resolved(path), facts: Some(facts_of(path)) };
-    let process = ProcessKey { start: 1, tgid: u32::MAX };
-    let exec = Exec {
-        is_root: false,
-        parent: process,
-        namespace_pid: u32::MAX,
-        pid_namespace: 0,
-        image: executed(image),
-        script: script.map(executed),
-        filename: Observed::Complete(image.as_os_str().as_bytes().to_vec()),
-        argv: Observed::Complete(Vec::new()),
-        argv_bytes: 0,
-        environment: Observed::Complete(Arc::new([])),
-        environment_bytes: 0,
-        cwd: resolved(Path::new("/")),
-        credentials: Credentials::default(),
-        credentials_before: None,
-        call: Syscall { abi: Abi::Native, number: 59 },
-        from_thread: None,
-        comm: Vec::new(),
-    };
-    Event { at, process, tid: process.tgid, kind: EventKind::Exec(Box::new(exec)) }
-}
-
-fn hashed(event: Event) -> ExecutableHashed {
-    match event.kind {
-        EventKind::ExecutableHashed(hashed) => hashed,
-        other => panic!("not an answer: {other:?}"),
-    }
+    let executed = |path: &Path| sample::file(path, Some(facts_of(path)));
+    sample::exec(at, executed(image), script.map(executed))
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -81,8 +45,7 @@ fn image_and_script_are_hashed_and_remembered() {
 
 #[test]
 fn the_surest_way_to_a_file_comes_first() {
-    let mut file =
-        ExecutedFile { path: resolved(Path::new("/jail/a")), facts: Some(facts_of(Path::new("/bin/sh"))) };
+    let mut file = sample::file(Path::new("/jail/a"), Some(facts_of(Path::new("/bin/sh"))));
     file.path.in_root = Some(b"/a".to_vec());
     let pids = Pids { process: Some(7), parent: Some(5) };
     let in_root = |pid| Candidate::InRoot(pid, b"/a".to_vec());
