@@ -176,8 +176,9 @@ impl Shared {
             self.progress.fetch_add(1, Ordering::Relaxed);
         };
         let device = request.facts.map(|facts| facts.device);
-        if device.is_some_and(|device| Mounts::own().is_local(device)) {
-            match read::hash(request, Mode::Local, &mut progress) {
+        let own = Mounts::own();
+        if device.is_some_and(|device| own.is_local(device)) {
+            match read::hash(request, Mode::Local, &own, &mut progress) {
                 Ok(hashed) => return Ok(hashed),
                 Err(Failure::Final(reason)) => return Err(reason),
                 Err(Failure::NeedsWatching) => {}

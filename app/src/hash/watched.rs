@@ -8,9 +8,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs::File,
     io::{self, Read, Write},
     os::{
-        fd::AsFd,
+        fd::{AsFd, AsRawFd},
         unix::{
             ffi::{OsStrExt, OsStringExt},
             process::CommandExt,
@@ -27,7 +28,11 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::read::{self, Candidate, Failure, Hashed, Mode, Request};
+use super::{
+    keep::Kept,
+    mounts::Mounts,
+    read::{self, Candidate, Failure, Hashed, Mode, Request},
+};
 use crate::event::{FileFacts, Unreadable};
 
 /// Name (`argv[0]`) under which glasshouse runs as the reading process.
@@ -123,7 +128,7 @@ pub fn reader_process() -> Option<ExitCode> {
     let mut report = |_| {
         let _ = output.write_all(&[PROGRESS]).and_then(|()| output.flush());
     };
-    let result = read::hash(&request, Mode::Watched, &mut report);
+    let result = read::hash(&request, Mode::Watched, &Mounts::own(), &mut report);
     let written = output.write_all(&encode_answer(result)).and_then(|()| output.flush());
     Some(if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -142,10 +147,21 @@ fn encode(request: &Request) -> Vec<OsString> {
             facts.ctime.1
         )
     });
-    let candidates = request.candidates.iter().map(|candidate| match candidate {
-        Candidate::Exe(pid) => format!("exe:{pid}").into(),
-        Candidate::InRoot(pid, path) => with_path(format!("root:{pid}:"), path),
-        Candidate::Path(path) => with_path("path:".to_owned(), path),
+    let candidates = request.candidates.iter().filter_map(|candidate| {
+        Some(match candidate {
+            // A file that was found does not need another process to be read.
+            Candidate::Held(_) => return None,
+            Candidate::Exe(pid) => format!("exe:{pid}").into(),
+            Candidate::InRoot(pid, path) => with_path(format!("root:{pid}:"), path),
+            Candidate::Path(path) => with_path("path:".to_owned(), path),
+            Candidate::Descriptor(pid, number) => format!("fd:{pid}:{number}").into(),
+            Candidate::AnyDescriptor(pid) => format!("fds:{pid}").into(),
+            // Descriptors are not inherited; this one is taken from its owner.
+            Candidate::InNamespace(namespace, path) => {
+                let (owner, number) = (std::process::id(), namespace.file().as_raw_fd());
+                with_path(format!("namespace:{owner}:{number}:"), path)
+            }
+        })
     });
     std::iter::once(facts.into()).chain(candidates).collect()
 }
@@ -182,16 +198,36 @@ fn decode_facts(text: &OsStr) -> Option<FileFacts> {
 }
 
 fn decode_candidate(argument: &[u8]) -> Option<Candidate> {
-    if let Some(path) = argument.strip_prefix(b"path:") {
-        return Some(Candidate::Path(path.to_vec()));
-    }
-    let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
-    if let Some(pid) = argument.strip_prefix(b"exe:") {
-        return Some(Candidate::Exe(number(pid)?));
-    }
-    let rest = argument.strip_prefix(b"root:")?;
-    let colon = rest.iter().position(|byte| *byte == b':')?;
-    Some(Candidate::InRoot(number(&rest[..colon])?, rest[colon + 1..].to_vec()))
+    let (kind, rest) = split(argument)?;
+    Some(match kind {
+        b"path" => Candidate::Path(rest.to_vec()),
+        b"exe" => Candidate::Exe(number(rest)?),
+        b"root" => {
+            let (pid, path) = split(rest)?;
+            Candidate::InRoot(number(pid)?, path.to_vec())
+        }
+        b"fd" => {
+            let (pid, descriptor) = split(rest)?;
+            Candidate::Descriptor(number(pid)?, number(descriptor)?)
+        }
+        b"fds" => Candidate::AnyDescriptor(number(rest)?),
+        b"namespace" => {
+            let (owner, rest) = split(rest)?;
+            let (descriptor, path) = split(rest)?;
+            let place = format!("/proc/{}/fd/{}", number(owner)?, number(descriptor)?);
+            Candidate::InNamespace(Kept::new(File::open(place).ok()?), path.to_vec())
+        }
+        _ => return None,
+    })
+}
+
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    Some((&text[..colon], &text[colon + 1..]))
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// `ok SIZE HEX` or `CODE NUMBER`, and a newline.
@@ -243,6 +279,8 @@ mod tests {
                 Candidate::Exe(7),
                 Candidate::InRoot(7, b"/a:b\xff".to_vec()),
                 Candidate::Path(b"/x y".to_vec()),
+                Candidate::Descriptor(7, 3),
+                Candidate::AnyDescriptor(7),
             ],
             facts: Some(FileFacts {
                 device: (253, 1),
