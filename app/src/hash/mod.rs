@@ -4,6 +4,7 @@
 //! is believed to be the executed one only if the kernel's facts about it say so, and what cannot be read says why.
 //! Files on file systems that may hang are read by another process, see [`reader_process`].
 
+pub mod artifacts;
 mod keep;
 mod mounts;
 mod pool;

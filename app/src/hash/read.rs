@@ -91,19 +91,19 @@ pub(super) enum Failure {
     NeedsWatching,
 }
 
-/// Tries the candidates in turn. `own` are glasshouse's own mounts; `progress` is called with the size of each piece
-/// that was hashed.
+/// Tries the candidates in turn. `own` are glasshouse's own mounts; `progress` is called with each piece that
+/// was hashed.
 pub(super) fn hash(
     request: &Request,
     mode: Mode,
     own: &Mounts,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(&[u8]),
 ) -> Result<Hashed, Failure> {
     let mut failure = Unreadable::Gone;
     let mut needs_watching = false;
     for candidate in &request.candidates {
         let reason = match find(candidate, request.facts.as_ref(), mode, own) {
-            Ok(Some((file, metadata))) => match digest(&file, &metadata, progress) {
+            Ok(Some((file, metadata))) => match digest(&file, &metadata, &mut Vec::new(), progress) {
                 Ok(hashed) => return Ok(hashed),
                 Err(reason) => reason,
             },
@@ -172,14 +172,14 @@ fn find(
 }
 
 /// Opens for reading what a descriptor names.
-fn reopen(named: &File) -> io::Result<File> {
+pub(super) fn reopen(named: &File) -> io::Result<File> {
     fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
         .open(format!("/proc/self/fd/{}", named.as_raw_fd()))
 }
 
-fn why(error: io::Error, mode: Mode) -> Failure {
+pub(super) fn why(error: io::Error, mode: Mode) -> Failure {
     Failure::Final(match error.raw_os_error() {
         Some(libc::EAGAIN) if mode == Mode::Local => return Failure::NeedsWatching,
         Some(libc::ENOENT | libc::ESRCH | libc::ENOTDIR | libc::ELOOP) => Unreadable::Gone,
@@ -289,6 +289,12 @@ fn resolve(directory: impl AsFd, path: &[u8], flags: ResolveFlag, mode: Mode) ->
     Ok(File::from(found.map_err(io::Error::from)?))
 }
 
+/// Mount id and inode number of what a descriptor names, told by the kernel alone.
+pub(super) fn mount_and_inode_of(file: &File) -> io::Result<(u64, u64)> {
+    let description = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
+    mount_and_inode(&description).ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
 impl Named {
     fn is(&self, facts: &FileFacts, mode: Mode, own: &Mounts) -> io::Result<bool> {
         Ok(self.device_and_inode(mode, own)? == Some((facts.device, facts.inode)))
@@ -297,8 +303,7 @@ impl Named {
     /// Device of the superblock and inode number: from the kernel's own description of the descriptor, as `st_dev` and
     /// `st_ino` are made up by stacked and by multi-volume file systems (overlayfs, btrfs) and ask the file system.
     fn device_and_inode(&self, mode: Mode, own: &Mounts) -> io::Result<Option<((u32, u32), u64)>> {
-        let description = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.file.as_raw_fd()))?;
-        let Some((mount, inode)) = mount_and_inode(&description) else { return Ok(None) };
+        let (mount, inode) = mount_and_inode_of(&self.file)?;
         let theirs = || match &self.place {
             Place::Own => None,
             Place::OfProcess(pid) => Mounts::of(*pid).device(mount),
@@ -317,14 +322,23 @@ impl Named {
 }
 
 /// Hashes as many bytes as the file is said to have, and fails if it has more, has fewer or was touched meanwhile.
-fn digest(file: &File, before: &Metadata, progress: &mut dyn FnMut(u64)) -> Result<Hashed, Unreadable> {
+/// The buffer may be used for one file after the other.
+pub(super) fn digest(
+    file: &File,
+    before: &Metadata,
+    buffer: &mut Vec<u8>,
+    progress: &mut dyn FnMut(&[u8]),
+) -> Result<Hashed, Unreadable> {
     let io_error = |error: io::Error| Unreadable::Io(error.raw_os_error().unwrap_or(libc::EIO));
     let size = before.size();
-    let mut buffer = vec![0; CHUNK_BYTES.min(size as usize + 1)];
+    let wanted = CHUNK_BYTES.min(usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1));
+    if buffer.len() < wanted {
+        buffer.resize(wanted, 0);
+    }
     let mut hasher = Sha256::new();
     let mut offset = 0;
     loop {
-        match file.read_at(&mut buffer, offset) {
+        match file.read_at(buffer, offset) {
             Ok(0) => break,
             Ok(length) => {
                 offset += length as u64;
@@ -332,7 +346,7 @@ fn digest(file: &File, before: &Metadata, progress: &mut dyn FnMut(u64)) -> Resu
                     return Err(Unreadable::Changed);
                 }
                 hasher.update(&buffer[..length]);
-                progress(length as u64);
+                progress(&buffer[..length]);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(io_error(error)),
@@ -440,7 +454,8 @@ pub(super) mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("program");
         fs::write(&path, vec![7; 3 * CHUNK_BYTES]).unwrap();
-        let mut grow = |_| File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+        let mut grow =
+            |_: &[u8]| File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
         let result = hash(&request(&path, Some(facts_of(&path))), Mode::Watched, &Mounts::own(), &mut grow);
         assert_eq!(result, Err(Failure::Final(Unreadable::Changed)));
     }
