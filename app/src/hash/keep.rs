@@ -155,6 +155,11 @@ impl Keeper {
         self.expire(Instant::now());
     }
 
+    /// Lets go of all that is not part of a request.
+    pub(super) fn let_go(&mut self) {
+        self.namespaces.clear();
+    }
+
     /// Lets go of the namespaces whose mounts have become such that holding them could be noticed.
     fn look_again(&mut self) {
         if let Some(changes) = &self.changes {

@@ -190,6 +190,7 @@ impl Hasher {
     /// Waits for what is outstanding, as long as no more than `patience` passes without progress, and answers the
     /// rest with [`Unreadable::TimedOut`].
     pub fn finish(mut self, patience: Duration) -> Vec<Event> {
+        self.keeper.let_go();
         let began = Instant::now();
         let mut progress = (self.pool.progress(), self.outstanding);
         let mut last_progress = began;
