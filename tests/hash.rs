@@ -1,23 +1,33 @@
-//! Hashing files that hang: a FUSE server that takes requests and answers none of them.
+//! Hashing by the real reading process, and files that hang: a FUSE server that takes requests and answers none of them.
 
 #![expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
+
+#[path = "../app/src/hash/tests/sample.rs"]
+mod sample;
 
 use std::{
     fs::{self, File},
     io::{Read, Write},
-    os::{fd::AsRawFd, unix::ffi::OsStrExt},
+    os::{
+        fd::AsRawFd,
+        unix::{
+            ffi::OsStrExt,
+            fs::{MetadataExt, symlink},
+            process::CommandExt,
+        },
+    },
     path::{Path, PathBuf},
-    sync::Arc,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use glasshouse::{
-    event::{
-        Abi, Credentials, Event, EventKind, Exec, ExecutableHashed, ExecutedFile, FileFacts, Observed,
-        PathSource, ProcessKey, ResolvedPath, Syscall, Unreadable,
+    event::{self, Event, ExecutableHashed, FileFacts, Unreadable},
+    hash::{
+        Hasher,
+        artifacts::{Candidate, Found, Kind, Options, hash_artifacts},
     },
-    hash::Hasher,
 };
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
@@ -101,44 +111,11 @@ fn facts(device: (u32, u32)) -> FileFacts {
 }
 
 fn exec(at: u64, path: &Path, facts: Option<FileFacts>) -> Event {
-    let resolved = |path: &Path| ResolvedPath {
-        path: Observed::Complete(path.as_os_str().as_bytes().to_vec()),
-        in_root: None,
-        source: PathSource::Kernel,
-        unlinked: false,
-        unreachable: false,
-    };
-    let process = ProcessKey { start: 1, tgid: u32::MAX };
-    let exec = Exec {
-        is_root: false,
-        parent: process,
-        namespace_pid: u32::MAX,
-        pid_namespace: 0,
-        image: ExecutedFile { path: resolved(path), facts },
-        script: None,
-        filename: Observed::Complete(path.as_os_str().as_bytes().to_vec()),
-        argv: Observed::Complete(Vec::new()),
-        argv_bytes: 0,
-        environment: Observed::Complete(Arc::new([])),
-        environment_bytes: 0,
-        cwd: resolved(Path::new("/")),
-        credentials: Credentials::default(),
-        credentials_before: None,
-        call: Syscall { abi: Abi::Native, number: 59 },
-        from_thread: None,
-        comm: Vec::new(),
-    };
-    Event { at, process, tid: process.tgid, kind: EventKind::Exec(Box::new(exec)) }
+    sample::exec(at, sample::file(path, facts), None)
 }
 
 fn answers(events: Vec<Event>) -> Vec<ExecutableHashed> {
-    let mut answers: Vec<_> = events
-        .into_iter()
-        .map(|event| match event.kind {
-            EventKind::ExecutableHashed(hashed) => hashed,
-            other => panic!("not an answer: {other:?}"),
-        })
-        .collect();
+    let mut answers: Vec<_> = events.into_iter().map(sample::hashed).collect();
     answers.sort_by_key(|answer| answer.exec_at);
     answers
 }
@@ -198,4 +175,107 @@ fn a_file_known_by_name_only_is_hashed_by_the_reading_process() {
     assert_eq!(answers[0].size_bytes, Some(fs::metadata(&shell).unwrap().len()));
     assert_eq!(answers[1].sha256, Err(Unreadable::NotRegular));
     assert_eq!(answers[2].sha256, Err(Unreadable::Gone));
+}
+
+fn artifact(path: &Path, device: (u32, u32)) -> Candidate {
+    Candidate { path: path.as_os_str().as_bytes().to_vec(), device, inode: None }
+}
+
+fn options() -> Options {
+    Options { reader: env!("CARGO_BIN_EXE_glasshouse").into(), ..Options::default() }
+}
+
+fn is_hashed(found: &Found) -> bool {
+    matches!(found, Found::Present(present) if present.sha256.is_ok())
+}
+
+#[test]
+fn artifacts_that_hang_are_given_up_and_the_others_hashed() {
+    if !can_mount() {
+        return;
+    }
+    let hanging = Hanging::mount();
+    let directory = tempfile::tempdir().unwrap();
+    let mut candidates = Vec::new();
+    for number in 0..100 {
+        let path = directory.path().join(number.to_string());
+        fs::write(&path, "content").unwrap();
+        candidates.push(artifact(&path, device_of_file(&path)));
+        candidates.push(artifact(&hanging.file(&format!("file {number}")).0, hanging.device));
+    }
+    let began = Instant::now();
+    let found = hash_artifacts(&candidates, &options());
+    assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
+    for pair in found.chunks(2) {
+        assert!(is_hashed(&pair[0]), "{:?}", pair[0]);
+        assert_eq!(pair[1], Found::Unreadable(Unreadable::TimedOut));
+    }
+}
+
+#[test]
+fn artifacts_on_mounts_are_hashed() {
+    if !can_mount() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("below");
+    fs::create_dir(&below).unwrap();
+    mount(Some("none"), &below, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    let device = device_of(&below);
+    fs::write(below.join("file"), "content").unwrap();
+    fs::write(below.join("covered"), "covered").unwrap();
+    let cover = directory.path().join("cover");
+    fs::write(&cover, "cover").unwrap();
+    mount(Some(&cover), &below.join("covered"), None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    let candidates = [
+        artifact(&below.join("file"), device),
+        artifact(&below.join("covered"), device),
+        artifact(&below.join("covered"), device_of_file(&cover)),
+        artifact(&below, device),
+    ];
+    let found = hash_artifacts(&candidates, &options());
+    umount2(&below.join("covered"), MntFlags::MNT_DETACH).unwrap();
+    umount2(&below, MntFlags::MNT_DETACH).unwrap();
+    assert!(is_hashed(&found[0]), "{:?}", found[0]);
+    assert!(matches!(found[1], Found::Other { .. }), "{:?}", found[1]);
+    assert!(is_hashed(&found[2]), "{:?}", found[2]);
+    assert_eq!(found[3], Found::NotRegular(Kind::Directory));
+}
+
+/// Links that nobody has followed yet are followed without the reading process, and paths in procfs found by them.
+#[test]
+fn new_links_are_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("link");
+    let thread = format!("/proc/{}/task/{}", std::process::id(), nix::unistd::gettid());
+    symlink(thread, &link).unwrap();
+    let procfs = device_of(Path::new("/proc"));
+    let candidates = ["comm", "fd", "root", "no such file"].map(|name| artifact(&link.join(name), procfs));
+    let found = hash_artifacts(&candidates, &Options { reader: "/bin/false".into(), ..options() });
+    // The size that procfs gives is none.
+    let Found::Present(comm) = &found[0] else { panic!("{found:?}") };
+    assert_eq!((comm.sha256, comm.changed_while_hashed), (Err(Unreadable::Changed), true));
+    assert_eq!(found[1], Found::NotRegular(Kind::Directory));
+    assert!(matches!(&found[2], Found::NotRegular(Kind::Symlink { target }) if target == b"/"));
+    assert_eq!(found[3], Found::Gone);
+}
+
+#[test]
+fn glasshouse_is_the_reading_process_of_artifacts() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_glasshouse"))
+        .arg0("glasshouse-file-reader")
+        .arg("artifacts")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    process.stdin.take().unwrap().write_all(b"look 0 0 - 5\n/nonelook 0 0 - 5\n/none").unwrap();
+    let output = process.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stdout, b"seen nothing\nseen nothing\n");
+}
+
+fn device_of_file(path: &Path) -> (u32, u32) {
+    let device = fs::metadata(path).unwrap().dev();
+    (libc::major(device), libc::minor(device))
 }

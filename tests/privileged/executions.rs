@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::support::privilege::needs;
+use crate::support::privilege::{find_tool, needs};
 use crate::support::receipt::{bytes, list};
 use crate::support::watch::public_folder;
-use crate::support::{Receipt, fact, program, public_program, real, sha256, watch};
+use crate::support::{Execution, Receipt, fact, program, public_program, real, sha256, watch};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -153,6 +153,67 @@ fn a_program_in_memory_is_fileless() {
     assert!(execution.path().contains("memfd:in memory"), "{}", execution.path());
     assert_eq!(execution.argv_text()[1], "3");
     execution.expect_sha256_or_reason(&fs::read(&target).unwrap());
+}
+
+/// Nothing but its own process leads to it: whoever lives for a moment is found there.
+#[test]
+fn a_program_in_memory_is_hashed_while_it_runs() {
+    needs!();
+    let sleep = real(&find_tool("sleep").unwrap());
+    let receipt = watch(command![program("memfd_exec"), &sleep, "0.3"]).run().complete(0);
+    let execution = receipt.root().executions()[1];
+    assert_eq!(execution.0["fileless"], true);
+    execution.expect_sha256(&fs::read(&sleep).unwrap());
+}
+
+/// The last process of a mount namespace takes its mounts along. Here others were seen there before it.
+#[test]
+fn a_program_on_a_private_mount_is_hashed_although_all_is_gone() {
+    needs!("unshare", "mount");
+    let target = program("exit_code");
+    let script = format!(
+        "mount -t tmpfs none private && cp {} private/copy && sleep 0.2 && exec private/copy 3",
+        target.display()
+    );
+    let watched = watch(["unshare", "-m", "sh", "-c", &script]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("private")).unwrap();
+    let receipt = watched.run().complete(3);
+    let executions = receipt.root().executions();
+    let last = executions.last().unwrap();
+    assert_eq!(last.path(), text(&folder.join("private/copy")));
+    last.expect_sha256(&fs::read(&target).unwrap());
+}
+
+/// A namespace of one process that ends at once: whether it was looked at in time is a matter of luck.
+#[test]
+fn a_program_on_a_mount_of_its_own_is_hashed_or_explained() {
+    needs!();
+    let target = program("exit_code");
+    let sleep = real(&find_tool("sleep").unwrap());
+    let folder = public_folder();
+    let folder = real(folder.path());
+    let run = |command: &Path, word: &str, code| {
+        let command = command![program("private_exec"), &folder, command, word];
+        let receipt = watch(command).run().complete(code);
+        let execution = receipt.root().executions()[1].0.clone();
+        assert_eq!(Execution(&execution).path(), text(&folder.join("copy")));
+        execution
+    };
+    Execution(&run(&target, "3", 3)).expect_sha256_or_reason(&fs::read(&target).unwrap());
+    Execution(&run(&sleep, "0.3", 0)).expect_sha256(&fs::read(&sleep).unwrap());
+}
+
+/// What is mounted in a private namespace can be had back when its processes have ended: a namespace in which something
+/// is mounted that could be missed is let go of at once.
+#[test]
+fn a_device_on_a_private_mount_is_not_kept_busy() {
+    needs!("unshare", "mount", "losetup", "mkfs.ext4");
+    // Without loop devices there is nothing to see.
+    let script = "truncate -s 8M image && mkfs.ext4 -qF image && loop=$(losetup -f --show image) || exit 0; \
+        mkdir private && unshare -m sh -c \"mount $loop private && sleep 0.2\" \
+        && mkfs.ext4 -qF $loop; code=$?; losetup -d $loop; exit $code";
+    watch(["sh", "-c", script]).run().complete(0);
 }
 
 #[test]

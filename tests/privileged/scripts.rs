@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::privilege::{find_tool, needs};
-use crate::support::{Execution, real, sha256, watch};
+use crate::support::{Execution, program, real, sha256, watch};
 
 fn script(folder: &Path, name: &str, content: &str) -> String {
     let path = folder.join(name);
@@ -110,4 +110,29 @@ fn a_script_that_replaces_itself_is_not_given_another_s_hash() {
     script(&folder, "script", content);
     let receipt = watched.run().complete(9);
     receipt.root().execution().expect_sha256_or_reason(content.as_bytes());
+}
+
+/// A script that exists in memory only is read through its process, which has it open.
+#[test]
+fn a_script_in_memory_is_fileless_and_hashed() {
+    needs!();
+    let watched = watch(command![program("memfd_script"), "./script"]);
+    let content = "#!/bin/sh\nsleep 0.3\nexit 3\n";
+    script(&watched.folder(), "script", content);
+    let receipt = watched.run().complete(3);
+    let execution = receipt.root().executions()[1];
+    assert_eq!(execution.0["fileless"], true);
+    expect_interpreter(execution, Path::new("/bin/sh"));
+    execution.expect_sha256(content.as_bytes());
+}
+
+/// A script that is unlinked by its first line is still open in its interpreter.
+#[test]
+fn a_script_that_deletes_itself_is_hashed() {
+    needs!();
+    let watched = watch(["./script"]);
+    let content = "#!/bin/sh\nrm script\nsleep 0.3\nexit 4\n";
+    script(&watched.folder(), "script", content);
+    let receipt = watched.run().complete(4);
+    receipt.root().execution().expect_sha256(content.as_bytes());
 }

@@ -4,6 +4,8 @@
 //! is believed to be the executed one only if the kernel's facts about it say so, and what cannot be read says why.
 //! Files on file systems that may hang are read by another process, see [`reader_process`].
 
+pub mod artifacts;
+mod keep;
 mod mounts;
 mod pool;
 mod read;
@@ -23,12 +25,16 @@ use crate::event::{
     BootNs, Event, EventKind, Exec, ExecutableHashed, ExecutableRole, ExecutedFile, FileFacts, Observed,
     ProcessKey, Unreadable,
 };
+use keep::{Keeper, Kept};
 use pool::{JobId, Outcome, Pool};
 use read::{Candidate, Hashed, Request};
 
 /// Requests that may be outstanding. Further ones are answered at once with [`Unreadable::Lost`]: it takes executions
 /// of thousands of files that hang, or of many more than can be hashed in the meantime, to come here.
 const OUTSTANDING: usize = 16_384;
+
+/// Requests that may be outstanding for the next one's file to be held, which takes a descriptor.
+const HOLDING: usize = 256;
 
 /// Digests that are remembered; when there are more, all are forgotten and files are hashed again as they come.
 const REMEMBERED: usize = 65_536;
@@ -92,6 +98,7 @@ struct Job {
 /// Hashes the files of the exec events that it is shown.
 pub struct Hasher {
     pool: Pool,
+    keeper: Keeper,
     jobs: HashMap<JobId, Job>,
     under_way: HashMap<FileKey, JobId>,
     remembered: HashMap<FileKey, Hashed>,
@@ -119,6 +126,7 @@ impl Hasher {
     pub fn with_reader(reader: PathBuf) -> Self {
         Self {
             pool: Pool::new(reader),
+            keeper: Keeper::new(),
             jobs: HashMap::new(),
             under_way: HashMap::new(),
             remembered: HashMap::new(),
@@ -129,13 +137,32 @@ impl Hasher {
         }
     }
 
-    /// Takes note of the files of an exec; other events are none of its business.
+    /// Takes note of the files of an exec, and of who has a mount namespace of its own; other events are none of its
+    /// business.
     pub fn observe(&mut self, event: &Event) {
-        let EventKind::Exec(exec) = &event.kind else { return };
-        let pids = Pids { process: self.pid_in_proc(event.process, exec), parent: self.parent_in_proc(exec) };
-        self.request(event, ExecutableRole::Image, &exec.image, pids);
+        match &event.kind {
+            EventKind::Exec(exec) => self.observe_exec(event, exec),
+            EventKind::Fork(fork) if fork.clone_flags & libc::CLONE_NEWNS as u64 != 0 => {
+                let pid = self.pid_in_proc(fork.child.tgid, fork.namespace_pid, fork.pid_namespace);
+                self.keeper.enter(fork.credentials.namespaces.mnt, pid);
+            }
+            EventKind::Credentials(call) => {
+                let thread = (self.pid_namespace == INITIAL_PID_NAMESPACE).then_some(event.tid);
+                self.keeper.enter(call.credentials.namespaces.mnt, thread);
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_exec(&mut self, event: &Event, exec: &Exec) {
+        let pids = Pids {
+            process: self.pid_in_proc(event.process.tgid, exec.namespace_pid, exec.pid_namespace),
+            parent: self.parent_in_proc(exec),
+        };
+        self.keeper.enter(exec.credentials.namespaces.mnt, pids.process);
+        self.request(event, exec, ExecutableRole::Image, &exec.image, pids);
         if let Some(script) = &exec.script {
-            self.request(event, ExecutableRole::Script, script, pids);
+            self.request(event, exec, ExecutableRole::Script, script, pids);
         }
     }
 
@@ -147,7 +174,10 @@ impl Hasher {
             }
             self.collect();
             if self.answers.is_empty() {
-                self.pool.ready().await;
+                tokio::select! {
+                    () = self.pool.ready() => {}
+                    () = self.keeper.attend() => {}
+                }
             }
         }
     }
@@ -160,6 +190,7 @@ impl Hasher {
     /// Waits for what is outstanding, as long as no more than `patience` passes without progress, and answers the
     /// rest with [`Unreadable::TimedOut`].
     pub fn finish(mut self, patience: Duration) -> Vec<Event> {
+        self.keeper.let_go();
         let began = Instant::now();
         let mut progress = (self.pool.progress(), self.outstanding);
         let mut last_progress = began;
@@ -183,11 +214,11 @@ impl Hasher {
     }
 
     /// The number under which /proc shows a process, if it can be told.
-    fn pid_in_proc(&self, process: ProcessKey, exec: &Exec) -> Option<u32> {
+    fn pid_in_proc(&self, tgid: u32, namespace_pid: u32, pid_namespace: u32) -> Option<u32> {
         if self.pid_namespace == INITIAL_PID_NAMESPACE {
-            Some(process.tgid)
-        } else if self.pid_namespace == u64::from(exec.pid_namespace) {
-            Some(exec.namespace_pid)
+            Some(tgid)
+        } else if self.pid_namespace == u64::from(pid_namespace) {
+            Some(namespace_pid)
         } else {
             None
         }
@@ -198,7 +229,7 @@ impl Hasher {
         (self.pid_namespace == INITIAL_PID_NAMESPACE).then_some(exec.parent.tgid)
     }
 
-    fn request(&mut self, event: &Event, role: ExecutableRole, file: &ExecutedFile, pids: Pids) {
+    fn request(&mut self, event: &Event, exec: &Exec, role: ExecutableRole, file: &ExecutedFile, pids: Pids) {
         let waiter = Waiter { exec_at: event.at, process: event.process, tid: event.tid, role };
         let key = file.facts.map(FileKey::from);
         if let Some(hashed) = key.and_then(|key| self.remembered.get(&key)) {
@@ -209,13 +240,26 @@ impl Hasher {
             self.answers.push_back(waiter.answer(Err(Unreadable::Lost)));
             return;
         }
-        let request = Request { candidates: candidates(role, file, pids), facts: file.facts };
-        self.outstanding += 1;
+        let namespace = exec.credentials.namespaces.mnt;
+        let place = Place {
+            pids,
+            foreign: self.keeper.is_foreign(namespace),
+            namespace: self.keeper.namespace(namespace),
+            filename: exec.filename.value().map(Vec::as_slice),
+        };
+        let mut request = Request { candidates: candidates(role, file, place), facts: file.facts };
         let under_way = key.and_then(|key| self.under_way.get(&key));
         if let Some(job) = under_way.and_then(|id| self.jobs.get_mut(id)) {
             job.waiters.push_back((waiter, request));
+            self.outstanding += 1;
             return;
         }
+        if self.outstanding < HOLDING
+            && let Some(held) = self.keeper.file(&request)
+        {
+            request.candidates.insert(0, Candidate::Held(held));
+        }
+        self.outstanding += 1;
         let id = self.next_job;
         self.next_job += 1;
         self.pool.submit(id, request.clone());
@@ -263,24 +307,59 @@ struct Pids {
     parent: Option<u32>,
 }
 
+/// Where the process of an exec is, and what it called the file.
+struct Place<'a> {
+    pids: Pids,
+    /// It is known to be in another mount namespace than glasshouse.
+    foreign: bool,
+    /// That one.
+    namespace: Option<Kept>,
+    filename: Option<&'a [u8]>,
+}
+
 /// Where a file may be found, the surest first.
-fn candidates(role: ExecutableRole, file: &ExecutedFile, pids: Pids) -> Vec<Candidate> {
-    let mut candidates = Vec::with_capacity(4);
-    if let (ExecutableRole::Image, Some(pid)) = (role, pids.process) {
-        candidates.push(Candidate::Exe(pid));
+fn candidates(role: ExecutableRole, file: &ExecutedFile, place: Place<'_>) -> Vec<Candidate> {
+    let Place { pids, foreign, namespace, filename } = place;
+    let mut candidates = Vec::with_capacity(6);
+    if let Some(pid) = pids.process {
+        match role {
+            ExecutableRole::Image => candidates.push(Candidate::Exe(pid)),
+            ExecutableRole::Script => {
+                let number = filename.and_then(descriptor_in);
+                candidates.extend(number.map(|number| Candidate::Descriptor(pid, number)));
+            }
+        }
     }
-    let Observed::Complete(path) = &file.path.path else { return candidates };
-    if !path.starts_with(b"/") {
-        return candidates;
+    // A mount that is in no namespace is reached by no path.
+    let unreachable = file.path.unreachable || file.facts.is_some_and(|facts| facts.unreachable);
+    let path = match &file.path.path {
+        Observed::Complete(path) if path.starts_with(b"/") && !unreachable => Some(path),
+        _ => None,
+    };
+    if let Some(path) = path {
+        let seen = file.path.in_root.as_ref().unwrap_or(path);
+        candidates.extend(pids.process.map(|pid| Candidate::InRoot(pid, seen.clone())));
+        // Without facts any file would be believed: one of another namespace, or the parent's.
+        if file.facts.is_some() || !foreign {
+            candidates.push(Candidate::Path(path.clone()));
+        }
+        if file.facts.is_some() {
+            candidates.extend(pids.parent.map(|pid| Candidate::InRoot(pid, seen.clone())));
+        }
     }
-    let seen = file.path.in_root.as_ref().unwrap_or(path);
-    candidates.extend(pids.process.map(|pid| Candidate::InRoot(pid, seen.clone())));
-    candidates.push(Candidate::Path(path.clone()));
-    // Without facts it would be believed whatever its namespace is.
-    if file.facts.is_some() {
-        candidates.extend(pids.parent.map(|pid| Candidate::InRoot(pid, seen.clone())));
+    if let (ExecutableRole::Script, Some(_), Some(pid)) = (role, file.facts, pids.process) {
+        candidates.push(Candidate::AnyDescriptor(pid));
+    }
+    if let (Some(path), Some(namespace)) = (path, namespace) {
+        candidates.push(Candidate::InNamespace(namespace, path.clone()));
     }
     candidates
+}
+
+/// The number of the descriptor that a file name stands for: the kernel makes up `/dev/fd/N` for `fexecve`.
+fn descriptor_in(filename: &[u8]) -> Option<u32> {
+    let number = filename.strip_prefix(b"/dev/fd/").or_else(|| filename.strip_prefix(b"/proc/self/fd/"))?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 #[cfg(test)]

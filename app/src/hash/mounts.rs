@@ -1,8 +1,27 @@
 //! Mount tables: which superblock a mount id belongs to, and which file systems answer for themselves.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io::{Read, Seek},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    sync::OnceLock,
+};
+
+use nix::{
+    fcntl::{OFlag, openat},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        epoll::{Epoll, EpollEvent, EpollFlags},
+        memfd::{MFdFlags, memfd_create},
+        stat::Mode,
+    },
+};
 
 /// One line of a mountinfo file (proc(5)).
+#[derive(Clone)]
 struct Mount {
     id: u64,
     device: (u32, u32),
@@ -21,10 +40,33 @@ const REMOTE: [&str; 16] = [
     "smb3", "smbfs", "vboxsf", "virtiofs",
 ];
 
+/// File systems that live in the kernel's memory alone. If one of them ends a moment later than it could have, nobody
+/// is kept from anything.
+const IN_MEMORY: [&str; 18] = [
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "proc",
+    "pstore",
+    "ramfs",
+    "securityfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+];
+
 impl Mounts {
-    /// The table that glasshouse itself sees.
+    /// The table that glasshouse itself sees, and the mount of memfds.
     pub(super) fn own() -> Self {
-        Self::read("/proc/self/mountinfo")
+        Self::read("/proc/self/mountinfo").with_memory()
     }
 
     /// The table that a process sees; empty if it is gone.
@@ -34,6 +76,27 @@ impl Mounts {
 
     fn read(path: &str) -> Self {
         Self::parse(&fs::read(path).unwrap_or_default())
+    }
+
+    /// The table of a process whose folder in /proc this is.
+    pub(super) fn below(process: &OwnedFd) -> Self {
+        let how = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let opened = openat(process, "mountinfo", how, Mode::empty());
+        opened.map(|file| Self::from_file(&mut File::from(file))).unwrap_or_default()
+    }
+
+    /// Empty if it cannot be read: then nothing is known of any mount.
+    fn from_file(file: &mut File) -> Self {
+        let mut text = Vec::new();
+        match file.rewind().and_then(|()| file.read_to_end(&mut text)) {
+            Ok(_) => Self::parse(&text),
+            Err(_) => Self::default(),
+        }
+    }
+
+    fn with_memory(mut self) -> Self {
+        self.0.extend(memory().cloned());
+        self
     }
 
     fn parse(text: &[u8]) -> Self {
@@ -55,6 +118,84 @@ impl Mounts {
         // All mounts of one device are of one file system.
         !is_remote(&first.kind) || mounts.any(|mount| mount.at_root)
     }
+
+    /// Whether a namespace with this table can be held without anybody missing what is mounted there: it is in memory
+    /// alone, or was there before. An empty table says nothing.
+    pub(super) fn is_nothing_to_miss_beside(&self, before: &Self) -> bool {
+        let known = |mount: &Mount| before.0.iter().any(|other| other.device == mount.device);
+        !self.0.is_empty()
+            && self.0.iter().all(|mount| IN_MEMORY.contains(&mount.kind.as_str()) || known(mount))
+    }
+}
+
+/// A mount table that is kept open. It keeps its namespace alive.
+pub(super) struct MountTable(File);
+
+impl MountTable {
+    /// That of a process.
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        File::open(format!("/proc/{pid}/mountinfo")).ok().map(Self)
+    }
+
+    pub(super) fn read(&mut self) -> Mounts {
+        Mounts::from_file(&mut self.0)
+    }
+
+    /// Has changes told to an epoll, as priority events (proc(5)).
+    pub(super) fn watch(&self, epoll: &Epoll) -> nix::Result<()> {
+        epoll.add(&self.0, EpollEvent::new(EpollFlags::EPOLLPRI, 0))
+    }
+
+    /// Whether it has changed since this was last asked.
+    fn has_changed(&self) -> bool {
+        poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLPRI)], PollTimeout::ZERO) != Ok(0)
+    }
+}
+
+/// glasshouse's own table, read again when the kernel says that it has changed.
+pub(super) struct OwnMounts {
+    table: Option<MountTable>,
+    mounts: Mounts,
+}
+
+impl OwnMounts {
+    pub(super) fn new() -> Self {
+        let mut table = MountTable::of(std::process::id());
+        let mounts = table.as_mut().map(MountTable::read).unwrap_or_default().with_memory();
+        Self { table, mounts }
+    }
+
+    pub(super) fn current(&mut self) -> &Mounts {
+        if let Some(table) = &mut self.table
+            && table.has_changed()
+        {
+            self.mounts = table.read().with_memory();
+        }
+        &self.mounts
+    }
+}
+
+/// Mount id and inode number in the kernel's description of a descriptor (proc(5), `/proc/PID/fdinfo`).
+pub(super) fn mount_and_inode(description: &str) -> Option<(u64, u64)> {
+    let field = |name: &str| {
+        let value = description.lines().find_map(|line| line.strip_prefix(name))?;
+        value.trim().parse().ok()
+    };
+    Some((field("mnt_id:")?, field("ino:")?))
+}
+
+/// The mount of memfds: the kernel's own tmpfs, which no table shows. Learned from a memfd.
+fn memory() -> Option<&'static Mount> {
+    static MEMORY: OnceLock<Option<Mount>> = OnceLock::new();
+    let look = || {
+        let file = File::from(memfd_create("", MFdFlags::MFD_CLOEXEC).ok()?);
+        let description = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+        let (id, _) = mount_and_inode(&description)?;
+        let device = file.metadata().ok()?.dev();
+        let device = (libc::major(device), libc::minor(device));
+        Some(Mount { id, device, at_root: false, kind: "tmpfs".to_owned() })
+    };
+    MEMORY.get_or_init(look).as_ref()
 }
 
 fn is_remote(kind: &str) -> bool {
@@ -73,6 +214,7 @@ fn parse_line(line: &str) -> Option<Mount> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
 mod tests {
     use super::*;
 
@@ -106,6 +248,29 @@ mod tests {
     fn the_root_directory_is_local_whatever_it_is() {
         let mounts = Mounts::parse(b"27 1 0:40 / / rw - fuse.fuse-overlayfs o rw\n");
         assert!(mounts.is_local((0, 40)));
+    }
+
+    #[test]
+    fn only_what_nobody_misses_may_be_held() {
+        let before = Mounts::parse(TABLE.as_bytes());
+        let with = |line: &str| Mounts::parse(format!("{TABLE}{line}\n").as_bytes());
+        assert!(before.is_nothing_to_miss_beside(&before));
+        assert!(with("50 27 0:60 / /t rw - tmpfs none rw").is_nothing_to_miss_beside(&before));
+        assert!(with("50 27 253:0 /a /b rw - ext4 /dev/vda rw").is_nothing_to_miss_beside(&before));
+        assert!(!with("50 27 7:0 / /mnt rw - ext4 /dev/loop0 rw").is_nothing_to_miss_beside(&before));
+        assert!(!with("50 27 0:61 / /o rw - overlay overlay rw").is_nothing_to_miss_beside(&before));
+        assert!(!Mounts::default().is_nothing_to_miss_beside(&before));
+    }
+
+    #[test]
+    fn memfds_are_on_a_mount_of_their_own() {
+        let memory = memory().unwrap();
+        let own = Mounts::own();
+        assert_eq!(own.device(memory.id), Some(memory.device));
+        assert!(own.is_local(memory.device));
+        assert_eq!(Mounts::read("/proc/self/mountinfo").device(memory.id), None);
+        let mut cached = OwnMounts::new();
+        assert_eq!(cached.current().0.len(), own.0.len());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The threads that hash.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::{
     mounts::Mounts,
     read::{self, Failure, Hashed, Mode, Request},
-    watched,
+    watched::{self, Hanging},
 };
 use crate::event::Unreadable;
 
@@ -25,12 +25,6 @@ const THREADS: usize = 4;
 
 /// Stack of a thread; its buffer is on the heap.
 const STACK_BYTES: usize = 256 * 1024;
-
-/// Reading processes that may be left hanging before files on file systems that can hang are not tried any more.
-const HANGING: u32 = 8;
-
-/// How many of them may hang on one device.
-const HANGING_ON_ONE: u32 = 2;
 
 pub(super) type JobId = u64;
 pub(super) type Outcome = Result<Hashed, Unreadable>;
@@ -53,6 +47,7 @@ struct Shared {
     progress: AtomicU64,
     /// The program to run as a reading process.
     reader: PathBuf,
+    hanging: Hanging,
 }
 
 #[derive(Default)]
@@ -62,8 +57,6 @@ struct State {
     threads: usize,
     idle: usize,
     closed: bool,
-    /// Reading processes left hanging, by device (of a file of unknown device: `None`).
-    hanging: HashMap<Option<(u32, u32)>, u32>,
 }
 
 impl Pool {
@@ -76,6 +69,7 @@ impl Pool {
                 ready: Notify::new(),
                 progress: AtomicU64::new(0),
                 reader,
+                hanging: Hanging::default(),
             }),
         }
     }
@@ -172,30 +166,25 @@ impl Shared {
     }
 
     fn hash(&self, request: &Request) -> Outcome {
-        let mut progress = |_| {
+        let mut progress = || {
             self.progress.fetch_add(1, Ordering::Relaxed);
         };
         let device = request.facts.map(|facts| facts.device);
-        if device.is_some_and(|device| Mounts::own().is_local(device)) {
-            match read::hash(request, Mode::Local, &mut progress) {
+        let own = Mounts::own();
+        if device.is_some_and(|device| own.is_local(device)) {
+            match read::hash(request, Mode::Local, &own, &mut |_| progress()) {
                 Ok(hashed) => return Ok(hashed),
                 Err(Failure::Final(reason)) => return Err(reason),
                 Err(Failure::NeedsWatching) => {}
             }
         }
-        if self.given_up(device) {
+        if self.hanging.is_given_up(device) {
             return Err(Unreadable::TimedOut);
         }
         let outcome = watched::hash(&self.reader, request, &mut progress);
         if outcome == Err(Unreadable::TimedOut) {
-            *self.lock().hanging.entry(device).or_default() += 1;
+            self.hanging.add(device);
         }
         outcome
-    }
-
-    fn given_up(&self, device: Option<(u32, u32)>) -> bool {
-        let state = self.lock();
-        state.hanging.get(&device).is_some_and(|count| *count >= HANGING_ON_ONE)
-            || state.hanging.values().sum::<u32>() >= HANGING
     }
 }

@@ -9,7 +9,7 @@ use std::{
     fs::{self, File, Metadata},
     io,
     os::{
-        fd::{AsFd, AsRawFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::{
             ffi::OsStrExt,
             fs::{FileExt, MetadataExt, OpenOptionsExt},
@@ -21,14 +21,21 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2},
+    sched::{CloneFlags, setns, unshare},
 };
 use sha2::{Digest, Sha256};
 
-use super::mounts::Mounts;
+use super::{
+    keep::Kept,
+    mounts::{Mounts, mount_and_inode},
+};
 use crate::event::{FileFacts, Unreadable};
 
 /// Bytes read at a time: large enough that the system call does not show beside the hashing.
 const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Descriptors of a process among which its script is looked for; interpreters open it early.
+const DESCRIPTORS: usize = 256;
 
 /// A file to be hashed: where it may be found, and what the kernel said of it when it was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +49,20 @@ pub(super) struct Request {
 /// A way to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Candidate {
+    /// The file itself, found when it was executed.
+    Held(Kept),
     /// The image that this process runs, whatever its name and mount namespace.
     Exe(u32),
     /// A path below the root directory of this process.
     InRoot(u32, Vec<u8>),
     /// A path as glasshouse sees it.
     Path(Vec<u8>),
+    /// A descriptor of this process, by its number.
+    Descriptor(u32, u32),
+    /// Whichever descriptor of this process leads to the file: that by which an interpreter reads its script.
+    AnyDescriptor(u32),
+    /// A path from the root of a mount namespace. Looking into one takes a process of its own.
+    InNamespace(Kept, Vec<u8>),
 }
 
 /// A digest and the number of bytes that it covers.
@@ -76,13 +91,19 @@ pub(super) enum Failure {
     NeedsWatching,
 }
 
-/// Tries the candidates in turn. `progress` is called with the size of each piece that was hashed.
-pub(super) fn hash(request: &Request, mode: Mode, progress: &mut dyn FnMut(u64)) -> Result<Hashed, Failure> {
+/// Tries the candidates in turn. `own` are glasshouse's own mounts; `progress` is called with each piece that
+/// was hashed.
+pub(super) fn hash(
+    request: &Request,
+    mode: Mode,
+    own: &Mounts,
+    progress: &mut dyn FnMut(&[u8]),
+) -> Result<Hashed, Failure> {
     let mut failure = Unreadable::Gone;
     let mut needs_watching = false;
     for candidate in &request.candidates {
-        let reason = match find(candidate, request.facts.as_ref(), mode) {
-            Ok(Some((file, metadata))) => match digest(&file, &metadata, progress) {
+        let reason = match find(candidate, request.facts.as_ref(), mode, own) {
+            Ok(Some((file, metadata))) => match digest(&file, &metadata, &mut Vec::new(), progress) {
                 Ok(hashed) => return Ok(hashed),
                 Err(reason) => reason,
             },
@@ -110,20 +131,35 @@ fn telling(reason: Unreadable) -> u8 {
     }
 }
 
+/// Names the file, as far as that can be done without asking anybody but the kernel.
+pub(super) fn locate(request: &Request, own: &Mounts) -> Option<File> {
+    let facts = request.facts.as_ref()?;
+    request.candidates.iter().find_map(|candidate| {
+        let named = open_path(candidate, Some(facts), Mode::Local, own).ok()?;
+        named.is(facts, Mode::Local, own).ok()?.then_some(named.file)
+    })
+}
+
 /// The file of a candidate, opened for reading, with its state; `None` if that is another file.
 fn find(
     candidate: &Candidate,
     facts: Option<&FileFacts>,
     mode: Mode,
+    own: &Mounts,
 ) -> Result<Option<(File, Metadata)>, Failure> {
-    let named = open_path(candidate, mode).map_err(|error| why(error, mode))?;
     let refuse = |error: io::Error| why(error, mode);
-    if let Some(facts) = facts {
-        match device_and_inode(&named, candidate, mode).map_err(refuse)? {
-            Some(found) if found == (facts.device, facts.inode) => {}
-            _ => return Ok(None),
-        }
+    if mode == Mode::Local && matches!(candidate, Candidate::InNamespace(..)) {
+        return Err(Failure::NeedsWatching);
     }
+    let named = open_path(candidate, facts, mode, own).map_err(refuse)?;
+    // What is held was looked at when it was found.
+    if let Some(facts) = facts
+        && !matches!(candidate, Candidate::Held(_))
+        && !named.is(facts, mode, own).map_err(refuse)?
+    {
+        return Ok(None);
+    }
+    let named = named.file;
     let metadata = named.metadata().map_err(refuse)?;
     if !metadata.is_file() {
         return Err(Failure::Final(Unreadable::NotRegular));
@@ -131,15 +167,19 @@ fn find(
     if facts.is_some_and(|facts| !unchanged(facts, &metadata)) {
         return Err(Failure::Final(Unreadable::Changed));
     }
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
-        .open(format!("/proc/self/fd/{}", named.as_raw_fd()))
-        .map_err(refuse)?;
+    let file = reopen(&named).map_err(refuse)?;
     Ok(Some((file, metadata)))
 }
 
-fn why(error: io::Error, mode: Mode) -> Failure {
+/// Opens for reading what a descriptor names.
+pub(super) fn reopen(named: &File) -> io::Result<File> {
+    fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+        .open(format!("/proc/self/fd/{}", named.as_raw_fd()))
+}
+
+pub(super) fn why(error: io::Error, mode: Mode) -> Failure {
     Failure::Final(match error.raw_os_error() {
         Some(libc::EAGAIN) if mode == Mode::Local => return Failure::NeedsWatching,
         Some(libc::ENOENT | libc::ESRCH | libc::ENOTDIR | libc::ELOOP) => Unreadable::Gone,
@@ -154,20 +194,83 @@ fn unchanged(facts: &FileFacts, metadata: &Metadata) -> bool {
         && facts.ctime == (metadata.ctime(), metadata.ctime_nsec() as u32)
 }
 
-/// A descriptor that names the file and can do nothing else.
-fn open_path(candidate: &Candidate, mode: Mode) -> io::Result<File> {
-    match candidate {
-        Candidate::Exe(pid) => open_proc(&format!("/proc/{pid}/exe")),
+/// A descriptor that names a file and can do nothing else.
+struct Named {
+    file: File,
+    /// Whose mounts the file may be on, if not on glasshouse's own.
+    place: Place,
+}
+
+enum Place {
+    Own,
+    OfProcess(u32),
+    Namespace(Mounts),
+}
+
+fn open_path(
+    candidate: &Candidate,
+    facts: Option<&FileFacts>,
+    mode: Mode,
+    own: &Mounts,
+) -> io::Result<Named> {
+    let (file, place) = match candidate {
+        Candidate::Held(kept) => (kept.file().try_clone()?, Place::Own),
+        Candidate::Exe(pid) => (open_proc(&format!("/proc/{pid}/exe"))?, Place::OfProcess(*pid)),
         Candidate::InRoot(pid, path) => {
             let root = open_proc(&format!("/proc/{pid}/root"))?;
             // Symbolic links, too, are then followed as that process would.
-            resolve(&root, path, ResolveFlag::RESOLVE_IN_ROOT, mode)
+            (resolve(&root, path, ResolveFlag::RESOLVE_IN_ROOT, mode)?, Place::OfProcess(*pid))
         }
-        Candidate::Path(path) => resolve(AT_FDCWD, path, ResolveFlag::RESOLVE_NO_MAGICLINKS, mode),
-    }
+        Candidate::Path(path) => {
+            (resolve(AT_FDCWD, path, ResolveFlag::RESOLVE_NO_MAGICLINKS, mode)?, Place::Own)
+        }
+        Candidate::Descriptor(pid, number) => {
+            let described = describes(*pid, &number.to_string(), facts, own);
+            let number = described.then_some(*number).ok_or(Errno::ENOENT)?;
+            (open_proc(&format!("/proc/{pid}/fd/{number}"))?, Place::OfProcess(*pid))
+        }
+        Candidate::AnyDescriptor(pid) => {
+            let mut entries = fs::read_dir(format!("/proc/{pid}/fdinfo"))?.take(DESCRIPTORS).flatten();
+            let found = entries.find_map(|entry| {
+                let number = entry.file_name().into_string().ok()?;
+                describes(*pid, &number, facts, own).then_some(number)
+            });
+            let number = found.ok_or(Errno::ENOENT)?;
+            (open_proc(&format!("/proc/{pid}/fd/{number}"))?, Place::OfProcess(*pid))
+        }
+        Candidate::InNamespace(namespace, path) => {
+            let (file, mounts) = in_namespace(namespace.file(), path)?;
+            (file, Place::Namespace(mounts))
+        }
+    };
+    Ok(Named { file, place })
 }
 
-fn open_proc(path: &str) -> io::Result<File> {
+/// Whether a descriptor of a process is of this file. Only procfs is asked, so that no other is followed.
+fn describes(pid: u32, number: &str, facts: Option<&FileFacts>, own: &Mounts) -> bool {
+    let description = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok();
+    let Some(((mount, inode), facts)) = description.as_deref().and_then(mount_and_inode).zip(facts) else {
+        return false;
+    };
+    let device = || own.device(mount).or_else(|| Mounts::of(pid).device(mount));
+    inode == facts.inode && device() == Some(facts.device)
+}
+
+/// Names a file in another mount namespace. A thread does it that does not come back from there.
+fn in_namespace(namespace: &File, path: &[u8]) -> io::Result<(File, Mounts)> {
+    let enter = || {
+        // The namespace need not have a /proc.
+        let process = OwnedFd::from(open_proc("/proc/thread-self")?);
+        unshare(CloneFlags::CLONE_FS)?;
+        setns(namespace, CloneFlags::CLONE_NEWNS)?;
+        let file = resolve(AT_FDCWD, path, ResolveFlag::RESOLVE_NO_MAGICLINKS, Mode::Watched)?;
+        Ok((file, Mounts::below(&process)))
+    };
+    let entered = std::thread::scope(|scope| scope.spawn(enter).join());
+    entered.unwrap_or_else(|_| Err(Errno::EIO.into()))
+}
+
+pub(super) fn open_proc(path: &str) -> io::Result<File> {
     fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(path)
 }
 
@@ -186,39 +289,56 @@ fn resolve(directory: impl AsFd, path: &[u8], flags: ResolveFlag, mode: Mode) ->
     Ok(File::from(found.map_err(io::Error::from)?))
 }
 
-/// Device of the superblock and inode number: from the kernel's own description of the descriptor, as `st_dev` and
-/// `st_ino` are made up by stacked and by multi-volume file systems (overlayfs, btrfs) and ask the file system.
-fn device_and_inode(file: &File, candidate: &Candidate, mode: Mode) -> io::Result<Option<((u32, u32), u64)>> {
+/// Mount id and inode number of what a descriptor names, told by the kernel alone.
+pub(super) fn mount_and_inode_of(file: &File) -> io::Result<(u64, u64)> {
     let description = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
-    let field = |name: &str| {
-        let value = description.lines().find_map(|line| line.strip_prefix(name))?;
-        value.trim().parse::<u64>().ok()
-    };
-    let (Some(mount), Some(inode)) = (field("mnt_id:"), field("ino:")) else { return Ok(None) };
-    let theirs = || match candidate {
-        Candidate::Exe(pid) | Candidate::InRoot(pid, _) => Mounts::of(*pid).device(mount),
-        Candidate::Path(_) => None,
-    };
-    if let Some(device) = Mounts::own().device(mount).or_else(theirs) {
-        return Ok(Some((device, inode)));
+    mount_and_inode(&description).ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+impl Named {
+    fn is(&self, facts: &FileFacts, mode: Mode, own: &Mounts) -> io::Result<bool> {
+        Ok(self.device_and_inode(mode, own)? == Some((facts.device, facts.inode)))
     }
-    // A mount that no namespace has: of a memfd, for instance.
-    if mode == Mode::Local {
-        return Ok(None);
+
+    /// Device of the superblock and inode number: from the kernel's own description of the descriptor, as `st_dev` and
+    /// `st_ino` are made up by stacked and by multi-volume file systems (overlayfs, btrfs) and ask the file system.
+    fn device_and_inode(&self, mode: Mode, own: &Mounts) -> io::Result<Option<((u32, u32), u64)>> {
+        let (mount, inode) = mount_and_inode_of(&self.file)?;
+        let theirs = || match &self.place {
+            Place::Own => None,
+            Place::OfProcess(pid) => Mounts::of(*pid).device(mount),
+            Place::Namespace(mounts) => mounts.device(mount),
+        };
+        if let Some(device) = own.device(mount).or_else(theirs) {
+            return Ok(Some((device, inode)));
+        }
+        // A mount that no namespace has, or none that can be looked into.
+        if mode == Mode::Local {
+            return Ok(None);
+        }
+        let metadata = self.file.metadata()?;
+        Ok(Some(((libc::major(metadata.dev()), libc::minor(metadata.dev())), metadata.ino())))
     }
-    let metadata = file.metadata()?;
-    Ok(Some(((libc::major(metadata.dev()), libc::minor(metadata.dev())), metadata.ino())))
 }
 
 /// Hashes as many bytes as the file is said to have, and fails if it has more, has fewer or was touched meanwhile.
-fn digest(file: &File, before: &Metadata, progress: &mut dyn FnMut(u64)) -> Result<Hashed, Unreadable> {
+/// The buffer may be used for one file after the other.
+pub(super) fn digest(
+    file: &File,
+    before: &Metadata,
+    buffer: &mut Vec<u8>,
+    progress: &mut dyn FnMut(&[u8]),
+) -> Result<Hashed, Unreadable> {
     let io_error = |error: io::Error| Unreadable::Io(error.raw_os_error().unwrap_or(libc::EIO));
     let size = before.size();
-    let mut buffer = vec![0; CHUNK_BYTES.min(size as usize + 1)];
+    let wanted = CHUNK_BYTES.min(usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1));
+    if buffer.len() < wanted {
+        buffer.resize(wanted, 0);
+    }
     let mut hasher = Sha256::new();
     let mut offset = 0;
     loop {
-        match file.read_at(&mut buffer, offset) {
+        match file.read_at(buffer, offset) {
             Ok(0) => break,
             Ok(length) => {
                 offset += length as u64;
@@ -226,7 +346,7 @@ fn digest(file: &File, before: &Metadata, progress: &mut dyn FnMut(u64)) -> Resu
                     return Err(Unreadable::Changed);
                 }
                 hasher.update(&buffer[..length]);
-                progress(length as u64);
+                progress(&buffer[..length]);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(io_error(error)),
@@ -255,8 +375,8 @@ pub(super) mod tests {
     pub(in crate::hash) fn facts_of(path: &Path) -> FileFacts {
         let file = open_proc(path.to_str().unwrap()).unwrap();
         let metadata = file.metadata().unwrap();
-        let (device, inode) =
-            device_and_inode(&file, &Candidate::Path(Vec::new()), Mode::Watched).unwrap().unwrap();
+        let named = Named { file, place: Place::Own };
+        let (device, inode) = named.device_and_inode(Mode::Watched, &Mounts::own()).unwrap().unwrap();
         FileFacts {
             device,
             inode,
@@ -275,7 +395,7 @@ pub(super) mod tests {
     }
 
     fn watched(request: &Request) -> Result<Hashed, Failure> {
-        hash(request, Mode::Watched, &mut |_| {})
+        hash(request, Mode::Watched, &Mounts::own(), &mut |_| {})
     }
 
     /// SHA-256 of `abc` (FIPS 180-2, appendix B.1).
@@ -291,7 +411,8 @@ pub(super) mod tests {
         let path = directory.path().join("program");
         fs::write(&path, "abc").unwrap();
         for mode in [Mode::Local, Mode::Watched] {
-            let hashed = hash(&request(&path, Some(facts_of(&path))), mode, &mut |_| {}).unwrap();
+            let hashed =
+                hash(&request(&path, Some(facts_of(&path))), mode, &Mounts::own(), &mut |_| {}).unwrap();
             assert_eq!((hex(hashed.sha256).as_str(), hashed.size), (ABC, 3));
         }
         assert_eq!(hex(watched(&request(&path, None)).unwrap().sha256), ABC);
@@ -333,8 +454,9 @@ pub(super) mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("program");
         fs::write(&path, vec![7; 3 * CHUNK_BYTES]).unwrap();
-        let mut grow = |_| File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
-        let result = hash(&request(&path, Some(facts_of(&path))), Mode::Watched, &mut grow);
+        let mut grow =
+            |_: &[u8]| File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+        let result = hash(&request(&path, Some(facts_of(&path))), Mode::Watched, &Mounts::own(), &mut grow);
         assert_eq!(result, Err(Failure::Final(Unreadable::Changed)));
     }
 
@@ -357,8 +479,13 @@ pub(super) mod tests {
         let size = facts_of(&path).size;
         let facts = Some(facts_of(&path));
         for mode in [Mode::Local, Mode::Watched] {
-            let by_exe =
-                hash(&Request { candidates: vec![Candidate::Exe(pid)], facts }, mode, &mut |_| {}).unwrap();
+            let by_exe = hash(
+                &Request { candidates: vec![Candidate::Exe(pid)], facts },
+                mode,
+                &Mounts::own(),
+                &mut |_| {},
+            )
+            .unwrap();
             assert_eq!(by_exe.size, size);
         }
         let in_root = Candidate::InRoot(pid, path.as_os_str().as_bytes().to_vec());
@@ -384,7 +511,7 @@ pub(super) mod tests {
     #[test]
     fn a_path_that_the_kernel_has_not_cached_needs_watching() {
         let missing = Path::new("/proc/self/no-such-file-as-this");
-        let result = hash(&request(missing, None), Mode::Local, &mut |_| {});
+        let result = hash(&request(missing, None), Mode::Local, &Mounts::own(), &mut |_| {});
         assert!(matches!(result, Err(Failure::NeedsWatching | Failure::Final(Unreadable::Gone))));
         assert_eq!(watched(&request(missing, None)), Err(Failure::Final(Unreadable::Gone)));
     }

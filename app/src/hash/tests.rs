@@ -1,53 +1,17 @@
 #![expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
 
-use std::{fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
+mod sample;
+
+use std::{fs, path::Path};
 
 use super::{read::tests::facts_of, *};
-use crate::event::{Abi, Credentials, PathSource, ResolvedPath, Syscall};
+use sample::hashed;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn resolved(path: &Path) -> ResolvedPath {
-    ResolvedPath {
-        path: Observed::Complete(path.as_os_str().as_bytes().to_vec()),
-        in_root: None,
-        source: PathSource::Kernel,
-        unlinked: false,
-        unreachable: false,
-    }
-}
-
-/// An exec by a process that is gone, so that only paths lead to the files.
 fn exec(at: BootNs, image: &Path, script: Option<&Path>) -> Event {
-    let executed = |path: &Path| ExecutedFile { path: resolved(path), facts: Some(facts_of(path)) };
-    let process = ProcessKey { start: 1, tgid: u32::MAX };
-    let exec = Exec {
-        is_root: false,
-        parent: process,
-        namespace_pid: u32::MAX,
-        pid_namespace: 0,
-        image: executed(image),
-        script: script.map(executed),
-        filename: Observed::Complete(image.as_os_str().as_bytes().to_vec()),
-        argv: Observed::Complete(Vec::new()),
-        argv_bytes: 0,
-        environment: Observed::Complete(Arc::new([])),
-        environment_bytes: 0,
-        cwd: resolved(Path::new("/")),
-        credentials: Credentials::default(),
-        credentials_before: None,
-        call: Syscall { abi: Abi::Native, number: 59 },
-        from_thread: None,
-        comm: Vec::new(),
-    };
-    Event { at, process, tid: process.tgid, kind: EventKind::Exec(Box::new(exec)) }
-}
-
-fn hashed(event: Event) -> ExecutableHashed {
-    match event.kind {
-        EventKind::ExecutableHashed(hashed) => hashed,
-        other => panic!("not an answer: {other:?}"),
-    }
+    let executed = |path: &Path| sample::file(path, Some(facts_of(path)));
+    sample::exec(at, executed(image), script.map(executed))
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -81,19 +45,46 @@ fn image_and_script_are_hashed_and_remembered() {
 
 #[test]
 fn the_surest_way_to_a_file_comes_first() {
-    let mut file =
-        ExecutedFile { path: resolved(Path::new("/jail/a")), facts: Some(facts_of(Path::new("/bin/sh"))) };
+    let mut file = sample::file(Path::new("/jail/a"), Some(facts_of(Path::new("/bin/sh"))));
     file.path.in_root = Some(b"/a".to_vec());
-    let pids = Pids { process: Some(7), parent: Some(5) };
+    let place = || Place {
+        pids: Pids { process: Some(7), parent: Some(5) },
+        foreign: false,
+        namespace: None,
+        filename: Some(b"./a"),
+    };
     let in_root = |pid| Candidate::InRoot(pid, b"/a".to_vec());
     let path = || Candidate::Path(b"/jail/a".to_vec());
-    let image = candidates(ExecutableRole::Image, &file, pids);
+    let image = candidates(ExecutableRole::Image, &file, place());
     assert_eq!(image, [Candidate::Exe(7), in_root(7), path(), in_root(5)]);
-    // Where any file would be believed, the parent's may be another one.
+    let by_descriptor = Place { filename: Some(b"/dev/fd/3"), ..place() };
+    let script = candidates(ExecutableRole::Script, &file, by_descriptor);
+    let (descriptor, any) = (Candidate::Descriptor(7, 3), Candidate::AnyDescriptor(7));
+    assert_eq!(script, [descriptor, in_root(7), path(), in_root(5), any.clone()]);
+    let namespace = Kept::new(fs::File::open("/proc/self/ns/mnt").unwrap());
+    let elsewhere = Place { foreign: true, namespace: Some(namespace.clone()), ..place() };
+    let image = candidates(ExecutableRole::Image, &file, elsewhere);
+    assert_eq!(image[4], Candidate::InNamespace(namespace, b"/jail/a".to_vec()));
+    // Of a memfd only the process is left.
+    file.path.unreachable = true;
+    assert_eq!(candidates(ExecutableRole::Script, &file, place()), [any]);
+    file.path.unreachable = false;
+    // Where any file would be believed, the parent's may be another one, and so may another namespace's.
     file.facts = None;
-    assert_eq!(candidates(ExecutableRole::Script, &file, pids), [in_root(7), path()]);
+    assert_eq!(candidates(ExecutableRole::Script, &file, place()), [in_root(7), path()]);
+    let elsewhere = Place { foreign: true, ..place() };
+    assert_eq!(candidates(ExecutableRole::Script, &file, elsewhere), [in_root(7)]);
     file.path.path = Observed::Truncated { value: b"/cut".to_vec(), length: 5000 };
-    assert_eq!(candidates(ExecutableRole::Script, &file, pids), []);
+    assert_eq!(candidates(ExecutableRole::Script, &file, place()), []);
+}
+
+#[test]
+fn descriptors_are_found_in_file_names() {
+    assert_eq!(descriptor_in(b"/dev/fd/12"), Some(12));
+    assert_eq!(descriptor_in(b"/proc/self/fd/0"), Some(0));
+    for other in ["/dev/fd/", "/dev/fd/3/below", "/dev/fd/x", "/bin/sh", "3"] {
+        assert_eq!(descriptor_in(other.as_bytes()), None, "{other}");
+    }
 }
 
 #[test]

@@ -7,17 +7,20 @@
 //! pipe between them, and leaves that process behind if it stops making progress.
 
 use std::{
+    collections::HashMap,
     ffi::{OsStr, OsString},
+    fs::File,
     io::{self, Read, Write},
     os::{
-        fd::AsFd,
+        fd::{AsFd, AsRawFd},
         unix::{
             ffi::{OsStrExt, OsStringExt},
             process::CommandExt,
         },
     },
     path::Path,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, ChildStdout, Command, ExitCode, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -27,7 +30,12 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::read::{self, Candidate, Failure, Hashed, Mode, Request};
+use super::{
+    artifacts,
+    keep::Kept,
+    mounts::Mounts,
+    read::{self, Candidate, Failure, Hashed, Mode, Request},
+};
 use crate::event::{FileFacts, Unreadable};
 
 /// Name (`argv[0]`) under which glasshouse runs as the reading process.
@@ -40,43 +48,62 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a reading process that has answered, or was killed, is given to end before it is left to init.
 const REAP_WITHIN: Duration = Duration::from_millis(50);
 
-/// Sent for each piece that was hashed.
-const PROGRESS: u8 = b'.';
+/// Reading processes that may be left hanging before files on file systems that can hang are not tried any more.
+const HANGING: u32 = 8;
+
+/// How many of them may hang on one device.
+const HANGING_ON_ONE: u32 = 2;
+
+/// The longest answer: a symbolic link's target of `PATH_MAX` bytes in hexadecimal, and a word or two.
+const ANSWER_BYTES: usize = 2 * 4096 + 64;
+
+/// Sent for each piece that was hashed, before the answer.
+pub(super) const PROGRESS: u8 = b'.';
 
 /// Hashes in a process of its own, which is `program` run under a name that [`reader_process`] knows.
 pub(super) fn hash(
     program: &Path,
     request: &Request,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(),
 ) -> Result<Hashed, Unreadable> {
-    let child = Command::new(program)
-        .arg0(NAME)
-        .args(encode(request))
-        .env_clear()
-        .current_dir("/")
-        // The terminal's signals are not meant for it.
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) => return Err(Unreadable::Io(error.raw_os_error().unwrap_or(libc::EAGAIN))),
-    };
-    let result = follow(&mut child, progress);
+    let broken = Unreadable::Io(libc::EPIPE);
+    let mut child = spawn(program, encode(request), Stdio::null())?;
+    let answer = child.stdout.as_mut().map_or(Err(broken), |output| next_answer(output, progress));
+    let result = answer.and_then(|answer| decode_answer(&answer).unwrap_or(Err(broken)));
     if result.is_err() {
         // It may have ended by itself; then there is nothing to kill.
         let _ = child.kill();
     }
-    reap(child);
+    reap(&mut child);
     result
 }
 
-/// Reads what the process reports until it has a result.
-fn follow(child: &mut Child, progress: &mut dyn FnMut(u64)) -> Result<Hashed, Unreadable> {
+/// Starts a reading process.
+pub(super) fn spawn(
+    program: &Path,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    input: Stdio,
+) -> Result<Child, Unreadable> {
+    let child = Command::new(program)
+        .arg0(NAME)
+        .args(arguments)
+        .env_clear()
+        .current_dir("/")
+        // The terminal's signals are not meant for it.
+        .process_group(0)
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    child.map_err(|error| Unreadable::Io(error.raw_os_error().unwrap_or(libc::EAGAIN)))
+}
+
+/// Reads what the process reports until there is a line, which is the answer to what it was last asked.
+pub(super) fn next_answer(
+    output: &mut ChildStdout,
+    progress: &mut dyn FnMut(),
+) -> Result<Vec<u8>, Unreadable> {
     let broken = Unreadable::Io(libc::EPIPE);
-    let Some(output) = child.stdout.as_mut() else { return Err(broken) };
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -95,9 +122,9 @@ fn follow(child: &mut Child, progress: &mut dyn FnMut(u64)) -> Result<Hashed, Un
         };
         for byte in &buffer[..length] {
             match *byte {
-                PROGRESS => progress(1),
-                b'\n' => return decode_answer(&answer).unwrap_or(Err(broken)),
-                byte if answer.len() < buffer.len() => answer.push(byte),
+                PROGRESS if answer.is_empty() => progress(),
+                b'\n' => return Ok(answer),
+                byte if answer.len() < ANSWER_BYTES => answer.push(byte),
                 _ => return Err(broken),
             }
         }
@@ -105,10 +132,27 @@ fn follow(child: &mut Child, progress: &mut dyn FnMut(u64)) -> Result<Hashed, Un
 }
 
 /// Takes the process's exit status, if it ends. Closing its files can hang as reading them can.
-fn reap(mut child: Child) {
+pub(super) fn reap(child: &mut Child) {
     let deadline = Instant::now() + REAP_WITHIN;
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The reading processes that were left hanging, by device (of a file of unknown device: `None`).
+#[derive(Default)]
+pub(super) struct Hanging(Mutex<HashMap<Option<(u32, u32)>, u32>>);
+
+impl Hanging {
+    pub(super) fn add(&self, device: Option<(u32, u32)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default() += 1;
+    }
+
+    /// There are so many that files on this device are not tried any more.
+    pub(super) fn is_given_up(&self, device: Option<(u32, u32)>) -> bool {
+        let hanging = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hanging.get(&device).is_some_and(|count| *count >= HANGING_ON_ONE)
+            || hanging.values().sum::<u32>() >= HANGING
     }
 }
 
@@ -118,12 +162,16 @@ pub fn reader_process() -> Option<ExitCode> {
     if arguments.next()? != NAME {
         return None;
     }
+    let mut arguments = arguments.peekable();
+    if arguments.peek().is_some_and(|first| first == artifacts::READER) {
+        return Some(artifacts::reader_process());
+    }
     let mut output = io::stdout().lock();
     let Some(request) = decode(arguments) else { return Some(ExitCode::FAILURE) };
-    let mut report = |_| {
+    let mut report = |_: &[u8]| {
         let _ = output.write_all(&[PROGRESS]).and_then(|()| output.flush());
     };
-    let result = read::hash(&request, Mode::Watched, &mut report);
+    let result = read::hash(&request, Mode::Watched, &Mounts::own(), &mut report);
     let written = output.write_all(&encode_answer(result)).and_then(|()| output.flush());
     Some(if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -142,10 +190,21 @@ fn encode(request: &Request) -> Vec<OsString> {
             facts.ctime.1
         )
     });
-    let candidates = request.candidates.iter().map(|candidate| match candidate {
-        Candidate::Exe(pid) => format!("exe:{pid}").into(),
-        Candidate::InRoot(pid, path) => with_path(format!("root:{pid}:"), path),
-        Candidate::Path(path) => with_path("path:".to_owned(), path),
+    let candidates = request.candidates.iter().filter_map(|candidate| {
+        Some(match candidate {
+            // A file that was found does not need another process to be read.
+            Candidate::Held(_) => return None,
+            Candidate::Exe(pid) => format!("exe:{pid}").into(),
+            Candidate::InRoot(pid, path) => with_path(format!("root:{pid}:"), path),
+            Candidate::Path(path) => with_path("path:".to_owned(), path),
+            Candidate::Descriptor(pid, number) => format!("fd:{pid}:{number}").into(),
+            Candidate::AnyDescriptor(pid) => format!("fds:{pid}").into(),
+            // Descriptors are not inherited; this one is taken from its owner.
+            Candidate::InNamespace(namespace, path) => {
+                let (owner, number) = (std::process::id(), namespace.file().as_raw_fd());
+                with_path(format!("namespace:{owner}:{number}:"), path)
+            }
+        })
     });
     std::iter::once(facts.into()).chain(candidates).collect()
 }
@@ -182,52 +241,85 @@ fn decode_facts(text: &OsStr) -> Option<FileFacts> {
 }
 
 fn decode_candidate(argument: &[u8]) -> Option<Candidate> {
-    if let Some(path) = argument.strip_prefix(b"path:") {
-        return Some(Candidate::Path(path.to_vec()));
-    }
-    let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
-    if let Some(pid) = argument.strip_prefix(b"exe:") {
-        return Some(Candidate::Exe(number(pid)?));
-    }
-    let rest = argument.strip_prefix(b"root:")?;
-    let colon = rest.iter().position(|byte| *byte == b':')?;
-    Some(Candidate::InRoot(number(&rest[..colon])?, rest[colon + 1..].to_vec()))
+    let (kind, rest) = split(argument)?;
+    Some(match kind {
+        b"path" => Candidate::Path(rest.to_vec()),
+        b"exe" => Candidate::Exe(number(rest)?),
+        b"root" => {
+            let (pid, path) = split(rest)?;
+            Candidate::InRoot(number(pid)?, path.to_vec())
+        }
+        b"fd" => {
+            let (pid, descriptor) = split(rest)?;
+            Candidate::Descriptor(number(pid)?, number(descriptor)?)
+        }
+        b"fds" => Candidate::AnyDescriptor(number(rest)?),
+        b"namespace" => {
+            let (owner, rest) = split(rest)?;
+            let (descriptor, path) = split(rest)?;
+            let place = format!("/proc/{}/fd/{}", number(owner)?, number(descriptor)?);
+            Candidate::InNamespace(Kept::new(File::open(place).ok()?), path.to_vec())
+        }
+        _ => return None,
+    })
+}
+
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    Some((&text[..colon], &text[colon + 1..]))
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// `ok SIZE HEX` or `CODE NUMBER`, and a newline.
 fn encode_answer(result: Result<Hashed, Failure>) -> Vec<u8> {
-    let text = match result {
-        Ok(hashed) => {
-            let hex: String = hashed.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("ok {} {hex}\n", hashed.size)
-        }
-        Err(Failure::Final(Unreadable::Io(errno))) => format!("io {errno}\n"),
-        Err(Failure::Final(Unreadable::Changed)) => "changed\n".to_owned(),
-        Err(Failure::Final(Unreadable::NotRegular)) => "not_regular\n".to_owned(),
-        Err(_) => "gone\n".to_owned(),
+    let mut text = match result {
+        Ok(hashed) => format!("ok {} {}", hashed.size, encode_hex(&hashed.sha256)),
+        Err(Failure::Final(reason)) => encode_reason(reason),
+        Err(Failure::NeedsWatching) => encode_reason(Unreadable::Gone),
     };
+    text.push('\n');
     text.into_bytes()
 }
 
 fn decode_answer(answer: &[u8]) -> Option<Result<Hashed, Unreadable>> {
     let answer = std::str::from_utf8(answer).ok()?;
-    let mut words = answer.split(' ');
-    Some(match words.next()? {
-        "ok" => {
-            let size = words.next()?.parse().ok()?;
-            let hex = words.next()?;
-            let mut sha256 = [0; 32];
-            for (index, byte) in sha256.iter_mut().enumerate() {
-                *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
-            }
-            Ok(Hashed { sha256, size })
-        }
-        "io" => Err(Unreadable::Io(words.next()?.parse().ok()?)),
-        "changed" => Err(Unreadable::Changed),
-        "not_regular" => Err(Unreadable::NotRegular),
-        "gone" => Err(Unreadable::Gone),
-        _ => return None,
+    let Some(hashed) = answer.strip_prefix("ok ") else { return Some(Err(decode_reason(answer)?)) };
+    let (size, hex) = hashed.split_once(' ')?;
+    Some(Ok(Hashed { sha256: decode_digest(hex)?, size: size.parse().ok()? }))
+}
+
+pub(super) fn encode_reason(reason: Unreadable) -> String {
+    match reason {
+        Unreadable::Io(errno) => format!("io {errno}"),
+        Unreadable::Changed => "changed".to_owned(),
+        Unreadable::NotRegular => "not_regular".to_owned(),
+        _ => "gone".to_owned(),
+    }
+}
+
+pub(super) fn decode_reason(text: &str) -> Option<Unreadable> {
+    Some(match text {
+        "changed" => Unreadable::Changed,
+        "not_regular" => Unreadable::NotRegular,
+        "gone" => Unreadable::Gone,
+        _ => Unreadable::Io(text.strip_prefix("io ")?.parse().ok()?),
     })
+}
+
+pub(super) fn encode_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+pub(super) fn decode_digest(text: &str) -> Option<[u8; 32]> {
+    decode_hex(text)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -243,6 +335,8 @@ mod tests {
                 Candidate::Exe(7),
                 Candidate::InRoot(7, b"/a:b\xff".to_vec()),
                 Candidate::Path(b"/x y".to_vec()),
+                Candidate::Descriptor(7, 3),
+                Candidate::AnyDescriptor(7),
             ],
             facts: Some(FileFacts {
                 device: (253, 1),
@@ -296,20 +390,20 @@ mod tests {
         let began = Instant::now();
         let hanging = stand_in(directory.path(), "printf ...; exec /bin/sleep 60");
         let mut pieces = 0;
-        assert_eq!(hash(&hanging, &request(), &mut |_| pieces += 1), Err(Unreadable::TimedOut));
+        assert_eq!(hash(&hanging, &request(), &mut || pieces += 1), Err(Unreadable::TimedOut));
         assert_eq!(pieces, 3);
         assert!(began.elapsed() < PATIENCE + Duration::from_secs(2));
 
         let dying = stand_in(directory.path(), "exit 1");
-        assert_eq!(hash(&dying, &request(), &mut |_| {}), Err(Unreadable::Io(libc::EPIPE)));
+        assert_eq!(hash(&dying, &request(), &mut || {}), Err(Unreadable::Io(libc::EPIPE)));
         let chatty = stand_in(directory.path(), "exec cat /dev/zero");
-        assert_eq!(hash(&chatty, &request(), &mut |_| {}), Err(Unreadable::Io(libc::EPIPE)));
+        assert_eq!(hash(&chatty, &request(), &mut || {}), Err(Unreadable::Io(libc::EPIPE)));
     }
 
     #[test]
     fn an_answer_is_taken() {
         let directory = tempfile::tempdir().unwrap();
         let answering = stand_in(directory.path(), "printf '..not_regular\\n'");
-        assert_eq!(hash(&answering, &request(), &mut |_| {}), Err(Unreadable::NotRegular));
+        assert_eq!(hash(&answering, &request(), &mut || {}), Err(Unreadable::NotRegular));
     }
 }
