@@ -178,7 +178,7 @@ fn a_file_known_by_name_only_is_hashed_by_the_reading_process() {
 }
 
 fn artifact(path: &Path, device: (u32, u32)) -> Candidate {
-    Candidate { path: path.as_os_str().as_bytes().to_vec(), device, inode: None }
+    Candidate { path: path.as_os_str().as_bytes().to_vec(), device: Some(device), inode: None }
 }
 
 fn options() -> Options {

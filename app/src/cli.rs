@@ -78,6 +78,10 @@ pub struct WatchArgs {
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
 
+    /// Hash no more than this many bytes of the files that the command leaves behind: 500M, 4G, 0 for none
+    #[arg(long, value_name = "SIZE", default_value = "4G")]
+    pub artifact_limit: String,
+
     /// Go on until every process that the command started has ended
     #[arg(long)]
     pub wait_all: bool,

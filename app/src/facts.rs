@@ -221,8 +221,15 @@ pub enum ArtifactState {
     NotRegular,
     /// It.
     Present(PresentArtifact),
-    /// It was not looked at, because there were too many, or too many bytes of them.
-    OverLimit,
+    /// It, which the limit on the bytes that are hashed had no room for.
+    OverLimit {
+        /// Its size, bytes.
+        size_bytes: u64,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// That could not be found out.
+    Unreadable(Unreadable),
 }
 
 /// A file that was found.

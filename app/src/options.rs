@@ -34,6 +34,8 @@ pub struct WatchOptions {
     pub redactor: Option<Redactor>,
     /// When to end the command.
     pub timeout: Option<Duration>,
+    /// Bytes that are hashed of the files that the command leaves behind.
+    pub artifact_limit: u64,
     /// Wait for all descendants.
     pub wait_all: bool,
     /// Print where the time went.
@@ -71,6 +73,12 @@ impl TryFrom<WatchArgs> for WatchOptions {
                 ))
             })
         });
+        let artifact_limit = bytes(&args.artifact_limit).ok_or_else(|| {
+            UsageError(format!(
+                "--artifact-limit {}: expected a number of bytes, or one with a unit, such as 500M or 4G",
+                quoted(&args.artifact_limit)
+            ))
+        });
         let redactor = match args.redact.as_slice() {
             [] => None,
             patterns => Some(Redactor::new(patterns).map_err(|error| UsageError(error.to_string()))?),
@@ -91,6 +99,7 @@ impl TryFrom<WatchArgs> for WatchOptions {
             env_values: args.env_values,
             redactor,
             timeout: timeout.transpose()?,
+            artifact_limit: artifact_limit?,
             wait_all: args.wait_all,
             timings: args.timings,
             record_records: args.record_records,
@@ -126,6 +135,21 @@ fn duration(text: &str) -> Option<Duration> {
     // A century is longer than any run, and far from where clocks overflow.
     let sensible = Duration::from_nanos(1)..Duration::from_secs(100 * 366 * 86400);
     sensible.contains(&duration).then_some(duration)
+}
+
+/// A number of bytes, with a unit that is a power of 1,024.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.strip_suffix("iB").unwrap_or(unit) {
+        "" | "B" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 #[cfg(test)]
@@ -191,6 +215,8 @@ mod tests {
         for (arguments, hint) in [
             (&["--timeout", "soon"], "30s"),
             (&["--timeout", "0s"], "above zero"),
+            (&["--artifact-limit", "lots"], "4G"),
+            (&["--artifact-limit", "99999999T"], "4G"),
             (&["--env", "=x"], "NAME=VALUE"),
             (&["--env", "x"], "NAME=VALUE"),
             (&["--user", ":x"], "NAME:GROUP"),

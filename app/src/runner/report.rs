@@ -1,8 +1,10 @@
 //! The end of a run: facts, receipt, summary.
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     os::unix::ffi::OsStrExt as _,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -10,12 +12,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::{End, Run, say};
 use crate::{
-    facts::{BlindSpot, CommandFacts, ExecutionFacts, GapKind, RunFacts, ToolFacts, UserFacts},
+    event::Observed,
+    facts::{
+        ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, GapKind, PresentArtifact,
+        RunFacts, ToolFacts, UserFacts,
+    },
+    hash::artifacts::{self, Candidate, Found, hash_artifacts},
     host,
     launch::{Command, EXIT_FAILED, boot_time, identity::user_name},
     observe,
     options::WatchOptions,
     receipt::{self, ReceiptOptions, write::ReceiptTarget},
+    session::Session,
     summary,
     timings::Timings,
 };
@@ -31,7 +39,9 @@ impl Run {
         target: ReceiptTarget,
     ) -> u8 {
         let mut exit_code = end.exit_code;
-        let facts = self.facts(command, end);
+        let mut facts = self.facts(command, end);
+        facts.artifacts = artifacts(&self.session, options.artifact_limit);
+        self.timings.mark("artifacts");
         let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
         let receipt = receipt::from_session(&self.session, &facts, &how);
         let written = match target.commit(&receipt, Some(owner)) {
@@ -108,6 +118,44 @@ impl Run {
             artifacts: Vec::new(),
             boot_to_unix_ns: self.boot_to_unix_ns,
         }
+    }
+}
+
+/// Looks at what the run should have left behind. What is not there any more is nothing that was left behind.
+fn artifacts(session: &Session, limit_bytes: u64) -> Vec<ArtifactFacts> {
+    let left = session.left_behind();
+    let candidates: Vec<_> = left
+        .iter()
+        .filter_map(|left| {
+            // A path that is not known as a whole leads elsewhere.
+            let Observed::Complete(path) = &left.path else { return None };
+            let (device, inode) = left.identity.unzip();
+            Some((Arc::clone(path), left.identity, Candidate { path: path.to_vec(), device, inode }))
+        })
+        .collect();
+    let (known, candidates): (Vec<_>, Vec<_>) =
+        candidates.into_iter().map(|(path, identity, candidate)| ((path, identity), candidate)).unzip();
+    let found = hash_artifacts(&candidates, &artifacts::Options { limit_bytes, ..Default::default() });
+    known
+        .into_iter()
+        .zip(found)
+        .map(|((path, identity), found)| ArtifactFacts { path, identity, state: artifact_state(found) })
+        .collect()
+}
+
+fn artifact_state(found: Found) -> ArtifactState {
+    match found {
+        Found::Gone => ArtifactState::Gone,
+        Found::Other { .. } => ArtifactState::Replaced,
+        Found::NotRegular(_) => ArtifactState::NotRegular,
+        Found::Present(present) => ArtifactState::Present(PresentArtifact {
+            size_bytes: present.size_bytes,
+            mode: present.mode,
+            sha256: present.sha256,
+            media_type: present.media_type.map(Cow::Owned),
+        }),
+        Found::OverLimit { size_bytes, mode } => ArtifactState::OverLimit { size_bytes, mode },
+        Found::Unreadable(reason) => ArtifactState::Unreadable(reason),
     }
 }
 

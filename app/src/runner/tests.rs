@@ -60,6 +60,7 @@ impl Observation for Fake {
 
 fn options(argv: &[&str]) -> WatchOptions {
     WatchOptions {
+        artifact_limit: 0,
         command: argv.iter().map(OsString::from).collect(),
         receipt: ReceiptDestination::Stdout,
         quiet: true,

@@ -71,14 +71,17 @@ impl Finder {
         let device_and_inode = |number| (libc::major(number), libc::minor(number));
         let by_state = (device_and_inode(metadata.dev()), metadata.ino());
         // Where the file system tells the kernel's own numbers, which most do, there is no need to ask twice.
-        let found =
-            if by_state.0 == candidate.device && candidate.inode.is_none_or(|inode| inode == by_state.1) {
-                by_state
-            } else {
-                let (_, inode) = mount_and_inode_of(&file).map_err(failed)?;
-                (device.unwrap_or(by_state.0), inode)
-            };
-        if found.0 != candidate.device || candidate.inode.is_some_and(|inode| inode != found.1) {
+        let found = if candidate.device.is_none_or(|device| device == by_state.0)
+            && candidate.inode.is_none_or(|inode| inode == by_state.1)
+        {
+            by_state
+        } else {
+            let (_, inode) = mount_and_inode_of(&file).map_err(failed)?;
+            (device.unwrap_or(by_state.0), inode)
+        };
+        if candidate.device.is_some_and(|device| device != found.0)
+            || candidate.inode.is_some_and(|inode| inode != found.1)
+        {
             return Ok((Seen::Other { device: found.0, inode: found.1 }, None));
         }
         let kind = metadata.file_type();

@@ -25,8 +25,9 @@ pub const LIMIT_BYTES: u64 = 4 << 30;
 pub struct Candidate {
     /// Absolute, from the root of the mount namespace; the exact bytes.
     pub path: Vec<u8>,
-    /// Device of the superblock: major, minor.
-    pub device: (u32, u32),
+    /// Device of the superblock: major, minor. Where it is not known, what is there is taken for the file, wherever it
+    /// lies.
+    pub device: Option<(u32, u32)>,
     /// Inode number. Where it is not known, whatever is there is taken for the file, if it is on the device.
     pub inode: Option<u64>,
 }

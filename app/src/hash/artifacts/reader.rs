@@ -113,7 +113,8 @@ fn encode_request(task: Task, candidate: &Candidate) -> Vec<u8> {
     };
     let Candidate { path, device, inode } = candidate;
     let inode = inode.map_or("-".to_owned(), |inode| inode.to_string());
-    let mut request = format!("{task} {} {} {inode} {}\n", device.0, device.1, path.len()).into_bytes();
+    let device = device.map_or("- -".to_owned(), |(major, minor)| format!("{major} {minor}"));
+    let mut request = format!("{task} {device} {inode} {}\n", path.len()).into_bytes();
     request.extend_from_slice(path);
     request
 }
@@ -127,7 +128,10 @@ fn read_request(input: &mut impl BufRead) -> Option<(Task, Candidate)> {
         "hash" => Task::Hash(decode_state(&mut words)?),
         _ => return None,
     };
-    let device = (number(&mut words)?, number(&mut words)?);
+    let device = match (words.next()?, words.next()?) {
+        ("-", "-") => None,
+        (major, minor) => Some((major.parse().ok()?, minor.parse().ok()?)),
+    };
     let inode = match words.next()? {
         "-" => None,
         inode => Some(inode.parse().ok()?),
@@ -248,7 +252,7 @@ mod tests {
         #[test]
         fn requests_survive_the_journey(
             path: Vec<u8>,
-            device: (u32, u32),
+            device: Option<(u32, u32)>,
             inode: Option<u64>,
             task in prop_oneof![Just(Task::Look), state().prop_map(Task::Hash)],
         ) {
@@ -281,7 +285,7 @@ mod tests {
         fs::write(&path, "#!/bin/sh\n").unwrap();
         let facts = facts_of(&path);
         let path = path.into_os_string().into_vec();
-        let candidate = Candidate { path, device: facts.device, inode: Some(facts.inode) };
+        let candidate = Candidate { path, device: Some(facts.device), inode: Some(facts.inode) };
         let null = Candidate { path: b"/dev/null".to_vec(), inode: None, ..candidate.clone() };
         let ask = |requests: &[Vec<u8>]| {
             let mut output = Vec::new();
@@ -307,7 +311,7 @@ mod tests {
     #[test]
     fn a_process_that_dies_is_broken() {
         let mut reader = Reader::start(Path::new("/bin/false")).unwrap();
-        let candidate = Candidate { path: b"/".to_vec(), device: (0, 0), inode: None };
+        let candidate = Candidate { path: b"/".to_vec(), device: Some((0, 0)), inode: None };
         assert_eq!(reader.ask(Task::Look, &candidate, &mut || {}), Err(Unreadable::Io(libc::EPIPE)));
     }
 }

@@ -20,7 +20,11 @@ use super::{super::read::tests::facts_of, content::Hashing, look::Finder, *};
 /// A file that the observer saw at this path.
 fn seen_at(path: &Path) -> Candidate {
     let facts = facts_of(path);
-    Candidate { path: path.as_os_str().as_bytes().to_vec(), device: facts.device, inode: Some(facts.inode) }
+    Candidate {
+        path: path.as_os_str().as_bytes().to_vec(),
+        device: Some(facts.device),
+        inode: Some(facts.inode),
+    }
 }
 
 fn options() -> Options {
@@ -85,7 +89,7 @@ fn what_is_not_there_any_more_is_told_from_what_is_there_instead() {
 
     // Where it was not known which file it was, it is whatever is there.
     let unknown = Candidate { inode: None, ..candidates[2].clone() };
-    let elsewhere = Candidate { device: (0, 0), ..unknown.clone() };
+    let elsewhere = Candidate { device: Some((0, 0)), ..unknown.clone() };
     let odd = [b"".as_slice(), b"relative", b"/"]
         .map(|path| Candidate { path: path.to_vec(), ..elsewhere.clone() });
     let found = hash_artifacts(&[&[unknown, elsewhere], odd.as_slice()].concat(), &options());
@@ -254,7 +258,7 @@ proptest! {
 #[expect(clippy::print_stderr, reason = "a measurement says what it measured")]
 fn speed_of_artifacts() {
     let directory = tempfile::tempdir().unwrap();
-    let (device, mut candidates) = (facts_of(directory.path()).device, Vec::new());
+    let (device, mut candidates) = (Some(facts_of(directory.path()).device), Vec::new());
     for folder in 0..1000 {
         let folder = directory.path().join(format!("some folder {folder}"));
         fs::create_dir(&folder).unwrap();

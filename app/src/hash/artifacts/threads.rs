@@ -181,7 +181,7 @@ impl Worker {
         candidate: &Candidate,
         progress: &mut dyn FnMut(),
     ) -> Result<Answer, Unreadable> {
-        let device = Some(candidate.device);
+        let device = candidate.device;
         if self.hanging.is_given_up(device) {
             return Err(Unreadable::TimedOut);
         }

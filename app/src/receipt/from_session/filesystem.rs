@@ -212,14 +212,13 @@ impl<'a, 'b> Builder<'a, 'b> {
             ((&facts.path, facts.identity), &facts.state)
         }
         let found: HashMap<_, _> = found.iter().map(key).collect();
-        left.iter()
-            .enumerate()
-            .map(|(index, left)| {
-                let path = left.path.value().map(|path| &**path);
-                let state = path.and_then(|path| found.get(&(path, left.identity)).copied());
-                self.artifact(index, left, state)
-            })
-            .collect()
+        let states = left.iter().map(|left| {
+            let path = left.path.value().map(|path| &**path);
+            (left, path.and_then(|path| found.get(&(path, left.identity)).copied()))
+        });
+        // What is not there any more was not left behind.
+        let there = states.filter(|(_, state)| !matches!(state, Some(ArtifactState::Gone)));
+        there.enumerate().map(|(index, (left, state))| self.artifact(index, left, state)).collect()
     }
 
     fn artifact(&mut self, index: usize, left: &LeftBehind, state: Option<&ArtifactState>) -> Artifact {
@@ -231,7 +230,8 @@ impl<'a, 'b> Builder<'a, 'b> {
         let symlink = left.kind == FileKind::Symlink;
         let not_there = match state {
             Some(ArtifactState::Gone | ArtifactState::Replaced) => Reason::Gone,
-            Some(ArtifactState::OverLimit) => Reason::Limit,
+            Some(ArtifactState::OverLimit { .. }) => Reason::Limit,
+            Some(ArtifactState::Unreadable(reason)) => Reason::from(*reason),
             Some(ArtifactState::NotRegular) => Reason::NotRegular,
             _ if symlink => Reason::NotRegular,
             _ => Reason::Ended,
@@ -242,8 +242,12 @@ impl<'a, 'b> Builder<'a, 'b> {
         };
         let (sha256, sha256_reason) =
             split(present.and_then(|file| file.sha256.map(Sha256).map_err(Reason::from)));
-        let (size_bytes, size_bytes_reason) = split(present.map(|file| file.size_bytes));
-        let (mode, mode_reason) = split(present.map(|file| Mode(file.mode)));
+        let (size, permissions) = match state {
+            Some(ArtifactState::OverLimit { size_bytes, mode }) => (Ok(*size_bytes), Ok(*mode)),
+            _ => (present.map(|file| file.size_bytes), present.map(|file| file.mode)),
+        };
+        let (size_bytes, size_bytes_reason) = split(size);
+        let (mode, mode_reason) = split(permissions.map(Mode));
         let media_type = match present {
             _ if symlink => Ok(SYMLINK.into()),
             Ok(file) => file.media_type.clone().ok_or(Reason::NotAvailable),

@@ -360,8 +360,9 @@ fn nothing_redacted_remains() {
 
 #[test]
 fn artifacts_are_what_was_found() {
+    let run = facts();
     let check = |state: Option<ArtifactState>, reasons: [Value; 4]| {
-        let mut facts = facts();
+        let mut facts = run.clone();
         facts.artifacts = artifacts();
         match state {
             Some(state) => facts.artifacts[0].state = state,
@@ -374,11 +375,15 @@ fn artifacts_are_what_was_found() {
         assert_eq!(fields.map(|field| artifact[format!("{field}_reason")].clone()), reasons);
     };
     check(None, [json!("ended"), json!("ended"), json!("ended"), json!("ended")]);
-    for state in [ArtifactState::Gone, ArtifactState::Replaced] {
-        check(Some(state), [json!("gone"), json!("gone"), json!("gone"), json!("gone")]);
-    }
-    let over = json!("limit");
-    check(Some(ArtifactState::OverLimit), [over.clone(), over.clone(), over.clone(), over]);
+    check(Some(ArtifactState::Replaced), [json!("gone"), json!("gone"), json!("gone"), json!("gone")]);
+    let over = Some(ArtifactState::OverLimit { size_bytes: 9, mode: 0o644 });
+    check(over, [json!("limit"), Value::Null, Value::Null, json!("limit")]);
+    let mut facts = run.clone();
+    facts.artifacts = artifacts();
+    facts.artifacts[0].state = ArtifactState::Gone;
+    let receipt = json(&receipt_of(&all_events(), &facts, &ReceiptOptions::default()));
+    let is_there = |artifact: &Value| artifact["path"] == "/srv/s3cret.txt";
+    assert!(!receipt["artifacts"].as_array().unwrap().iter().any(is_there));
     let changed =
         PresentArtifact { size_bytes: 1, mode: 0o600, sha256: Err(Unreadable::Changed), media_type: None };
     let changed = Some(ArtifactState::Present(changed));
