@@ -127,14 +127,15 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn change(&mut self, index: usize, change: ChangeEntry) -> FileChange {
         let at = |field: &str| format!("/filesystem/changes/{index}/{field}");
         // A symbolic link is what was made, and its path the new one.
-        let (path, new_path) = match change.path {
-            None => (change.new_path, None),
-            path => (path, change.new_path),
+        let (path, new_path) = match change.operation {
+            Operation::Symlink => (change.new_path, None),
+            _ => (change.path, change.new_path),
         };
         let source = path.as_ref().map_or(event::PathSource::Argument, |(_, source)| *source);
         let (path, path_reason) = match &path {
             Some((path, _)) => self.texts.shared(path, || at("path")),
-            None => (None, Some(Reason::Lost)),
+            // A mount may have no source.
+            None => (None, Some(Reason::None)),
         };
         let new_path = new_path.map(|(path, _)| path);
         let (new_path, new_path_reason) = self.optional(new_path.as_ref(), || at("new_path"));

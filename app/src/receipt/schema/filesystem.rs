@@ -316,7 +316,7 @@ pub struct ChangeDetails {
     /// Why `result` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_reason: Option<Reason>,
-    /// Flags of the call: of renameat2, mount, umount or unlinkat.
+    /// Flags of the call: of open, renameat2, linkat, unlinkat, mount or umount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<u64>,
     /// New owner.

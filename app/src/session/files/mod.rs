@@ -6,6 +6,7 @@
 
 mod build;
 mod kind;
+mod left;
 mod names;
 mod totals;
 mod tree;
@@ -18,7 +19,7 @@ use indexmap::{IndexMap, IndexSet};
 use self::totals::{SmallTotals, later};
 pub use self::{
     kind::FileKind,
-    names::{LeftBehind, LeftChange},
+    left::{LeftBehind, LeftChange},
     view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text},
 };
 use super::{Caps, KeptPath, Tally, TextId, Texts};
@@ -246,7 +247,8 @@ impl Files {
         let known = entry.or_insert(KnownFile { kind, unlinked: false, unreachable: false, aside: None });
         known.kind = known.kind.min(kind);
         known.unlinked |= seen.path.unlinked || facts.unlinked;
-        known.unreachable |= seen.path.unreachable || facts.unreachable;
+        // What never has a name cannot be reached by one; to say so would say nothing.
+        known.unreachable |= nameless.is_none() && (seen.path.unreachable || facts.unreachable);
         if in_root.is_some() || asked.is_some() {
             let aside = known.aside.get_or_insert_default();
             let when = (at, process);

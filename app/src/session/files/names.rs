@@ -11,38 +11,15 @@ use super::{
     Access, Change, FileKey, Files, Target, Text,
     build::Key,
     kind::FileKind,
+    left::{LeftBehind, LeftChange},
     totals::changes_content,
     tree::{NONE, Tree},
 };
-use crate::event::{AccessId, BootNs, FileOperation, Observed, PathSource, ProcessKey};
+use crate::event::{AccessId, BootNs, FileOperation, Observed, PathSource};
 
-/// A file that the run made or whose content it changed, and that should be there at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftBehind {
-    /// Where it should be.
-    pub path: Text,
-    /// Where that path comes from: from the program where it named the file anew, or a directory above it.
-    pub source: PathSource,
-    /// Made or changed.
-    pub change: LeftChange,
-    /// A regular file or a symbolic link.
-    pub kind: FileKind,
-    /// Device and inode, where they are known.
-    pub identity: Option<((u32, u32), u64)>,
-    /// What a symbolic link points to.
-    pub target: Option<Text>,
-    /// The process that was the last to change it.
-    pub process: ProcessKey,
-}
-
-/// What was done to a file that is left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LeftChange {
-    /// It was not there before.
-    Created,
-    /// Its content may have become another.
-    Modified,
-}
+/// Files without a name of one process that are looked through for the only one. Nobody makes more at a time but to
+/// keep the observer busy.
+const NAMELESS: usize = 64;
 
 /// `RENAME_EXCHANGE` of linux/fs.h.
 const RENAME_EXCHANGE: u64 = 2;
@@ -118,6 +95,8 @@ struct Names<'a> {
     objects: Vec<Object>,
     /// The file that has an inode number now: the number of a deleted one is soon used again.
     by_inode: HashMap<((u32, u32), u64), u32>,
+    /// Files that never had a name, by the process (by number) that made them.
+    nameless: HashMap<u32, Vec<u32>>,
     /// Which files (by number) were which objects.
     uses: Vec<(u32, u32)>,
 }
@@ -143,7 +122,14 @@ struct Object {
 
 impl<'a> Names<'a> {
     fn new(files: &'a Files) -> Self {
-        Self { files, tree: Tree::new(), objects: Vec::new(), by_inode: HashMap::new(), uses: Vec::new() }
+        Self {
+            files,
+            tree: Tree::new(),
+            objects: Vec::new(),
+            by_inode: HashMap::new(),
+            nameless: HashMap::new(),
+            uses: Vec::new(),
+        }
     }
 
     /// A use of a file that existed: by whatever process has it for the first time.
@@ -176,7 +162,15 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// What may not have happened makes a name, so that whoever looks there finds out, and takes none away.
     fn change(&mut self, change: &'a Change) {
+        let takes_away = matches!(
+            change.operation,
+            FileOperation::Delete | FileOperation::RemoveDirectory | FileOperation::Rename
+        );
+        if takes_away && change.unconfirmed.is_some() {
+            return;
+        }
         match change.operation {
             FileOperation::Create => self.created(change),
             FileOperation::Truncate => self.truncated(change),
@@ -206,7 +200,16 @@ impl<'a> Names<'a> {
 
     /// A file made by opening it.
     fn created(&mut self, change: &'a Change) {
-        let Target::Access(id) = change.target else { return };
+        let id = match change.target {
+            Target::Access(id) => id,
+            // Through a ring, where no descriptor leads to it.
+            Target::Path(path) => {
+                let object = self.new_object(change, FileKind::Regular);
+                self.bind_claimed(Some(path), object);
+                return;
+            }
+            Target::None => return,
+        };
         let Some(access) = self.files.accesses.get(&id) else { return };
         let Some((key, known)) = self.files.file_of(access) else { return };
         let inode = (key.device, key.inode);
@@ -225,7 +228,9 @@ impl<'a> Names<'a> {
         made.file.get_or_insert(access.file);
         self.changed(object, change.at, change.process);
         self.uses.push((access.file, object));
-        if !access.unlinked {
+        if access.unlinked {
+            self.nameless.entry(change.process).or_default().push(object);
+        } else {
             self.bind_file(key, object);
         }
     }
@@ -288,7 +293,8 @@ impl<'a> Names<'a> {
                     Some(object) if object != NONE => Some(object),
                     // By a descriptor's name in procfs a file that never had one gets its first.
                     _ if path.is_some_and(|path| path.starts_with(b"/proc/")) => {
-                        Some(self.new_object(change, FileKind::Regular))
+                        let nameless = self.only_nameless(change.process);
+                        nameless.or_else(|| Some(self.new_object(change, FileKind::Regular)))
                     }
                     _ => None,
                 }
@@ -298,6 +304,18 @@ impl<'a> Names<'a> {
         if let Some(object) = object {
             self.objects[object as usize].deleted = false;
             self.bind_claimed(change.new_path, object);
+        }
+    }
+
+    /// The file without a name that a process made, if there is only one: which descriptor it was is not told.
+    fn only_nameless(&mut self, process: u32) -> Option<u32> {
+        let nameless = self.nameless.get_mut(&process)?;
+        if nameless.len() <= NAMELESS {
+            nameless.retain(|object| self.objects[*object as usize].names == 0);
+        }
+        match nameless[..] {
+            [object] => Some(object),
+            _ => None,
         }
     }
 

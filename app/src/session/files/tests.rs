@@ -262,7 +262,14 @@ fn a_file_without_a_name_is_left_once_it_is_given_one() {
     assert_eq!(left(&named), ["/tmp/x created 1"]);
     let mut named = unnamed();
     named.push(at(30, change_to(Link, "/proc/self/fd/3", "/tmp/y", 0)));
-    assert_eq!(left(&named), ["/tmp/y created -"]);
+    assert_eq!(left(&named), ["/tmp/y created 1"]);
+    assert_eq!(transient(&named), [""; 0]);
+    let mut other = file_seen(2, "/tmp/#2", 2, made(3));
+    (other.path.unlinked, other.facts.unlinked) = (true, true);
+    let mut two = unnamed();
+    two.extend([at(21, create(2)), at(21, EventKind::FileSeen(Box::new(other)))]);
+    two.push(at(30, change_to(Link, "/proc/self/fd/3", "/tmp/y", 0)));
+    assert_eq!(left(&two), ["/tmp/y created -"]);
 }
 
 #[test]
@@ -282,6 +289,24 @@ fn a_path_too_deep_to_follow_is_left_as_it_was() {
         at(32, change(Delete, &deep)),
     ];
     assert_eq!(left(&events), [format!("{deep} created 1")]);
+}
+
+#[test]
+fn what_may_not_have_happened_takes_no_name_away() {
+    let unconfirmed = |kind: EventKind| {
+        let EventKind::FileChanged(mut change) = kind else { unreachable!() };
+        change.unconfirmed = Some(Unconfirmed::Ended);
+        EventKind::FileChanged(change)
+    };
+    let events = [
+        at(20, create(1)),
+        at(20, seen(1, "/a", 1, made(3))),
+        at(30, unconfirmed(change(Delete, "/a"))),
+        at(31, unconfirmed(change_to(Rename, "/a", "/b", 0))),
+        at(32, unconfirmed(change(Create, "/c"))),
+        at(33, change(Create, "/d")),
+    ];
+    assert_eq!(left(&events), ["/a created 1", "/c created -", "/d created -"]);
 }
 
 #[test]

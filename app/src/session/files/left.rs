@@ -1,0 +1,32 @@
+//! What a run leaves behind.
+
+use super::{Text, kind::FileKind};
+use crate::event::{PathSource, ProcessKey};
+
+/// A file that the run made or whose content it changed, and that should be there at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Where it should be.
+    pub path: Text,
+    /// Where that path comes from: from the program where it named the file anew, or a directory above it.
+    pub source: PathSource,
+    /// Made or changed.
+    pub change: LeftChange,
+    /// A regular file or a symbolic link.
+    pub kind: FileKind,
+    /// Device and inode, where they are known.
+    pub identity: Option<((u32, u32), u64)>,
+    /// What a symbolic link points to.
+    pub target: Option<Text>,
+    /// The process that was the last to change it.
+    pub process: ProcessKey,
+}
+
+/// What was done to a file that is left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LeftChange {
+    /// It was not there before.
+    Created,
+    /// Its content may have become another.
+    Modified,
+}
