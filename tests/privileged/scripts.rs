@@ -125,14 +125,3 @@ fn a_script_in_memory_is_fileless_and_hashed() {
     expect_interpreter(execution, Path::new("/bin/sh"));
     execution.expect_sha256(content.as_bytes());
 }
-
-/// A script that is unlinked by its first line is still open in its interpreter.
-#[test]
-fn a_script_that_deletes_itself_is_hashed() {
-    needs!();
-    let watched = watch(["./script"]);
-    let content = "#!/bin/sh\nrm script\nsleep 0.3\nexit 4\n";
-    script(&watched.folder(), "script", content);
-    let receipt = watched.run().complete(4);
-    receipt.root().execution().expect_sha256(content.as_bytes());
-}

@@ -8,20 +8,21 @@
 use std::{
     fs::{self, File},
     os::{
-        fd::{AsFd, AsRawFd},
+        fd::{AsRawFd, OwnedFd},
         unix::fs::MetadataExt,
     },
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
+use tokio::io::unix::AsyncFd;
 
 use super::{
     mounts::{MountTable, Mounts, OwnMounts},
     read::{self, Request, open_proc},
 };
-use crate::launch::readable;
+use crate::launch::readable_owned;
 
 /// How long a namespace is held after the last exec in it: what is executed in one often follows within moments.
 const HOLD_FOR: Duration = Duration::from_secs(1);
@@ -51,6 +52,32 @@ impl PartialEq for Kept {
 
 impl Eq for Kept {}
 
+/// A mount namespace that is held by somebody else, who may let go of it.
+#[derive(Clone, Debug)]
+pub(super) enum Lent {
+    ByKeeper(Weak<File>),
+    /// By nobody: the process that looks into it has only this to do.
+    Taken(Kept),
+}
+
+impl Lent {
+    /// Nothing if it is not held any more.
+    pub(super) fn kept(&self) -> Option<Kept> {
+        match self {
+            Self::ByKeeper(file) => file.upgrade().map(Kept),
+            Self::Taken(kept) => Some(kept.clone()),
+        }
+    }
+}
+
+impl PartialEq for Lent {
+    fn eq(&self, other: &Self) -> bool {
+        self.kept() == other.kept()
+    }
+}
+
+impl Eq for Lent {}
+
 /// A mount namespace that something was executed in.
 struct Namespace {
     inode: u32,
@@ -71,6 +98,8 @@ pub(super) struct Keeper {
     own_mounts: Option<OwnMounts>,
     /// Readable when a table of a namespace that is held has changed.
     changes: Option<Epoll>,
+    /// The same in the event loop, which remembers what it was told even if nobody waits at the moment.
+    told: Option<AsyncFd<OwnedFd>>,
     /// What was mounted when the first exec was seen.
     at_first: Mounts,
     namespaces: Vec<Namespace>,
@@ -82,6 +111,7 @@ impl Keeper {
             own: fs::metadata("/proc/self/ns/mnt").map_or(0, |namespace| namespace.ino()),
             own_mounts: None,
             changes: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok(),
+            told: None,
             at_first: Mounts::default(),
             namespaces: Vec::new(),
         }
@@ -119,10 +149,10 @@ impl Keeper {
         self.namespaces.push(Namespace { inode: namespace, held, used: now });
     }
 
-    /// A mount namespace that is held, for a file to be found in it.
-    pub(super) fn namespace(&self, namespace: u32) -> Option<Kept> {
+    /// A mount namespace that is held, for a file to be found in it. Requests may wait for long: they do not hold it.
+    pub(super) fn namespace(&self, namespace: u32) -> Option<Lent> {
         let known = self.namespaces.iter().find(|known| known.inode == namespace);
-        known.and_then(|known| Some(known.held.as_ref()?.namespace.clone()))
+        known.and_then(|known| Some(Lent::ByKeeper(Arc::downgrade(&known.held.as_ref()?.namespace.0))))
     }
 
     /// The file of a request, if its file system is one that cannot hang.
@@ -138,26 +168,22 @@ impl Keeper {
     /// Waits for a reason to let go of something, and does so; for ever if nothing is held. Cancel safe.
     pub(super) async fn attend(&mut self) {
         let Some(expires) = self.expires() else { return std::future::pending().await };
-        {
-            let changes = self.changes.as_ref().and_then(|changes| readable(changes.0.as_fd()).ok());
-            let changed = async {
-                match &changes {
-                    Some(changes) => drop(changes.readable().await),
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep_until(expires.into()) => {}
-                () = changed => {}
+        if self.told.is_none() {
+            let changes = self.changes.as_ref().and_then(|changes| changes.0.try_clone().ok());
+            self.told = changes.and_then(|changes| readable_owned(changes).ok());
+        }
+        let told = async {
+            match &self.told {
+                Some(told) => drop(told.readable().await.map(|mut ready| ready.clear_ready())),
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(expires.into()) => {}
+            () = told => {}
         }
         self.look_again();
         self.expire(Instant::now());
-    }
-
-    /// Lets go of all that is not part of a request.
-    pub(super) fn let_go(&mut self) {
-        self.namespaces.clear();
     }
 
     /// Lets go of the namespaces whose mounts have become such that holding them could be noticed.

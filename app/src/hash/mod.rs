@@ -25,7 +25,7 @@ use crate::event::{
     BootNs, Event, EventKind, Exec, ExecutableHashed, ExecutableRole, ExecutedFile, FileFacts, Observed,
     ProcessKey, Unreadable,
 };
-use keep::{Keeper, Kept};
+use keep::{Keeper, Lent};
 use pool::{JobId, Outcome, Pool};
 use read::{Candidate, Hashed, Request};
 
@@ -190,7 +190,6 @@ impl Hasher {
     /// Waits for what is outstanding, as long as no more than `patience` passes without progress, and answers the
     /// rest with [`Unreadable::TimedOut`].
     pub fn finish(mut self, patience: Duration) -> Vec<Event> {
-        self.keeper.let_go();
         let began = Instant::now();
         let mut progress = (self.pool.progress(), self.outstanding);
         let mut last_progress = began;
@@ -313,7 +312,7 @@ struct Place<'a> {
     /// It is known to be in another mount namespace than glasshouse.
     foreign: bool,
     /// That one.
-    namespace: Option<Kept>,
+    namespace: Option<Lent>,
     filename: Option<&'a [u8]>,
 }
 

@@ -26,7 +26,7 @@ use nix::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    keep::Kept,
+    keep::{Kept, Lent},
     mounts::{Mounts, mount_and_inode},
 };
 use crate::event::{FileFacts, Unreadable};
@@ -46,6 +46,19 @@ pub(super) struct Request {
     pub(super) facts: Option<FileFacts>,
 }
 
+impl Request {
+    /// The same with the namespaces that are still held, held as long as it lives.
+    pub(super) fn taken(&self) -> Self {
+        let take = |candidate: &Candidate| match candidate {
+            Candidate::InNamespace(namespace, path) => {
+                Some(Candidate::InNamespace(Lent::Taken(namespace.kept()?), path.clone()))
+            }
+            other => Some(other.clone()),
+        };
+        Self { candidates: self.candidates.iter().filter_map(take).collect(), facts: self.facts }
+    }
+}
+
 /// A way to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Candidate {
@@ -62,7 +75,7 @@ pub(super) enum Candidate {
     /// Whichever descriptor of this process leads to the file: that by which an interpreter reads its script.
     AnyDescriptor(u32),
     /// A path from the root of a mount namespace. Looking into one takes a process of its own.
-    InNamespace(Kept, Vec<u8>),
+    InNamespace(Lent, Vec<u8>),
 }
 
 /// A digest and the number of bytes that it covers.
@@ -239,6 +252,7 @@ fn open_path(
             (open_proc(&format!("/proc/{pid}/fd/{number}"))?, Place::OfProcess(*pid))
         }
         Candidate::InNamespace(namespace, path) => {
+            let namespace = namespace.kept().ok_or(Errno::ENOENT)?;
             let (file, mounts) = in_namespace(namespace.file(), path)?;
             (file, Place::Namespace(mounts))
         }

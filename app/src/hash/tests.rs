@@ -61,7 +61,7 @@ fn the_surest_way_to_a_file_comes_first() {
     let script = candidates(ExecutableRole::Script, &file, by_descriptor);
     let (descriptor, any) = (Candidate::Descriptor(7, 3), Candidate::AnyDescriptor(7));
     assert_eq!(script, [descriptor, in_root(7), path(), in_root(5), any.clone()]);
-    let namespace = Kept::new(fs::File::open("/proc/self/ns/mnt").unwrap());
+    let namespace = Lent::Taken(keep::Kept::new(fs::File::open("/proc/self/ns/mnt").unwrap()));
     let elsewhere = Place { foreign: true, namespace: Some(namespace.clone()), ..place() };
     let image = candidates(ExecutableRole::Image, &file, elsewhere);
     assert_eq!(image[4], Candidate::InNamespace(namespace, b"/jail/a".to_vec()));

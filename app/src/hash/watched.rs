@@ -32,7 +32,7 @@ use nix::{
 
 use super::{
     artifacts,
-    keep::Kept,
+    keep::{Kept, Lent},
     mounts::Mounts,
     read::{self, Candidate, Failure, Hashed, Mode, Request},
 };
@@ -67,7 +67,9 @@ pub(super) fn hash(
     progress: &mut dyn FnMut(),
 ) -> Result<Hashed, Unreadable> {
     let broken = Unreadable::Io(libc::EPIPE);
-    let mut child = spawn(program, encode(request), Stdio::null())?;
+    // Namespaces stay while the process may ask for them.
+    let request = request.taken();
+    let mut child = spawn(program, encode(&request), Stdio::null())?;
     let answer = child.stdout.as_mut().map_or(Err(broken), |output| next_answer(output, progress));
     let result = answer.and_then(|answer| decode_answer(&answer).unwrap_or(Err(broken)));
     if result.is_err() {
@@ -201,7 +203,8 @@ fn encode(request: &Request) -> Vec<OsString> {
             Candidate::AnyDescriptor(pid) => format!("fds:{pid}").into(),
             // Descriptors are not inherited; this one is taken from its owner.
             Candidate::InNamespace(namespace, path) => {
-                let (owner, number) = (std::process::id(), namespace.file().as_raw_fd());
+                let number = namespace.kept()?.file().as_raw_fd();
+                let owner = std::process::id();
                 with_path(format!("namespace:{owner}:{number}:"), path)
             }
         })
@@ -258,7 +261,7 @@ fn decode_candidate(argument: &[u8]) -> Option<Candidate> {
             let (owner, rest) = split(rest)?;
             let (descriptor, path) = split(rest)?;
             let place = format!("/proc/{}/fd/{}", number(owner)?, number(descriptor)?);
-            Candidate::InNamespace(Kept::new(File::open(place).ok()?), path.to_vec())
+            Candidate::InNamespace(Lent::Taken(Kept::new(File::open(place).ok()?)), path.to_vec())
         }
         _ => return None,
     })

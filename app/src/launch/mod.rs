@@ -22,7 +22,7 @@ pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
 pub(crate) use inherited::stdout_was_closed;
 pub(crate) use known::Known;
-pub(crate) use readiness::readable;
+pub(crate) use readiness::{readable, readable_owned};
 pub use signals::Signals;
 
 /// Exit code when glasshouse itself failed, as `env`, `nohup` and `timeout` use it.
