@@ -201,7 +201,6 @@ fn what_is_no_artifact() {
         "chmod read 0600",
         "mkdir folder 0700",
         "mknod fifo S_IFIFO|0600 0",
-        "symlink read link",
         "b=openat AT_FDCWD /dev/null O_WRONLY ; write b 10",
     ]);
     let folder = watched.folder();

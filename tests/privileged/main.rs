@@ -20,6 +20,7 @@ mod files_artifacts;
 mod files_bytes;
 mod files_changes;
 mod files_failed;
+mod files_ground_truth;
 mod files_mounts;
 mod files_names;
 mod files_open;
