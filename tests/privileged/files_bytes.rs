@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::privilege::needs;
-use crate::support::{calls, watch};
+use crate::support::{calls, program, watch};
 
 #[test]
 fn every_call_that_reads() {
@@ -105,6 +105,34 @@ fn mappings() {
     assert_eq!(artifact.expect_content(&changed).change(), "modified");
     let others: Vec<_> = receipt.artifacts().iter().map(|artifact| artifact.path()).collect();
     assert_eq!(others, [folder.join("shared")], "nothing else was changed");
+}
+
+/// What a mapping may do can be changed after it was made, without the file being named again.
+#[test]
+fn a_mapping_that_is_made_writable_later() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD file O_RDWR ; x=mmap a 4096 PROT_READ MAP_SHARED ; close a",
+        "mprotect x 4096 PROT_READ|PROT_WRITE ; poke x 10",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), [b'x'; 4096]).unwrap();
+    let receipt = watched.run().complete(0);
+    let mut changed = [b'x'; 4096];
+    changed[..10].fill(b'p');
+    assert_eq!(receipt.artifact(folder.join("file")).expect_content(&changed).change(), "modified");
+}
+
+/// Requests that a call hands over in a batch.
+#[test]
+fn what_is_submitted() {
+    needs!();
+    let watched = watch(command![program("aio"), "file"]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let file = receipt.file(folder.join("file"));
+    assert_eq!((file.bytes_read(), file.bytes_written()), (40, 100), "{file:?}");
+    assert_eq!(receipt.artifact(folder.join("file")).0["size_bytes"].as_u64(), Some(100));
 }
 
 /// Both processes' reads of one open file, each for itself.

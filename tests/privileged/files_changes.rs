@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::support::calls;
 use crate::support::privilege::needs;
+use crate::support::{calls, watch};
 
 #[test]
 fn names_made_and_removed() {
@@ -261,6 +261,17 @@ fn where_a_process_is() {
     let receipt = watched.run().complete(0);
     let moves: Vec<_> = receipt.changes_by("chdir").iter().map(|change| change.path().unwrap()).collect();
     assert_eq!(moves, [folder.join("sub"), "/".into()]);
+}
+
+/// A socket's name in the file system is made by binding it.
+#[test]
+fn a_socket_is_given_a_name() {
+    needs!("python3");
+    let script = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('name')";
+    let watched = watch(["python3", "-I", "-c", script]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    assert!(receipt.changes_below(&folder).contains(&"mknod name".to_owned()), "{:?}", receipt.changes());
 }
 
 /// An attempt that failed is no change.

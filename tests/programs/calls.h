@@ -112,6 +112,7 @@ static const struct call calls[] = {
     C(umask, "n"),
     C(fsync, "n"),
     C(munmap, "nn"),
+    C(mprotect, "nnn"),
 #ifdef SYS_newfstatat
     C(newfstatat, "npun"),
 #endif
