@@ -134,7 +134,7 @@ impl Seen {
             ["mkdir", "rmdir", "delete", "rename", "link", "chmod", "chown", "utimens"].into();
         for change in receipt.changes() {
             let (Some(pid), Some(path)) = (traced.get(&change.process()), change.path()) else { continue };
-            let by_descriptor = change.operation() == "truncate" && change.detail("length").is_u64();
+            let by_descriptor = change.operation() == "truncate" && change.length().is_some();
             if compared.contains(change.operation()) || by_descriptor {
                 let line = line(change.operation(), &path, change.new_path().as_deref());
                 *seen.changes.entry((*pid, line)).or_default() += 1;

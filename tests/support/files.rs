@@ -147,9 +147,16 @@ impl Receipt {
         if !self.at("/filesystem/files").is_array() {
             return;
         }
+        let (mut read, mut written) = (0, 0);
         for file in self.all_files() {
             file.check();
+            if file.kind() == "regular" {
+                read += file.bytes_read();
+                written += file.bytes_written();
+            }
         }
+        assert_eq!(number(self.at("/filesystem/bytes_read")), read, "the sum of all regular files");
+        assert_eq!(number(self.at("/filesystem/bytes_written")), written, "the sum of all regular files");
         let times: Vec<_> = self.changes().iter().map(|change| change.0["at"].to_string()).collect();
         assert!(times.is_sorted(), "changes are in the order of their times: {times:?}");
         for change in self.changes() {
@@ -185,6 +192,14 @@ fn path_of(value: &Value) -> Option<PathBuf> {
     }
 }
 
+/// Permissions: a number, or the text `0644`.
+fn mode_of(value: &Value) -> Option<u32> {
+    match value {
+        Value::String(text) => u32::from_str_radix(text, 8).ok(),
+        other => u32::try_from(other.as_u64()?).ok().map(|mode| mode & 0o7777),
+    }
+}
+
 /// An entry of `filesystem.files`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileUse<'a>(pub(crate) &'a Value);
@@ -213,8 +228,9 @@ impl<'a> FileUse<'a> {
         self.0["kind"].as_str().unwrap_or("none")
     }
 
+    /// How its processes came to have it; the receipt leaves out that somebody opened it.
     pub(crate) fn origin(&self) -> &'a str {
-        self.0["origin"].as_str().unwrap_or("none")
+        self.0["origin"].as_str().unwrap_or("opened")
     }
 
     pub(crate) fn device(&self) -> &'a str {
@@ -361,9 +377,44 @@ impl<'a> Change<'a> {
         number(&self.0["process"])
     }
 
-    /// One of its details: flags, mode, uid, gid, target, length, …
-    pub(crate) fn detail(&self, name: &str) -> &'a Value {
-        &self.0[name]
+    /// Flags of the call.
+    pub(crate) fn flags(&self) -> Option<u64> {
+        self.0["flags"].as_u64()
+    }
+
+    /// Permissions that were asked for.
+    pub(crate) fn mode(&self) -> Option<u32> {
+        mode_of(&self.0["mode"])
+    }
+
+    /// New owner and new group.
+    pub(crate) fn ids(&self) -> (Option<u64>, Option<u64>) {
+        (self.0["uid"].as_u64(), self.0["gid"].as_u64())
+    }
+
+    /// New length.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.0["length_bytes"].as_u64()
+    }
+
+    /// What a symbolic link points to.
+    pub(crate) fn target(&self) -> Option<PathBuf> {
+        path_of(&self.0["target"])
+    }
+
+    /// Name of an extended attribute.
+    pub(crate) fn attribute(&self) -> Option<&'a str> {
+        self.0["attribute"].as_str()
+    }
+
+    /// Type of a mounted file system.
+    pub(crate) fn file_system(&self) -> Option<&'a str> {
+        self.0["file_system"].as_str()
+    }
+
+    /// Nobody knows how it ended, and the receipt says so.
+    pub(crate) fn has_no_result(&self) -> bool {
+        self.0["result"].is_null() && self.0["result_reason"].is_string()
     }
 
     /// `rename a -> b`, paths below a folder from there on.
@@ -427,13 +478,15 @@ impl<'a> Artifact<'a> {
         self.0["media_type"].as_str().unwrap_or("none")
     }
 
-    /// Its permissions: a number, or the text `0644`.
+    /// Its permissions.
     #[track_caller]
     pub(crate) fn mode(&self) -> u32 {
-        match &self.0["mode"] {
-            Value::String(text) => u32::from_str_radix(text, 8).expect("an octal mode"),
-            other => u32::try_from(number(other)).expect("a mode") & 0o7777,
-        }
+        mode_of(&self.0["mode"]).expect("artifacts[].mode")
+    }
+
+    /// What a symbolic link points to.
+    pub(crate) fn target(&self) -> Option<PathBuf> {
+        path_of(&self.0["target"])
     }
 
     /// Its hash and size are those of these bytes.
