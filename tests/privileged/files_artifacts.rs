@@ -149,6 +149,14 @@ fn media_types() {
     receipt.artifact(folder.join("out.elf")).expect_content(&fs::read(elf).unwrap());
 }
 
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A file that somebody else goes on changing gets no hash that was never true.
 #[test]
 fn a_file_that_changes_meanwhile() {
@@ -157,6 +165,8 @@ fn a_file_that_changes_meanwhile() {
     let folder = watched.folder();
     let over = AtomicBool::new(false);
     let run = std::thread::scope(|scope| {
+        // Also when the run fails: the scope waits for the thread.
+        let _guard = Over(&over);
         scope.spawn(|| {
             let path = folder.join("busy");
             while !over.load(Ordering::Relaxed) {
@@ -167,9 +177,7 @@ fn a_file_that_changes_meanwhile() {
                 std::thread::sleep(std::time::Duration::from_micros(100));
             }
         });
-        let run = watched.run();
-        over.store(true, Ordering::Relaxed);
-        run
+        watched.run()
     });
     run.expect_code(0);
     let receipt = run.receipt();
