@@ -7,6 +7,8 @@
 //! - `GLASSHOUSE_TEST_SLOWNESS`: a factor for every time-out (an emulated machine needs some 20);
 //! - `GLASSHOUSE_TEST_WITHOUT`: names of tools, comma-separated, whose absence is known and accepted.
 
+pub(crate) mod file_trace;
+pub(crate) mod files;
 pub(crate) mod privilege;
 pub(crate) mod programs;
 pub(crate) mod pty;
@@ -16,6 +18,7 @@ pub(crate) mod watch;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use files::{calls, calls_32};
 pub(crate) use programs::{program, public_program, real};
 pub(crate) use receipt::{Execution, Process, Receipt};
 pub(crate) use watch::{Run, Running, watch};

@@ -136,6 +136,7 @@ impl Receipt {
         );
         self.check_processes();
         self.check_counts();
+        self.check_files();
     }
 
     #[track_caller]

@@ -105,6 +105,50 @@ pub(crate) fn read(file: &Path) -> Trace {
     trace
 }
 
+/// One call that has come back.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The process of the thread that made it.
+    pub(crate) process: u64,
+    /// The one that made this process, where the trace shows it.
+    pub(crate) parent: Option<u64>,
+    /// Its name.
+    pub(crate) name: String,
+    /// What strace wrote of its arguments when it was entered.
+    pub(crate) arguments: String,
+    /// What it wrote of the result.
+    pub(crate) result: String,
+}
+
+/// Every call of a trace that came back, in the order in which they did.
+pub(crate) fn calls(file: &Path) -> Vec<Call> {
+    let text = String::from_utf8(fs::read(file).expect("read the trace")).expect("-xx makes it ASCII");
+    let lines: Vec<Line<'_>> = text.lines().filter_map(Line::parse).collect();
+    let family = Family::of(&lines);
+    let mut unfinished: HashMap<u64, &str> = HashMap::new();
+    let mut calls = Vec::new();
+    for line in &lines {
+        let (name, arguments, result) = match line.what {
+            What::Call { name, arguments, result: Some(result) } => (name, arguments, result),
+            What::Call { arguments, result: None, .. } => {
+                unfinished.insert(line.tid, arguments);
+                continue;
+            }
+            What::Resumed { name, result } => (name, unfinished.remove(&line.tid).unwrap_or(""), result),
+            What::Exited(_) | What::Killed(_) | What::Superseded(_) => continue,
+        };
+        let process = family.process_of(line.tid);
+        calls.push(Call {
+            process,
+            parent: family.parents.get(&process).copied(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+            result: result.to_owned(),
+        });
+    }
+    calls
+}
+
 impl Traced {
     fn exec(&mut self, name: &str, arguments: &str, result: &str) {
         let Some((filename, argv)) = exec_arguments(name, arguments) else { return };
@@ -133,7 +177,7 @@ fn strings(text: &str) -> Vec<Vec<u8>> {
     text.split('"').skip(1).step_by(2).map(unescape).collect()
 }
 
-fn unescape(text: &str) -> Vec<u8> {
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
     text.split("\\x")
         .skip(1)
         .map(|digits| u8::from_str_radix(digits, 16).expect("two hexadecimal digits"))

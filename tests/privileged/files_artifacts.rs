@@ -1,0 +1,258 @@
+//! What a run leaves behind: files it made or changed, with their hashes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::privilege::needs;
+use crate::support::{calls, program, watch};
+
+#[test]
+fn created_and_modified() {
+    needs!("sha256sum");
+    let watched = calls(&[
+        "a=openat AT_FDCWD created O_WRONLY|O_CREAT 0640 ; write a 1000",
+        "b=openat AT_FDCWD modified O_RDWR ; pwrite64 b 3 2",
+        "c=openat AT_FDCWD read O_RDWR ; read c 3",
+        "d=openat AT_FDCWD emptied O_WRONLY|O_TRUNC",
+        "mknod plain S_IFREG|0604 0",
+    ]);
+    let folder = watched.folder();
+    for name in ["modified", "read", "emptied"] {
+        fs::write(folder.join(name), "0123456789").unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o604)).unwrap();
+    }
+    let run = watched.run();
+    let receipt = run.complete(0);
+    let created = receipt.artifact(folder.join("created"));
+    created.expect_content(&[b'x'; 1000]);
+    assert_eq!((created.change(), created.mode()), ("created", 0o640));
+    let modified = receipt.artifact(folder.join("modified"));
+    modified.expect_content(b"01xxx56789");
+    assert_eq!((modified.change(), modified.mode()), ("modified", 0o604));
+    assert_eq!(receipt.artifact(folder.join("emptied")).expect_content(b"").change(), "modified");
+    assert_eq!(receipt.artifact(folder.join("plain")).expect_content(b"").change(), "created");
+    assert_eq!(receipt.artifacts().len(), 4, "{:?}", receipt.artifacts());
+    let sum = std::process::Command::new("sha256sum").arg(folder.join("created")).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    assert_eq!(created.0["sha256"].as_str(), sum.split(' ').next());
+}
+
+/// A temporary file that is renamed into place is an artifact there, whatever was there before.
+#[test]
+fn renamed_into_place() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD tmp O_WRONLY|O_CREAT 0600 ; write a 10 ; close a ; rename tmp fresh",
+        "a=openat AT_FDCWD tmp O_WRONLY|O_CREAT 0600 ; write a 20 ; close a ; rename tmp old",
+        "a=openat AT_FDCWD tmp O_WRONLY|O_CREAT 0600 ; write a 30 ; rename tmp open ; write a 1",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("old"), "content").unwrap();
+    let receipt = watched.run().complete(0);
+    for (name, length) in [("fresh", 10), ("old", 20), ("open", 31)] {
+        receipt.artifact(folder.join(name)).expect_content(&vec![b'x'; length]);
+    }
+    assert_eq!(receipt.artifacts().len(), 3, "{:?}", receipt.artifacts());
+}
+
+#[test]
+fn moved_with_its_directory() {
+    needs!();
+    let watched = calls(&[
+        "mkdir one 0700 ; mkdir one/two 0700",
+        "a=openat AT_FDCWD one/two/file O_WRONLY|O_CREAT 0600 ; write a 10 ; close a",
+        "rename one/two one/three ; rename one four",
+    ]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    receipt.artifact(folder.join("four/three/file")).expect_content(&[b'x'; 10]);
+    assert_eq!(receipt.artifacts().len(), 1, "{:?}", receipt.artifacts());
+    receipt.expect_file(folder.join("one/two/file"), "open 1, create 1, write 1", 0, 10);
+}
+
+/// Two files that change places are each where they end up.
+#[test]
+fn exchanged() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD one O_WRONLY|O_CREAT 0600 ; write a 1",
+        "b=openat AT_FDCWD two O_WRONLY|O_CREAT 0600 ; write b 2",
+        "renameat2 AT_FDCWD one AT_FDCWD two RENAME_EXCHANGE",
+    ]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    receipt.artifact(folder.join("one")).expect_content(b"xx");
+    receipt.artifact(folder.join("two")).expect_content(b"x");
+}
+
+/// A symbolic link is left behind, too; what it points to is its content.
+#[test]
+fn symbolic_links() {
+    needs!();
+    let watched = calls(&["symlink somewhere link ; symlink gone other ; unlink other"]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let link = receipt.artifact(folder.join("link"));
+    assert_eq!((link.change(), link.target()), ("created", Some("somewhere".into())));
+    assert_eq!(link.media_type(), "inode/symlink");
+    assert_eq!(receipt.artifacts().len(), 1);
+}
+
+/// Made and gone again: in the files, as transient, and no artifact.
+#[test]
+fn created_and_deleted() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD gone O_WRONLY|O_CREAT 0600 ; write a 10 ; close a ; unlink gone",
+        "b=openat AT_FDCWD kept O_WRONLY|O_CREAT 0600 ; write b 10",
+        "mkdir sub 0700 ; c=openat AT_FDCWD sub/gone O_WRONLY|O_CREAT 0600 ; unlink sub/gone ; rmdir sub",
+        "d=openat AT_FDCWD twice O_WRONLY|O_CREAT 0600 ; unlink twice",
+        "e=openat AT_FDCWD twice O_WRONLY|O_CREAT 0600 ; write e 3",
+    ]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    assert!(receipt.file(folder.join("gone")).transient());
+    assert!(receipt.file(folder.join("sub/gone")).transient());
+    assert!(!receipt.file(folder.join("kept")).transient());
+    let mut paths: Vec<_> = receipt.artifacts().iter().map(|artifact| artifact.path()).collect();
+    paths.sort();
+    assert_eq!(paths, [folder.join("kept"), folder.join("twice")]);
+    receipt.artifact(folder.join("twice")).expect_content(b"xxx");
+}
+
+#[test]
+fn media_types() {
+    needs!("cp");
+    let elf = program("exit_code");
+    let script =
+        format!("for f in image text empty script; do cp in.$f out.$f; done; cp {} out.elf", elf.display());
+    let watched = watch(["sh", "-c", &script]);
+    let folder = watched.folder();
+    let image = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
+    fs::write(folder.join("in.image"), image).unwrap();
+    fs::write(folder.join("in.text"), "Text, with an \u{fc}.\n").unwrap();
+    fs::write(folder.join("in.empty"), "").unwrap();
+    fs::write(folder.join("in.script"), "#!/bin/sh\n").unwrap();
+    let receipt = watched.run().complete(0);
+    let media = |name: &str| receipt.artifact(folder.join(name)).media_type().to_owned();
+    assert_eq!(media("out.image"), "image/png");
+    assert!(media("out.text").starts_with("text/plain"), "{}", media("out.text"));
+    assert!(
+        ["application/x-executable", "application/x-elf", "application/x-pie-executable"]
+            .contains(&media("out.elf").as_str()),
+        "{}",
+        media("out.elf")
+    );
+    assert!(media("out.empty").contains("empty"), "{}", media("out.empty"));
+    receipt.artifact(folder.join("out.image")).expect_content(image);
+    receipt.artifact(folder.join("out.elf")).expect_content(&fs::read(elf).unwrap());
+}
+
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A file that somebody else goes on changing gets no hash that was never true.
+#[test]
+fn a_file_that_changes_meanwhile() {
+    needs!();
+    let watched = calls(&["a=openat AT_FDCWD busy O_WRONLY|O_CREAT 0600 ; write a 30000000", "sleep 300"]);
+    let folder = watched.folder();
+    let over = AtomicBool::new(false);
+    let run = std::thread::scope(|scope| {
+        // Also when the run fails: the scope waits for the thread.
+        let _guard = Over(&over);
+        scope.spawn(|| {
+            let path = folder.join("busy");
+            while !over.load(Ordering::Relaxed) {
+                if let Ok(file) = fs::OpenOptions::new().write(true).open(&path) {
+                    use std::os::unix::fs::FileExt;
+                    let _ = file.write_at(b"y", 10_000_000);
+                }
+                std::thread::sleep(std::time::Duration::from_micros(100));
+            }
+        });
+        watched.run()
+    });
+    run.expect_code(0);
+    let receipt = run.receipt();
+    let artifact = receipt.artifact(folder.join("busy"));
+    let mut content = vec![b'x'; 30_000_000];
+    if artifact.0["sha256"].is_string() {
+        content[10_000_000] = b'y';
+        artifact.expect_content(&content);
+    } else {
+        artifact.expect_no_hash();
+    }
+}
+
+#[test]
+fn the_limit_of_what_is_hashed() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD small O_WRONLY|O_CREAT 0600 ; write a 1000",
+        "b=openat AT_FDCWD large O_WRONLY|O_CREAT 0600 ; write b 1001",
+    ])
+    .options(["--artifact-limit", "1000"]);
+    let folder = watched.folder();
+    let run = watched.run();
+    run.expect_code(0);
+    let receipt = run.receipt();
+    receipt.artifact(folder.join("small")).expect_content(&[b'x'; 1000]);
+    let large = receipt.artifact(folder.join("large"));
+    large.expect_no_hash();
+    assert_eq!(large.0["size_bytes"].as_u64(), Some(1001), "{large:?}");
+}
+
+/// What was already there, and was only looked at, renamed or given other permissions, has no new content.
+#[test]
+fn what_is_no_artifact() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD read O_RDONLY ; read a 10",
+        "chmod read 0600",
+        "mkdir folder 0700",
+        "mknod fifo S_IFIFO|0600 0",
+        "b=openat AT_FDCWD /dev/null O_WRONLY ; write b 10",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("read"), "content").unwrap();
+    let receipt = watched.run().complete(0);
+    let paths: Vec<_> = receipt.artifacts().iter().map(|artifact| artifact.path()).collect();
+    assert_eq!(paths, Vec::<std::path::PathBuf>::new());
+}
+
+/// The output of a shell's redirection, and the file that the caller gave as stdout.
+#[test]
+fn redirected_output() {
+    needs!();
+    let watched = watch(["sh", "-c", "echo out; echo inner >inner"]);
+    let folder = watched.folder();
+    let receipt = watched.after("exec >given").run().complete(0);
+    receipt.artifact(folder.join("inner")).expect_content(b"inner\n");
+    assert_eq!(receipt.artifact(folder.join("given")).expect_content(b"out\n").change(), "modified");
+}
+
+/// A symbolic link in place of what was written must not lead the reader elsewhere.
+#[test]
+fn a_link_put_in_place_of_an_artifact() {
+    needs!();
+    let outside = crate::support::watch::public_folder();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let steps = [
+        "a=openat AT_FDCWD file O_WRONLY|O_CREAT 0600 ; write a 10 ; close a ; unlink file".to_owned(),
+        format!("symlink {} file", secret.display()),
+    ];
+    let watched = calls(&[&steps[0], &steps[1]]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let secret_hash = crate::support::sha256(b"secret");
+    assert!(!receipt.at("/artifacts").to_string().contains(&secret_hash), "{:?}", receipt.artifacts());
+    assert!(receipt.file(folder.join("file")).transient());
+}

@@ -1,0 +1,184 @@
+//! What did not work: aggregated by path, operation and errno.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::support::privilege::needs;
+use crate::support::{calls, watch};
+
+#[test]
+fn ten_thousand_attempts_are_one_entry() {
+    needs!();
+    let watched = calls(&[
+        "10000x fails ENOENT openat AT_FDCWD missing O_RDONLY",
+        "7x fails ENOENT openat AT_FDCWD other O_RDONLY",
+    ]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_below(&folder);
+    assert_eq!(failed["open ENOENT missing"], 10_000, "{failed:?}");
+    assert_eq!(failed["open ENOENT other"], 7);
+    let entries = receipt.failed_uses();
+    let missing = entries.iter().filter(|entry| entry.path() == Some(folder.join("missing"))).count();
+    assert_eq!(missing, 1, "{entries:?}");
+    assert_eq!(
+        receipt.files_at(folder.join("missing")).iter().map(|file| file.operation("open")).sum::<u64>(),
+        0
+    );
+}
+
+#[test]
+fn every_reason() {
+    needs!();
+    let watched = calls(&[
+        "fails ENOTDIR openat AT_FDCWD file/below O_RDONLY",
+        "fails ELOOP openat AT_FDCWD circle O_RDONLY",
+        "fails ELOOP openat AT_FDCWD link O_RDONLY|O_NOFOLLOW",
+        "fails EEXIST openat AT_FDCWD file O_WRONLY|O_CREAT|O_EXCL 0600",
+        "fails EISDIR openat AT_FDCWD sub O_WRONLY",
+        "fails ENOTDIR openat AT_FDCWD file O_RDONLY|O_DIRECTORY",
+        "fails ENXIO openat AT_FDCWD fifo O_WRONLY|O_NONBLOCK",
+        "fails EXDEV openat2 AT_FDCWD ../x O_RDONLY 0 RESOLVE_BENEATH",
+        "setgid 65534 ; setuid 65534",
+        "fails EACCES openat AT_FDCWD secret O_RDONLY",
+        "fails EACCES openat AT_FDCWD closed/file O_RDONLY",
+        "fails EACCES unlink file",
+        "fails EPERM chmod file 0777",
+        "fails EACCES openat AT_FDCWD new O_WRONLY|O_CREAT 0600",
+    ]);
+    let folder = watched.folder();
+    for name in ["file", "secret"] {
+        fs::write(folder.join(name), "").unwrap();
+    }
+    for name in ["sub", "closed"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    symlink("circle", folder.join("circle")).unwrap();
+    symlink("file", folder.join("link")).unwrap();
+    nix::unistd::mkfifo(&folder.join("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    fs::set_permissions(folder.join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_below(&folder);
+    for line in [
+        "open ENOTDIR file/below",
+        "open ELOOP circle",
+        "open ELOOP link",
+        "open EEXIST file",
+        "open EISDIR sub",
+        "open ENOTDIR file",
+        "open ENXIO fifo",
+        "open EACCES secret",
+        "open EACCES closed/file",
+        "delete EACCES file",
+        "chmod EPERM file",
+        "open EACCES new",
+    ] {
+        assert_eq!(failed.get(line), Some(&1), "{line}: {failed:?}");
+    }
+    let outside: Vec<_> =
+        receipt.failed_uses().into_iter().filter(|failed| failed.errno() == "EXDEV").collect();
+    assert_eq!(outside.len(), 1);
+    assert_eq!(outside[0].path(), Some(folder.parent().unwrap().join("x")));
+}
+
+/// Who only asks is reported when the answer is an error.
+#[test]
+fn questions_that_fail() {
+    needs!();
+    let watched = calls(&[
+        "2x fails ENOENT stat one",
+        "fails ENOENT lstat two",
+        "fails ENOENT newfstatat AT_FDCWD three 0",
+        "fails ENOENT statx AT_FDCWD four 0 0 256",
+        "fails ENOENT access five 0",
+        "fails ENOENT faccessat AT_FDCWD six 0",
+        "fails ENOENT faccessat2 AT_FDCWD seven 0 0",
+        "fails ENOENT readlink eight 100",
+        "fails EINVAL readlinkat AT_FDCWD file 100",
+        "stat file ; access file 0",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_below(&folder);
+    for (line, count) in [
+        ("stat ENOENT one", 2),
+        ("stat ENOENT two", 1),
+        ("stat ENOENT three", 1),
+        ("stat ENOENT four", 1),
+        ("access ENOENT five", 1),
+        ("access ENOENT six", 1),
+        ("access ENOENT seven", 1),
+        ("readlink ENOENT eight", 1),
+        ("readlink EINVAL file", 1),
+    ] {
+        assert_eq!(failed.get(line), Some(&count), "{line}: {failed:?}");
+    }
+    assert_eq!(
+        receipt.files_at(folder.join("file")).iter().map(|file| file.operation("open")).sum::<u64>(),
+        0
+    );
+}
+
+/// Failures on a descriptor are those of its file, and reading what is not open is nobody's.
+#[test]
+fn failures_of_an_open_file() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD file O_RDONLY",
+        "3x fails EBADF write a 10",
+        "fails EINVAL ftruncate a 0",
+        "d=openat AT_FDCWD . O_RDONLY|O_DIRECTORY",
+        "fails EISDIR read d 10",
+        "fails EBADF read 99 10",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    let receipt = watched.run().complete(0);
+    let file = receipt.file(folder.join("file"));
+    assert_eq!((file.operation("open"), file.operation("write")), (1, 0), "{file:?}");
+    assert_eq!(file.bytes_written(), 0);
+    assert_eq!(receipt.changes_below(&folder), Vec::<String>::new());
+    let failed = receipt.failed_below(&folder);
+    assert_eq!(failed.get("truncate EINVAL file"), Some(&1), "{failed:?}");
+}
+
+/// Each process has its own attempts.
+#[test]
+fn attempts_belong_to_their_process() {
+    needs!();
+    let watched = calls(&[
+        "2x fails ENOENT openat AT_FDCWD missing O_RDONLY",
+        "child fails ENOENT openat AT_FDCWD missing O_RDONLY",
+    ]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let mut counts: Vec<_> = receipt
+        .failed_uses()
+        .iter()
+        .filter(|failed| failed.path() == Some(folder.join("missing")))
+        .map(|failed| (failed.process(), failed.count()))
+        .collect();
+    counts.sort_unstable();
+    let child = receipt.children(receipt.root())[0].id();
+    assert_eq!(counts, [(receipt.root().id(), 2), (child, 1)]);
+}
+
+/// A search along PATH is a failed attempt per folder, and nothing is lost among them.
+#[test]
+fn many_different_names_are_all_there() {
+    needs!();
+    let watched = watch([
+        "sh",
+        "-c",
+        "i=0; while [ $i -lt 3000 ]; do : <missing$i; i=$((i+1)); done 2>/dev/null; exit 0",
+    ]);
+    let folder = watched.folder();
+    let run = watched.run();
+    let receipt = run.receipt();
+    if receipt.failed_below(&folder).len() < 3000 {
+        let limits = receipt.at("/observation/limits").to_string();
+        assert!(limits.contains("failed"), "what is left out is said: {limits}");
+    }
+}
