@@ -1,6 +1,7 @@
 //! From records to events: joins each record with the texts that were sent before it. Pure.
 
 pub(super) mod files;
+mod texts;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,12 +12,13 @@ use glasshouse_common::{
 };
 
 use files::Requests;
+use texts::{Text, path_from_argument, plain_text, resolved_path, split, strings};
 
 use super::decode::{DecodeError, Record, SyscallCounts, next_record};
 use crate::{
     event::{
         Abi, CredentialCall, Credentials, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit, FileFacts,
-        Fork, Namespaces, Observed, PathSource, ProcessKey, ResolvedPath, Syscall, Unreadable,
+        Fork, Namespaces, ProcessKey, Syscall,
     },
     syscalls::Table,
 };
@@ -28,16 +30,6 @@ const MAX_PENDING: usize = 1_024;
 const MAX_ENVIRONMENT_BYTES: usize = 4 << 20;
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
-
-/// A text that is complete, or as complete as it will be.
-#[derive(Debug, Default)]
-struct Text {
-    bytes: Vec<u8>,
-    flags: u16,
-    errno: u32,
-    total: u32,
-    in_root: u32,
-}
 
 #[derive(Debug, Default)]
 struct Pending {
@@ -258,16 +250,6 @@ impl Assembler {
     }
 }
 
-impl<T> Observed<T> {
-    fn map<U>(self, with: impl FnOnce(T) -> U) -> Observed<U> {
-        match self {
-            Self::Complete(value) => Observed::Complete(with(value)),
-            Self::Truncated { value, length } => Observed::Truncated { value: with(value), length },
-            Self::Unreadable(reason) => Observed::Unreadable(reason),
-        }
-    }
-}
-
 fn key(header: &Header) -> ProcessKey {
     ProcessKey { start: header.start, tgid: header.tgid }
 }
@@ -388,113 +370,6 @@ fn scaled(user: u64, system: u64, total: u64) -> (u64, u64) {
     }
     let system = (u128::from(total) * u128::from(system) / ticks) as u64;
     (total - system, system)
-}
-
-/// A string that was sent as it is.
-fn plain_text(text: Option<Text>) -> Observed<Vec<u8>> {
-    let Some(text) = text else { return Observed::Unreadable(Unreadable::Lost) };
-    if text.flags & flags::TEXT_UNREADABLE != 0 && text.bytes.is_empty() {
-        return Observed::Unreadable(Unreadable::Fault(text.errno as i32));
-    }
-    let length = u64::from(text.total).max(text.bytes.len() as u64);
-    if text.flags & (flags::TEXT_TRUNCATED | flags::TEXT_UNREADABLE) != 0 {
-        return Observed::Truncated { value: text.bytes, length };
-    }
-    Observed::Complete(text.bytes)
-}
-
-/// Strings that end with NUL each; `count` is how many there should be, and becomes the length of a cut list.
-fn strings(text: Option<Text>, count: u32) -> Observed<Vec<u8>> {
-    let Some(text) = text else {
-        return if count == 0 {
-            Observed::Complete(Vec::new())
-        } else {
-            Observed::Unreadable(Unreadable::Lost)
-        };
-    };
-    let is_whole = text.bytes.len() == text.total as usize;
-    match plain_text(Some(text)) {
-        Observed::Truncated { value, .. } => Observed::Truncated { value, length: u64::from(count) },
-        Observed::Complete(value) if !is_whole => Observed::Truncated { value, length: u64::from(count) },
-        other => other,
-    }
-}
-
-fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-    if bytes.is_empty() {
-        return Vec::new();
-    }
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-    bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
-}
-
-/// Components, leaf first, each ended by NUL, to an absolute path.
-fn join(components: &[u8]) -> Vec<u8> {
-    let mut path = Vec::with_capacity(components.len() + 1);
-    for component in components.split(|byte| *byte == 0).rev().filter(|component| !component.is_empty()) {
-        // The name of a disconnected root is a slash by itself.
-        if component != b"/" {
-            path.push(b'/');
-            path.extend_from_slice(component);
-        }
-    }
-    if path.is_empty() {
-        path.push(b'/');
-    }
-    path
-}
-
-fn resolved_path(text: Option<Text>) -> ResolvedPath {
-    let mut resolved = ResolvedPath {
-        path: Observed::Unreadable(Unreadable::Lost),
-        in_root: None,
-        source: PathSource::Kernel,
-        unlinked: false,
-        unreachable: false,
-    };
-    let Some(text) = text else { return resolved };
-    resolved.unlinked = text.flags & flags::PATH_UNLINKED != 0;
-    resolved.unreachable = text.flags & flags::PATH_UNREACHABLE != 0;
-    if (text.in_root as usize) < text.bytes.len() {
-        resolved.in_root = Some(join(&text.bytes[..text.in_root as usize]));
-    }
-    let path = join(&text.bytes);
-    resolved.path = if text.flags & flags::TEXT_UNREADABLE != 0 {
-        Observed::Unreadable(Unreadable::Fault(text.errno as i32))
-    } else if text.flags & flags::TEXT_TRUNCATED != 0 {
-        Observed::Truncated { length: u64::from(text.total), value: path }
-    } else {
-        Observed::Complete(path)
-    };
-    resolved
-}
-
-/// A path that only its name is known of, made absolute against the working directory.
-fn path_from_argument(filename: &Observed<Vec<u8>>, cwd: &ResolvedPath) -> ResolvedPath {
-    let absolute = |name: &Vec<u8>| -> Vec<u8> {
-        if name.starts_with(b"/") {
-            return name.clone();
-        }
-        let mut path = cwd.path.value().cloned().unwrap_or_default();
-        if path.last() != Some(&b'/') {
-            path.push(b'/');
-        }
-        path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
-        path
-    };
-    ResolvedPath {
-        path: match filename {
-            Observed::Complete(name) => Observed::Complete(absolute(name)),
-            Observed::Truncated { value, length } => {
-                Observed::Truncated { value: absolute(value), length: *length }
-            }
-            Observed::Unreadable(reason) => Observed::Unreadable(*reason),
-        },
-        in_root: None,
-        source: PathSource::Argument,
-        unlinked: false,
-        unreachable: false,
-    }
 }
 
 #[cfg(test)]

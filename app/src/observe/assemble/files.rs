@@ -8,7 +8,10 @@ use glasshouse_common::{
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
-use super::{Text, Texts, event, file_facts, plain_text, resolved_path, syscall};
+use super::{
+    Texts, event, file_facts, syscall,
+    texts::{Text, plain_text, resolved_path},
+};
 use crate::{
     event::{
         Abi, AccessTotals, ChangeDetail, ChangeTarget, Event, EventKind, FileChanged, FileFailed,

@@ -1,0 +1,132 @@
+//! Texts and paths out of the pieces that were sent.
+
+use glasshouse_common::flags;
+
+use crate::event::{Observed, PathSource, ResolvedPath, Unreadable};
+
+/// A text that is complete, or as complete as it will be.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    pub(super) bytes: Vec<u8>,
+    pub(super) flags: u16,
+    pub(super) errno: u32,
+    pub(super) total: u32,
+    pub(super) in_root: u32,
+}
+
+/// A string that was sent as it is.
+pub(super) fn plain_text(text: Option<Text>) -> Observed<Vec<u8>> {
+    let Some(text) = text else { return Observed::Unreadable(Unreadable::Lost) };
+    if text.flags & flags::TEXT_UNREADABLE != 0 && text.bytes.is_empty() {
+        return Observed::Unreadable(Unreadable::Fault(text.errno as i32));
+    }
+    let length = u64::from(text.total).max(text.bytes.len() as u64);
+    if text.flags & (flags::TEXT_TRUNCATED | flags::TEXT_UNREADABLE) != 0 {
+        return Observed::Truncated { value: text.bytes, length };
+    }
+    Observed::Complete(text.bytes)
+}
+
+/// Strings that end with NUL each; `count` is how many there should be, and becomes the length of a cut list.
+pub(super) fn strings(text: Option<Text>, count: u32) -> Observed<Vec<u8>> {
+    let Some(text) = text else {
+        return if count == 0 {
+            Observed::Complete(Vec::new())
+        } else {
+            Observed::Unreadable(Unreadable::Lost)
+        };
+    };
+    let is_whole = text.bytes.len() == text.total as usize;
+    match plain_text(Some(text)) {
+        Observed::Truncated { value, .. } => Observed::Truncated { value, length: u64::from(count) },
+        Observed::Complete(value) if !is_whole => Observed::Truncated { value, length: u64::from(count) },
+        other => other,
+    }
+}
+
+pub(super) fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// Components, leaf first, each ended by NUL, to an absolute path.
+fn join(components: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(components.len() + 1);
+    for component in components.split(|byte| *byte == 0).rev().filter(|component| !component.is_empty()) {
+        // The name of a disconnected root is a slash by itself.
+        if component != b"/" {
+            path.push(b'/');
+            path.extend_from_slice(component);
+        }
+    }
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    path
+}
+
+pub(super) fn resolved_path(text: Option<Text>) -> ResolvedPath {
+    let mut resolved = ResolvedPath {
+        path: Observed::Unreadable(Unreadable::Lost),
+        in_root: None,
+        source: PathSource::Kernel,
+        unlinked: false,
+        unreachable: false,
+    };
+    let Some(text) = text else { return resolved };
+    resolved.unlinked = text.flags & flags::PATH_UNLINKED != 0;
+    resolved.unreachable = text.flags & flags::PATH_UNREACHABLE != 0;
+    if (text.in_root as usize) < text.bytes.len() {
+        resolved.in_root = Some(join(&text.bytes[..text.in_root as usize]));
+    }
+    let path = join(&text.bytes);
+    resolved.path = if text.flags & flags::TEXT_UNREADABLE != 0 {
+        Observed::Unreadable(Unreadable::Fault(text.errno as i32))
+    } else if text.flags & flags::TEXT_TRUNCATED != 0 {
+        Observed::Truncated { length: u64::from(text.total), value: path }
+    } else {
+        Observed::Complete(path)
+    };
+    resolved
+}
+
+/// A path that only its name is known of, made absolute against the working directory.
+pub(super) fn path_from_argument(filename: &Observed<Vec<u8>>, cwd: &ResolvedPath) -> ResolvedPath {
+    let absolute = |name: &Vec<u8>| -> Vec<u8> {
+        if name.starts_with(b"/") {
+            return name.clone();
+        }
+        let mut path = cwd.path.value().cloned().unwrap_or_default();
+        if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
+        path
+    };
+    ResolvedPath {
+        path: match filename {
+            Observed::Complete(name) => Observed::Complete(absolute(name)),
+            Observed::Truncated { value, length } => {
+                Observed::Truncated { value: absolute(value), length: *length }
+            }
+            Observed::Unreadable(reason) => Observed::Unreadable(*reason),
+        },
+        in_root: None,
+        source: PathSource::Argument,
+        unlinked: false,
+        unreachable: false,
+    }
+}
+
+impl<T> Observed<T> {
+    pub(super) fn map<U>(self, with: impl FnOnce(T) -> U) -> Observed<U> {
+        match self {
+            Self::Complete(value) => Observed::Complete(with(value)),
+            Self::Truncated { value, length } => Observed::Truncated { value: with(value), length },
+            Self::Unreadable(reason) => Observed::Unreadable(reason),
+        }
+    }
+}
