@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
 use super::*;
-use crate::event::{Observed, PathSource, ResolvedPath, Unreadable};
+use crate::event::{Observed, PathSource, Unreadable};
 
 const WHO: Header = Header { at: 50, start: 7, tgid: 42, tid: 42, kind: 0, size: 0 };
 
