@@ -10,6 +10,8 @@ pub const ABI_COMPAT: u32 = 1;
 
 /// Requests made through a ring: the number is their opcode (`IORING_OP_*`). Only in records, never of a call.
 pub const ABI_RING: u32 = 2;
+/// Number of ABIs.
+pub const ABIS: usize = 2;
 
 /// Numbers below this have a word in the table.
 pub const TABLE_LEN: usize = 512;

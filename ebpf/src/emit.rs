@@ -8,7 +8,8 @@ use glasshouse_common::{Counters, FAMILIES, Family, kind, limits};
 
 use crate::{
     layout::opaque,
-    maps::{ACTIVITY_RING, COUNTERS, PROCESS_RING, TEXT},
+    maps::{ACTIVITY_RING, COUNTERS, PROCESS_RING, scratch},
+    text::Text,
 };
 
 /// While a ring is past its quarter, the collector is woken once per so many bytes. A wake-up costs ten times what
@@ -23,31 +24,36 @@ pub(crate) fn counters() -> Option<*mut Counters> {
 /// Sends the record that has been put together, `size` bytes of it. Returns whether there was room.
 #[inline(always)]
 pub(crate) unsafe fn send(family: Family, size: u64) -> bool {
-    send_scratch(family as u32, 0, size, 0) != 0
+    send_scratch(family as u32, RECORD, size, 0) != 0
 }
 
 /// The same, and wakes the collector at once if `urgent`.
 #[inline(always)]
 pub(crate) unsafe fn send_and_wake(family: Family, size: u64, urgent: bool) {
-    send_scratch(family as u32, 0, size, u32::from(urgent));
+    send_scratch(family as u32, RECORD, size, u32::from(urgent));
 }
 
 /// Sends the text that has been put together, `size` bytes with its record.
 #[inline(always)]
 pub(crate) unsafe fn send_text(text: u16, size: u64) {
-    send_scratch(kind::family(kind::TEXT, text) as u32, 1, size, 0);
+    send_scratch(kind::family(kind::TEXT, text) as u32, 0, size, 0);
 }
 
-/// A global function: the verifier looks at it once, and not at every call.
+/// Where records lie that are no texts.
+const RECORD: u32 = core::mem::offset_of!(Text, bytes) as u32;
+const _: () = assert!(RECORD < 64);
+
+/// A global function: the verifier looks at it once, and not at every call. `from` says where the record lies.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_scratch(family: u32, is_text: u32, size: u64, urgent: u32) -> i32 {
-    let (Some(counters), Some(scratch)) = (COUNTERS.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 0 };
+unsafe extern "C" fn send_scratch(family: u32, from: u32, size: u64, urgent: u32) -> i32 {
+    let (Some(counters), Some(scratch)) = (counters(), scratch()) else { return 0 };
+    let text = &raw mut (*scratch).text;
     let size = opaque(size);
-    if size > size_of_val(&(*scratch).bytes) as u64 {
+    if size > size_of_val(&(*text).bytes) as u64 {
         return 0;
     }
-    let record = if is_text != 0 { scratch.cast::<u8>() } else { (&raw mut (*scratch).bytes).cast() };
+    let record = text.cast::<u8>().add((opaque(u64::from(from)) & 63) as usize);
     let record = core::slice::from_raw_parts(record, size as usize);
     let family = opaque(u64::from(family)) as usize;
     if family >= FAMILIES {
@@ -61,14 +67,9 @@ unsafe extern "C" fn send_scratch(family: u32, is_text: u32, size: u64, urgent: 
     };
     if !sent {
         *(&raw mut (*counters).dropped).cast::<u64>().add(family) += 1;
+        (*text).lost += 1;
     }
     i32::from(sent)
-}
-
-/// Records of files that have found no room on this CPU so far.
-#[inline(always)]
-pub(crate) unsafe fn files_dropped() -> u64 {
-    counters().map_or(0, |counters| (*counters).dropped[Family::Files as usize])
 }
 
 #[inline(always)]

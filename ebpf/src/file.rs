@@ -6,7 +6,7 @@
 //! Entries are found by a hash of what identifies them, and hold it, so that a collision is noticed. Those of a process
 //! form a list, by which its end finds them.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, mem::offset_of};
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -21,9 +21,9 @@ use glasshouse_common::{
 
 use crate::{
     atomic::{add, add_u32, exchange, exchange_u32, increment},
-    emit::{counters, files_dropped, send},
-    layout::{Kernel, constant, offset, opaque},
-    maps::{ACCESSES, FILE, MOVES, TEXT, WALK},
+    emit::{counters, send},
+    layout::{Block, Kernel, Words, constant, offset, opaque},
+    maps::{ACCESSES, MOVES, scratch},
     path::{self, PathRef, mix},
     scope, task,
     text::{self, Owner},
@@ -40,15 +40,21 @@ pub(crate) const TRUNCATED: u64 = 2;
 
 /// What is being found out about a call. Too large for the stack.
 #[repr(C)]
-pub(crate) struct Scratch {
-    /// An entry that is being made.
+pub(crate) struct Found {
+    /// What identifies an entry, and an entry that is being made.
     pub(crate) new: Access,
+    /// Arguments of the call, by their numbers. Those that no call has are 0.
+    pub(crate) arguments: [u64; 16],
     /// Address of the name that was asked for, in the memory of the task that runs.
     pub(crate) asked: u64,
-    /// Of failed attempts: hash of the argument so far, address of the next word, bytes that are left.
+    /// The directory that a path is relative to.
+    pub(crate) base: PathRef,
+    /// Of texts that are hashed or compared: the hash, or whether they differ; where it goes on, bytes that are left.
     pub(crate) hash: u64,
     pub(crate) at: u64,
     pub(crate) left: u64,
+    /// Whether other tasks can exchange the descriptors of the task that runs.
+    shared: u64,
 }
 
 /// The open file of a descriptor of the task that runs; null if there is none. Read through the helper: for each load
@@ -56,13 +62,24 @@ pub(crate) struct Scratch {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn file_of(fd: u32) -> u64 {
-    let table = task::current_address().follow(offset!(task_files)).follow(offset!(files_fdt));
-    if fd >= table.read::<u32>(offset!(fdt_max_fds)) {
+    let Some(scratch) = scratch() else { return 0 };
+    let files = task::current_address().follow(offset!(task_files));
+    let mut words = Words::<FILES_WORDS>::uninit();
+    let files = Block::read(files, &mut words);
+    (*scratch).file.shared = u64::from(files.get_or_read::<u32>(offset!(files_count)) > 1);
+    let mut words = Words::<2>::uninit();
+    let table = Block::read(files.get_or_read(offset!(files_fdt)), &mut words);
+    if fd >= table.get::<u32>(offset!(fdt_max_fds)) {
         return 0;
     }
-    let array = table.follow(offset!(fdt_fd));
-    Kernel(array.0 + u64::from(fd) * 8).follow(0).0
+    let array: u64 = table.get(offset!(fdt_fd));
+    Kernel(array + u64::from(fd) * 8).follow(0).0
 }
+
+/// Words of `struct files_struct` up to the table in use, on the kernels seen.
+const FILES_WORDS: usize = 5;
+/// Words of `struct file` up to its path, on the kernels seen.
+const FILE_WORDS: usize = 12;
 
 /// See [`file_of`].
 #[inline(always)]
@@ -70,24 +87,16 @@ pub(crate) unsafe fn of_descriptor(fd: u32) -> Kernel {
     Kernel(file_of(fd))
 }
 
-/// Whether other tasks can exchange the descriptors of the task that runs.
+/// Whether other tasks can exchange the descriptors of the task that runs, as [`of_descriptor`] has just found.
 #[inline(always)]
-pub(crate) unsafe fn descriptors_are_shared() -> bool {
-    task::current_address().follow(offset!(task_files)).read::<u32>(offset!(files_count)) > 1
-}
-
-/// Renames and mounts so far.
-#[inline(always)]
-unsafe fn moves() -> u64 {
-    MOVES.get_ptr(0).map_or(0, |moves| core::ptr::read_volatile(moves))
+pub(crate) unsafe fn descriptors_are_shared(found: *const Found) -> bool {
+    (*found).shared != 0
 }
 
 /// Notes that paths may have changed.
 #[inline(always)]
 pub(crate) unsafe fn note_move() {
-    if let Some(moves) = MOVES.get_ptr_mut(0) {
-        increment(moves);
-    }
+    increment(&raw mut MOVES);
 }
 
 /// A use by the task that runs, of a descriptor.
@@ -114,38 +123,25 @@ pub(crate) unsafe fn use_file(
     touch(start, u64::from(tgid) | u64::from(operation) << 32, file.0, amount, asked)
 }
 
-/// What identifies an entry.
-#[derive(Clone, Copy)]
-struct Identity {
-    start: u64,
-    tgid: u32,
-    path: PathRef,
-    inode: u64,
+/// The key of the entry that `new` would be.
+#[inline(always)]
+unsafe fn key_of(new: *const Access) -> u64 {
+    let mut key = mix(constant!(SEED) ^ (*new).start, u64::from((*new).tgid));
+    key = mix(key, (*new).dentry);
+    key = mix(key, (*new).mnt);
+    not_zero(mix(key, (*new).inode))
 }
 
-impl Identity {
-    #[inline(always)]
-    fn of(start: u64, tgid: u32, file: Kernel, asked: u64) -> Self {
-        let inode: u64 = file.follow(offset!(file_inode)).read(offset!(inode_ino));
-        Self { start, tgid, path: PathRef::at(file.member(offset!(file_path))), inode: inode ^ asked }
-    }
-
-    #[inline(always)]
-    fn key(self) -> u64 {
-        let mut key = mix(constant!(SEED) ^ self.start, u64::from(self.tgid));
-        key = mix(key, self.path.dentry);
-        key = mix(key, self.path.mnt);
-        not_zero(mix(key, self.inode))
-    }
-
-    #[inline(always)]
-    unsafe fn is_of(self, entry: *const Access) -> bool {
-        (*entry).start == self.start
-            && (*entry).tgid == self.tgid
-            && (*entry).dentry == self.path.dentry
-            && (*entry).mnt == self.path.mnt
-            && (*entry).inode == self.inode
-    }
+/// Whether an entry is of what `new` is of: not, if their keys collide.
+#[inline(always)]
+unsafe fn is_same(entry: *const Access, new: *const Access) -> bool {
+    // One comparison: each would be a branch.
+    ((*entry).start ^ (*new).start)
+        | u64::from((*entry).tgid ^ (*new).tgid)
+        | ((*entry).dentry ^ (*new).dentry)
+        | ((*entry).mnt ^ (*new).mnt)
+        | ((*entry).inode ^ (*new).inode)
+        == 0
 }
 
 #[inline(always)]
@@ -153,69 +149,112 @@ fn not_zero(key: u64) -> u64 {
     if key == 0 { 1 } else { key }
 }
 
+/// Puts what identifies the entry of a file into the scratch memory. Returns its key.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u64 {
+    let Some(scratch) = scratch() else { return 0 };
+    let new = &raw mut (*scratch).file.new;
+    let mut words = Words::<FILE_WORDS>::uninit();
+    let file = Block::read(Kernel(file), &mut words);
+    let inode: u64 = Kernel(file.get_or_read(offset!(file_inode))).read(offset!(inode_ino));
+    (*new).start = start;
+    (*new).tgid = tgid;
+    (*new).dentry = file.get_or_read(offset!(file_path) + offset!(path_dentry));
+    (*new).mnt = file.get_or_read(offset!(file_path) + offset!(path_mnt));
+    (*new).inode = inode ^ asked;
+    key_of(new)
+}
+
 /// A global function: the verifier looks at it once, and not at every call.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, asked: u64) -> u64 {
     let operation = (process >> 32) as u32;
-    let identity = Identity::of(start, process as u32, Kernel(file), asked);
-    let mut key = identity.key();
-    let Some(base) = ACCESSES.get_ptr_mut(&key) else { return settle(start, process, file, amount, asked) };
-    if !identity.is_of(base) {
-        return settle(start, process, file, amount, asked);
-    }
-    if operation == operation::OPEN {
-        let name_hash: u64 = Kernel(identity.path.dentry).read(offset!(dentry_name_hash));
-        if (*base).name_hash != name_hash || (*base).moves != moves() {
-            return settle(start, process, file, amount, asked);
+    let mut key = identify(start, process as u32, file, asked);
+    let entry = match known(&mut key, operation) {
+        Some(entry) => entry,
+        None => {
+            key = settle(file);
+            match ACCESSES.get_ptr_mut(&key) {
+                Some(entry) => entry,
+                None => return 0,
+            }
         }
-    }
-    let mut entry = base;
-    if (*base).moved_to != 0 {
-        key = (*base).moved_to;
-        entry = match ACCESSES.get_ptr_mut(&key) {
-            Some(entry) => entry,
-            None => return settle(start, process, file, amount, asked),
-        };
-    }
-    if (*entry).seen == 0 {
-        return settle(start, process, file, amount, asked);
-    }
+    };
     let now = task::now();
     count(entry, operation, amount, now);
-    if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
+    if (*entry).seen == 0 {
+        announce(key, file, operation, asked);
+    } else if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
         send_totals(key, now);
     }
     key
 }
 
+/// The entry of what was just identified, and its key, unless there is more to find out.
+#[inline(always)]
+unsafe fn known(key: &mut u64, operation: u32) -> Option<*mut Access> {
+    let new = &raw const (*scratch()?).file.new;
+    let base = ACCESSES.get_ptr_mut(&*key)?;
+    if !is_same(base, new) {
+        return None;
+    }
+    if operation == operation::OPEN {
+        let name_hash: u64 = Kernel((*new).dentry).read(offset!(dentry_name_hash));
+        if (*base).name_hash != name_hash || (*base).moves != core::ptr::read_volatile(&raw const MOVES) {
+            return None;
+        }
+    }
+    let mut entry = base;
+    if (*base).moved_to != 0 {
+        *key = (*base).moved_to;
+        entry = ACCESSES.get_ptr_mut(&*key)?;
+    }
+    if (*entry).seen == 0 { None } else { Some(entry) }
+}
+
+/// For each operation that uses count the number of its total, 4 bits each; 15 for the others.
+const COUNTED: u64 = {
+    const fn number(total: usize) -> u64 {
+        (total / 8) as u64
+    }
+    let mut all = u64::MAX;
+    let counted = [
+        (operation::READ, number(offset_of!(AccessTotals, reads))),
+        (operation::WRITE, number(offset_of!(AccessTotals, writes))),
+        (operation::OPEN, number(offset_of!(AccessTotals, opens))),
+        (operation::TRUNCATE, number(offset_of!(AccessTotals, truncates))),
+        (operation::READ_DIRECTORY, number(offset_of!(AccessTotals, directory_reads))),
+        (operation::MAP_EXECUTABLE, number(offset_of!(AccessTotals, executable_maps))),
+        (operation::MAP_WRITABLE, number(offset_of!(AccessTotals, writable_maps))),
+    ];
+    let mut index = 0;
+    while index < counted.len() {
+        let (operation, number) = counted[index];
+        all = all & !(15 << (operation * 4)) | number << (operation * 4);
+        index += 1;
+    }
+    all
+};
+
 /// Adds a use to the totals.
 #[inline(always)]
 unsafe fn count(entry: *mut Access, operation: u32, amount: u64, now: u64) {
     let totals = &raw mut (*entry).totals;
-    match operation {
-        operation::READ => {
-            increment(&raw mut (*totals).reads);
-            add(&raw mut (*totals).bytes_read, amount);
-        }
-        operation::WRITE => {
-            increment(&raw mut (*totals).writes);
-            add(&raw mut (*totals).bytes_written, amount);
-        }
-        operation::OPEN => {
-            increment(&raw mut (*totals).opens);
-            if amount & CREATED != 0 {
-                increment(&raw mut (*totals).creates);
-            }
-            if amount & TRUNCATED != 0 {
-                increment(&raw mut (*totals).truncates);
-            }
-        }
-        operation::TRUNCATE => increment(&raw mut (*totals).truncates),
-        operation::READ_DIRECTORY => increment(&raw mut (*totals).directory_reads),
-        operation::MAP_EXECUTABLE => increment(&raw mut (*totals).executable_maps),
-        operation::MAP_WRITABLE => increment(&raw mut (*totals).writable_maps),
-        _ => return,
+    // A table, for the verifier would look at each arm of a choice.
+    let number = if operation < 16 { opaque(COUNTED >> (operation * 4)) & 15 } else { 15 };
+    if number >= (size_of::<AccessTotals>() / 8) as u64 {
+        return;
+    }
+    increment(totals.cast::<u64>().add(number as usize));
+    if operation == operation::READ {
+        add(&raw mut (*totals).bytes_read, amount);
+    } else if operation == operation::WRITE {
+        add(&raw mut (*totals).bytes_written, amount);
+    } else if operation == operation::OPEN && amount != 0 {
+        add(&raw mut (*totals).creates, amount & CREATED);
+        add(&raw mut (*totals).truncates, amount >> 1 & 1);
     }
     (*totals).last_at = now;
     core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
@@ -236,106 +275,93 @@ pub(crate) unsafe fn count_failure(entry: *mut Access, now: u64) {
     core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
 }
 
-/// What takes longer: the file is new to the process, or may be so under its present path, or could not be announced
-/// before.
+/// What takes longer: the file that was just identified is new to the process, or may be so under its present path, or
+/// could not be announced before. Returns the key of its entry; 0 if there is none. Its path has been walked then.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn settle(start: u64, process: u64, file: u64, amount: u64, asked: u64) -> u64 {
-    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), FILE.get_ptr_mut(0)) else { return 0 };
-    let operation = (process >> 32) as u32;
-    let tgid = process as u32;
-    let file = Kernel(file);
-    let identity = Identity::of(start, tgid, file, asked);
-    let now = task::now();
-    let moves = moves();
-    let root = PathRef::at(task::current_address().follow(offset!(task_fs)).member(offset!(fs_root)));
-    path::walk(identity.path.mnt, identity.path.dentry, root.mnt, root.dentry);
-    let place = (*walk).place;
-
-    let mut key = identity.key();
-    let new = &raw mut (*scratch).new;
-    begin(new, identity, now);
-    (*new).name_hash = Kernel(identity.path.dentry).read(offset!(dentry_name_hash));
+unsafe extern "C" fn settle(file: u64) -> u64 {
+    let Some(scratch) = scratch() else { return 0 };
+    let new = &raw mut (*scratch).file.new;
+    let mut key = key_of(new);
+    let moves = core::ptr::read_volatile(&raw const MOVES);
+    path::walk(PathRef { mnt: (*new).mnt, dentry: (*new).dentry });
+    let place = (*scratch).walk.place;
+    begin(new, task::now());
+    (*new).name_hash = Kernel((*new).dentry).read(offset!(dentry_name_hash));
     (*new).place = place;
     (*new).moves = moves;
-    (*new).device = file.follow(offset!(file_inode)).follow(offset!(inode_sb)).read(offset!(sb_dev));
-    let Some(base) = find_or_make(key, new) else { return 0 };
-    if !identity.is_of(base) {
+    (*new).device = Kernel(file).follow(offset!(file_inode)).follow(offset!(inode_sb)).read(offset!(sb_dev));
+    let Some(base) = find_or_make(key) else { return 0 };
+    if !is_same(base, new) {
         note_full();
         return 0;
     }
-    let mut entry = base;
     if (*base).place == place {
         (*base).moved_to = 0;
     } else {
         key = not_zero(mix(key, place));
-        entry = match find_or_make(key, new) {
-            Some(entry) => entry,
-            None => return 0,
-        };
+        if find_or_make(key).is_none() {
+            return 0;
+        }
         (*base).moved_to = key;
     }
     (*base).name_hash = (*new).name_hash;
     (*base).moves = moves;
-    count(entry, operation, amount, now);
-    if (*entry).seen == 0 {
-        let origin = match operation {
-            operation::OPEN => flags::ORIGIN_OPENED,
-            INHERITED => flags::ORIGIN_INHERITED,
-            _ => flags::ORIGIN_RECEIVED,
-        };
-        announce(key, file.0, origin, asked);
-    }
     key
 }
 
-/// The key of attempts that fail alike.
-#[inline(always)]
-pub(crate) fn failure_key(start: u64, tgid: u32, base: PathRef, hash: u64, what: u32) -> u64 {
-    not_zero(mix(Identity { start, tgid, path: base, inode: hash }.key(), u64::from(what)))
-}
-
-/// Fills in an entry of attempts that fail alike.
+/// Fills in the entry of attempts that fail alike, whose base directory is in the scratch memory. Returns its key.
 #[inline(always)]
 pub(crate) unsafe fn begin_failure(
-    new: *mut Access,
+    found: *mut Found,
     start: u64,
     tgid: u32,
-    base: PathRef,
     hash: u64,
     what: u32,
     now: u64,
-) {
-    begin(new, Identity { start, tgid, path: base, inode: hash }, now);
+) -> u64 {
+    let new = &raw mut (*found).new;
+    (*new).start = start;
+    (*new).tgid = tgid;
+    (*new).dentry = (*found).base.dentry;
+    (*new).mnt = (*found).base.mnt;
+    (*new).inode = hash;
+    begin(new, now);
     (*new).failed = what;
+    not_zero(mix(key_of(new), u64::from(what)))
 }
 
-/// Begins an entry. Its totals are never anything but 0 here.
+/// Begins an entry, beside what identifies it. Its totals are never anything but 0 here.
 #[inline(always)]
-unsafe fn begin(new: *mut Access, identity: Identity, now: u64) {
-    (*new).start = identity.start;
-    (*new).dentry = identity.path.dentry;
-    (*new).mnt = identity.path.mnt;
-    (*new).inode = identity.inode;
+unsafe fn begin(new: *mut Access, now: u64) {
     (*new).name_hash = 0;
     (*new).place = 0;
     (*new).moves = 0;
     (*new).sent_at = now;
     (*new).first_at = now;
-    (*new).tgid = identity.tgid;
     (*new).device = 0;
     (*new).failed = 0;
 }
 
-/// The entry, made like `new` if there is none.
+/// The entry, made like the one in the scratch memory if there is none.
 #[inline(always)]
-pub(crate) unsafe fn find_or_make(key: u64, new: *const Access) -> Option<*mut Access> {
-    if let Some(entry) = ACCESSES.get_ptr_mut(&key) {
-        return Some(entry);
+pub(crate) unsafe fn find_or_make(key: u64) -> Option<*mut Access> {
+    let mut entry = ACCESSES.get_ptr_mut(&key);
+    if entry.is_none() {
+        make_entry(key);
+        entry = ACCESSES.get_ptr_mut(&key);
     }
+    entry
+}
+
+/// Makes an entry like the one in the scratch memory.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn make_entry(key: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let new = &raw const (*scratch).file.new;
     let made = ACCESSES.insert(&key, &*new, u64::from(BPF_NOEXIST)).is_ok();
-    let entry = ACCESSES.get_ptr_mut(&key);
-    match entry {
+    match ACCESSES.get_ptr_mut(&key) {
         // Of two threads one has made it, and that one puts it into the list.
         Some(entry) if made => {
             if let Some(process) = scope::find((*new).tgid) {
@@ -345,7 +371,7 @@ pub(crate) unsafe fn find_or_make(key: u64, new: *const Access) -> Option<*mut A
         Some(_) => {}
         None => note_full(),
     }
-    entry
+    0
 }
 
 #[inline(always)]
@@ -361,10 +387,11 @@ pub(crate) fn tid() -> u32 {
     unsafe { bpf_get_current_pid_tgid() as u32 }
 }
 
-/// Notes how many of the records that an entry has just sent found no room.
+/// Notes how many of the records that an entry has just sent, its first or its totals, found no room.
 #[inline(always)]
 pub(crate) unsafe fn sent(entry: *mut Access, dropped: u64, now: u64) {
     if dropped == 0 {
+        (*entry).seen = 1;
         (*entry).sent_at = now;
         let dropped = exchange_u32(&raw mut (*entry).dropped, 0);
         if let Some(counters) = counters() {
@@ -379,15 +406,16 @@ pub(crate) unsafe fn sent(entry: *mut Access, dropped: u64, now: u64) {
 /// Sends the path that was just walked, with what the kernel says of the file.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn announce(key: u64, file: u64, origin: u32, asked: u64) -> i32 {
-    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), FILE.get_ptr_mut(0)) else { return 0 };
-    let (Some(entry), Some(text)) = (ACCESSES.get_ptr_mut(&key), TEXT.get_ptr_mut(0)) else { return 0 };
+unsafe extern "C" fn announce(key: u64, file: u64, operation: u32, asked: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 0 };
+    let (walk, text) = (&raw const (*scratch).walk, &raw mut (*scratch).text);
     let file = Kernel(file);
-    let (start, tgid, tid, at) = ((*entry).start, (*entry).tgid, tid(), (*entry).first_at);
-    let dropped = files_dropped();
+    let lost = (*text).lost;
     if asked != 0 {
-        text::set_owner(Owner { at, start, tgid, tid });
-        text::user_string(kind::TEXT_ARGUMENT, (*scratch).asked);
+        (*text).owner =
+            Owner { at: (*entry).first_at, start: (*entry).start, tgid: (*entry).tgid, tid: tid() };
+        text::user_string(kind::TEXT_ARGUMENT, (*scratch).file.asked);
     }
     let length = opaque((*walk).length);
     if length > u64::from(PATH_BYTES) + 255 {
@@ -396,13 +424,18 @@ unsafe extern "C" fn announce(key: u64, file: u64, origin: u32, asked: u64) -> i
     let record = (&raw mut (*text).bytes).cast::<FileRecord>();
     let size = length + size_of::<FileRecord>() as u64;
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
-    (*record).header = task::header(at, start, tgid, tid, kind::FILE, size as u32);
+    (*record).header =
+        task::header((*entry).first_at, (*entry).start, (*entry).tgid, tid(), kind::FILE, size as u32);
     (*record).access = key;
-    path::file_facts(file, core::mem::offset_of!(FileRecord, facts));
+    path::file_facts(file, offset_of!(FileRecord, facts));
     copy_totals(entry, &raw mut (*record).totals);
     (*record).magic = file.follow(offset!(file_inode)).follow(offset!(inode_sb)).read(offset!(sb_magic));
     (*record).open_flags = file.read(offset!(file_flags));
-    (*record).origin = origin;
+    (*record).origin = match operation {
+        operation::OPEN => flags::ORIGIN_OPENED,
+        INHERITED => flags::ORIGIN_INHERITED,
+        _ => flags::ORIGIN_RECEIVED,
+    };
     (*record).flags = if asked == 0 { 0 } else { flags::FILE_RACED };
     (*record).path_flags = (*walk).flags;
     (*record).length = length as u32;
@@ -412,11 +445,8 @@ unsafe extern "C" fn announce(key: u64, file: u64, origin: u32, asked: u64) -> i
     let path = (&raw mut (*text).bytes).cast::<u8>().add(size_of::<FileRecord>());
     bpf_probe_read_kernel(path.cast(), length as u32, (&raw const (*walk).bytes).cast());
     send(Family::Files, size);
-    let dropped = files_dropped() - dropped;
-    if dropped == 0 {
-        (*entry).seen = 1;
-    }
-    sent(entry, dropped, task::now());
+    let lost = (*text).lost - lost;
+    sent(entry, lost, task::now());
     0
 }
 
@@ -424,8 +454,8 @@ unsafe extern "C" fn announce(key: u64, file: u64, origin: u32, asked: u64) -> i
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) unsafe extern "C" fn send_totals(key: u64, now: u64) -> i32 {
-    let (Some(entry), Some(text)) = (ACCESSES.get_ptr_mut(&key), TEXT.get_ptr_mut(0)) else { return 1 };
-    let record = (&raw mut (*text).bytes).cast::<FileTotalsRecord>();
+    let (Some(entry), Some(scratch)) = (ACCESSES.get_ptr_mut(&key), scratch()) else { return 1 };
+    let record = (&raw mut (*scratch).text.bytes).cast::<FileTotalsRecord>();
     let size = size_of::<FileTotalsRecord>() as u32;
     (*record).header = task::header(now, (*entry).start, (*entry).tgid, tid(), kind::FILE_TOTALS, size);
     (*record).access = key;
@@ -441,7 +471,8 @@ pub(crate) unsafe extern "C" fn send_totals(key: u64, now: u64) -> i32 {
 /// stays, for the sweep at the end of observation.
 #[inline(always)]
 pub(crate) unsafe fn end_process(process: *const Process) {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return };
+    let Some(scratch) = scratch() else { return };
+    let walk = &raw mut (*scratch).walk;
     (*walk).cursor = (*process).accesses;
     if (*walk).cursor != 0 {
         (*walk).found = task::now();
@@ -450,7 +481,8 @@ pub(crate) unsafe fn end_process(process: *const Process) {
 }
 
 unsafe extern "C" fn end_entry(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return 1 };
+    let Some(scratch) = scratch() else { return 1 };
+    let walk = &raw mut (*scratch).walk;
     let key = (*walk).cursor;
     let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 1 };
     (*walk).cursor = (*entry).next;
@@ -468,8 +500,8 @@ pub(crate) unsafe fn announce_inherited(start: u64, tgid: u32) {
 }
 
 unsafe extern "C" fn announce_fd(index: u32, _context: *mut c_void) -> i64 {
-    let Some(text) = TEXT.get_ptr_mut(0) else { return 1 };
-    let owner = (*text).owner;
+    let Some(scratch) = scratch() else { return 1 };
+    let owner = (*scratch).text.owner;
     use_descriptor(owner.start, owner.tgid, index, INHERITED, 0);
     0
 }

@@ -7,28 +7,22 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use glasshouse_common::{
     layout::{ABSENT, Offsets},
     limits::RING_OPCODES,
-    syscall::{FileCall, NO_SLOT, TABLE_LEN},
+    syscall::{ABIS, FileCall, NO_SLOT, TABLE_LEN},
 };
 
 /// Offsets of structure members.
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Offsets = Offsets::ABSENT;
 
-/// Slot and class of each native system call.
-#[unsafe(no_mangle)]
-pub(crate) static NATIVE_CALLS: [u32; TABLE_LEN] = [NO_SLOT; TABLE_LEN];
+// What differs by ABI is an array by its number: to choose would make the verifier look at all that follows for each.
 
-/// Slot and class of each 32-bit system call.
+/// Slot and class of each system call, by ABI.
 #[unsafe(no_mangle)]
-pub(crate) static COMPAT_CALLS: [u32; TABLE_LEN] = [NO_SLOT; TABLE_LEN];
+pub(crate) static CALLS: [[u32; TABLE_LEN]; ABIS] = [[NO_SLOT; TABLE_LEN]; ABIS];
 
-/// What each native system call does to files.
+/// What each system call does to files, by ABI.
 #[unsafe(no_mangle)]
-pub(crate) static NATIVE_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TABLE_LEN];
-
-/// The same of each 32-bit one.
-#[unsafe(no_mangle)]
-pub(crate) static COMPAT_FILE_CALLS: [FileCall; TABLE_LEN] = [FileCall::NONE; TABLE_LEN];
+pub(crate) static FILE_CALLS: [[FileCall; TABLE_LEN]; ABIS] = [[FileCall::NONE; TABLE_LEN]; ABIS];
 
 /// What each kind of request through a ring does to files: one of [`glasshouse_common::operation`].
 #[unsafe(no_mangle)]
@@ -48,29 +42,13 @@ pub(crate) static RING_HAS_COMPLETION: u32 = 0x5eed_0001;
 #[unsafe(no_mangle)]
 pub(crate) static SEED: u64 = 0x5eed_5eed_5eed_5eed;
 
-/// Slot of native `rt_sigreturn`, whose number is gone when it returns.
+/// Slot of `rt_sigreturn`, whose number is gone when it returns, by ABI.
 #[unsafe(no_mangle)]
-pub(crate) static NATIVE_SIGRETURN_SLOT: u32 = NO_SLOT;
+pub(crate) static SIGRETURN_SLOTS: [u32; ABIS] = [NO_SLOT; ABIS];
 
-/// Slot of the 32-bit one.
+/// Numbers of execve and execveat, by ABI.
 #[unsafe(no_mangle)]
-pub(crate) static COMPAT_SIGRETURN_SLOT: u32 = NO_SLOT;
-
-/// Numbers of the exec calls, by ABI.
-#[unsafe(no_mangle)]
-pub(crate) static NATIVE_EXECVE: u32 = u32::MAX;
-
-/// See [`NATIVE_EXECVE`].
-#[unsafe(no_mangle)]
-pub(crate) static NATIVE_EXECVEAT: u32 = u32::MAX;
-
-/// See [`NATIVE_EXECVE`].
-#[unsafe(no_mangle)]
-pub(crate) static COMPAT_EXECVE: u32 = u32::MAX;
-
-/// See [`NATIVE_EXECVE`].
-#[unsafe(no_mangle)]
-pub(crate) static COMPAT_EXECVEAT: u32 = u32::MAX;
+pub(crate) static EXEC_CALLS: [[u32; 2]; ABIS] = [[u32::MAX; 2]; ABIS];
 
 /// Bit of `thread_info` that marks a 32-bit call; 0 where there are none.
 #[unsafe(no_mangle)]
@@ -92,6 +70,19 @@ macro_rules! constant {
 }
 pub(crate) use constant;
 
+/// An entry of a constant table, 0 beyond its end.
+macro_rules! entry {
+    ($table:ident: $type:ty, $index:expr) => {{
+        let index = $crate::layout::opaque($index);
+        if index < (size_of_val(&$crate::layout::$table) / size_of::<$type>()) as u64 {
+            core::ptr::read_volatile((&raw const $crate::layout::$table).cast::<$type>().add(index as usize))
+        } else {
+            0
+        }
+    }};
+}
+pub(crate) use entry;
+
 /// Offset of a structure member on the running kernel.
 macro_rules! offset {
     ($field:ident) => {
@@ -105,13 +96,10 @@ pub(crate) use offset;
 pub(crate) struct Kernel(pub(crate) u64);
 
 impl Kernel {
-    /// Reads `T` at `offset`; the zero value when the member is absent or the address is bad (the helper then writes
-    /// zeroes).
+    /// Reads `T` at `offset`, where every kernel has that member; the zero value when the address is bad (the helper
+    /// then writes zeroes).
     #[inline(always)]
-    pub(crate) fn read<T: Copy + Default>(self, offset: u32) -> T {
-        if offset == ABSENT {
-            return T::default();
-        }
+    pub(crate) fn read<T: Copy>(self, offset: u32) -> T {
         let mut value = core::mem::MaybeUninit::<T>::uninit();
         unsafe {
             bpf_probe_read_kernel(
@@ -121,6 +109,13 @@ impl Kernel {
             );
             value.assume_init()
         }
+    }
+
+    /// The same of a member that some kernels lack: the zero value there. Apart from [`read`](Self::read), because the
+    /// verifier takes what is dead out of a program piece by piece, and moves the whole of it each time.
+    #[inline(always)]
+    pub(crate) fn read_optional<T: Copy + Default>(self, offset: u32) -> T {
+        if offset == ABSENT { T::default() } else { self.read(offset) }
     }
 
     /// Reads bytes at `offset` to where they belong, without a copy in between.
@@ -142,8 +137,7 @@ impl Kernel {
     }
 }
 
-/// The first words of a structure, read at once: the helper's call costs more than the bytes do. A member that lies
-/// beyond them on some kernel is read by itself.
+/// The first words of a structure, read at once: the helper's call costs more than the bytes do.
 pub(crate) struct Block<'a, const WORDS: usize> {
     words: &'a Words<WORDS>,
     of: Kernel,
@@ -161,12 +155,18 @@ impl<'a, const WORDS: usize> Block<'a, WORDS> {
         Self { words, of }
     }
 
-    /// The member at `offset`.
+    /// The member at `offset`, or that itself if it lies beyond those words on some kernel.
     #[inline(always)]
-    pub(crate) fn get<T: Copy + Default>(&self, offset: u32) -> T {
+    pub(crate) fn get_or_read<T: Copy>(&self, offset: u32) -> T {
         if offset as usize > size_of::<[u64; WORDS]>() - size_of::<T>() {
             return self.of.read(offset);
         }
+        self.get(offset)
+    }
+
+    /// The member at `offset`. The verifier refuses the program on a kernel where it lies beyond those words.
+    #[inline(always)]
+    pub(crate) fn get<T: Copy>(&self, offset: u32) -> T {
         // The compiler of the kernel has aligned it.
         unsafe { core::ptr::read_volatile(self.words.as_ptr().cast::<u8>().add(offset as usize).cast()) }
     }

@@ -10,7 +10,7 @@ use glasshouse_common::{
     state::{Access, Counts, Process},
 };
 
-use crate::{file::Scratch, path::Walk, text::Text};
+use crate::{file::Found, path::Walk, text::Text};
 
 /// Processes in scope, by thread group id.
 #[map]
@@ -22,9 +22,11 @@ pub(crate) static SCOPE: HashMap<u32, Process> =
 #[map]
 pub(crate) static POOL: Array<Counts> = Array::with_max_entries(limits::POOL_ENTRIES, 0);
 
+// Single values are no maps: the verifier knows where they lie, and has no call to replace for each use of them.
+
 /// Which entries of the pool somebody has, a bit for each.
-#[map]
-pub(crate) static POOL_TAKEN: Array<[u64; POOL_WORDS]> = Array::with_max_entries(1, 0);
+#[unsafe(no_mangle)]
+pub(crate) static mut POOL_TAKEN: [u64; POOL_WORDS] = [0; POOL_WORDS];
 
 /// Words of [`POOL_TAKEN`], a power of two.
 pub(crate) const POOL_WORDS: usize = limits::POOL_ENTRIES as usize / 64;
@@ -47,12 +49,8 @@ pub(crate) static ACCESSES: HashMap<u64, Access> =
     HashMap::with_max_entries(limits::ACCESS_ENTRIES, BPF_F_NO_PREALLOC);
 
 /// Renames and mounts by processes in scope: a path that was walked before may be another since.
-#[map]
-pub(crate) static MOVES: Array<u64> = Array::with_max_entries(1, 0);
-
-/// What is being found out about a call that has to do with files.
-#[map]
-pub(crate) static FILE: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+#[unsafe(no_mangle)]
+pub(crate) static mut MOVES: u64 = 0;
 
 /// Requests made through rings that wait for their completion.
 #[map]
@@ -76,22 +74,35 @@ pub(crate) static ACTIVITY_RING: RingBuf = RingBuf::with_byte_size(limits::ACTIV
 pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
 /// Set once the root has been seen: afterwards its pid is nobody's in particular.
-#[map]
-pub(crate) static ROOT_SEEN: Array<u64> = Array::with_max_entries(1, 0);
+#[unsafe(no_mangle)]
+pub(crate) static mut ROOT_SEEN: u64 = 0;
 
 /// Files that were executed lately. User space is woken for one that is not among them, to read it while it is there.
 #[map]
 pub(crate) static EXECUTED: LruHashMap<FileId, u64> =
     LruHashMap::with_max_entries(limits::EXECUTED_ENTRIES, 0);
 
-/// Where records are put together; too large for the stack. Raw tracepoints run with preemption disabled, so a CPU
-/// uses it for one record at a time.
+/// Where records are put together, and everything else that is too large for the stack. Raw tracepoints run with
+/// preemption disabled, so a CPU uses it for one thing at a time. It is one map, so that a function looks it up once.
 #[map]
-pub(crate) static TEXT: PerCpuArray<Text> = PerCpuArray::with_max_entries(1, 0);
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
-/// State of a path walk.
-#[map]
-pub(crate) static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
+/// See [`scratch`].
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// Records, and the texts that they have.
+    pub(crate) text: Text,
+    /// The path that was walked last.
+    pub(crate) walk: Walk,
+    /// What is being found out about a call that has to do with files.
+    pub(crate) file: Found,
+}
+
+/// This CPU's memory for what is too large for the stack.
+#[inline(always)]
+pub(crate) fn scratch() -> Option<*mut Scratch> {
+    SCRATCH.get_ptr_mut(0)
+}
 
 /// Source of zeroes for new entries.
 #[map]

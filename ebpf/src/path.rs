@@ -10,8 +10,9 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Kernel, offset, opaque},
-    maps::{TEXT, WALK},
+    layout::{Block, Kernel, Words, offset, opaque},
+    maps::scratch,
+    task,
 };
 
 /// State of a walk. It lives in a map: a loop's state on the stack would make the verifier follow every iteration.
@@ -50,7 +51,9 @@ impl PathRef {
     /// Reads an embedded `struct path`.
     #[inline(always)]
     pub(crate) fn at(path: Kernel) -> Self {
-        Self { mnt: path.read(offset!(path_mnt)), dentry: path.read(offset!(path_dentry)) }
+        let mut words = Words::<2>::uninit();
+        let path = Block::read(path, &mut words);
+        Self { mnt: path.get(offset!(path_mnt)), dentry: path.get(offset!(path_dentry)) }
     }
 }
 
@@ -83,14 +86,23 @@ pub(crate) fn is_namespace_root(path: PathRef) -> bool {
         && !is_detached(mount)
 }
 
-/// Walks `path`. The result is in [`WALK`].
+/// Walks a path as the task that runs sees it. The result is in the scratch memory.
 #[inline(always)]
-pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return };
+pub(crate) unsafe fn walk(path: PathRef) {
+    walk_path(path.mnt, path.dentry);
+}
+
+/// A global function: the verifier looks at it once, and not at every call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn walk_path(mnt: u64, dentry: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let walk = &raw mut (*scratch).walk;
+    let root = PathRef::at(task::current_address().follow(offset!(task_fs)).member(offset!(fs_root)));
     (*walk).dentry = dentry;
     (*walk).mnt = mnt;
-    (*walk).root_dentry = root_dentry;
-    (*walk).root_mnt = root_mnt;
+    (*walk).root_dentry = root.dentry;
+    (*walk).root_mnt = root.mnt;
     (*walk).length = 0;
     (*walk).total = 0;
     (*walk).place = 0;
@@ -100,6 +112,7 @@ pub(crate) unsafe fn walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64
     if steps >= i64::from(PATH_STEPS) {
         (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
     }
+    0
 }
 
 /// Takes the name of the current dentry, if there is room. Returns whether the walk can go on.
@@ -127,7 +140,8 @@ unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
 
 /// One step: to the parent directory, or from the root of a mount to where it is mounted. Returns 1 to stop.
 unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return 1 };
+    let Some(scratch) = scratch() else { return 1 };
+    let walk = &raw mut (*scratch).walk;
     let dentry = Kernel((*walk).dentry);
     let mnt = Kernel((*walk).mnt);
     if dentry.0 == (*walk).root_dentry && mnt.0 == (*walk).root_mnt && (*walk).in_root == u32::MAX {
@@ -171,8 +185,9 @@ pub(crate) unsafe fn file_facts(file: Kernel, at: usize) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn write_facts(file: u64, at: u64) -> i32 {
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return 0 };
-    let to = (&raw mut (*scratch).bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<FileFacts>();
+    let Some(scratch) = scratch() else { return 0 };
+    let to =
+        (&raw mut (*scratch).text.bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<FileFacts>();
     let file = Kernel(file);
     let inode = file.follow(offset!(file_inode));
     let path = PathRef::at(file.member(offset!(file_path)));

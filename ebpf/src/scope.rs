@@ -4,7 +4,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use glasshouse_common::{
     RareKey,
     state::{ADOPTED, Counts, NOT_POOLED, Process, counts_key},
-    syscall::{ABI_NATIVE, SLOTS},
+    syscall::{ABI_NATIVE, SLOT_MASK, SLOTS},
 };
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     emit::counters,
     layout::opaque,
     maps::{COUNTS, POOL, POOL_TAKEN, POOL_WORDS, RARE, SCOPE, ZERO},
+    probes::syscall,
 };
 
 /// The entry of a process in scope.
@@ -35,11 +36,13 @@ pub(crate) unsafe fn remove(tgid: u32, pool_index: u32) {
 
 /// Takes counters from the pool: the first free ones of those that the process may have, for they are the likeliest to
 /// lie in a cache still. There is no loop, which the verifier would go through at each use.
-#[inline(always)]
-unsafe fn take_pooled(tgid: u32) -> u32 {
+///
+/// A global function: what the verifier knows of its result is nothing, and so it looks once at what follows.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn take_pooled(tgid: u32) -> u32 {
     let word = tgid as usize & (POOL_WORDS - 1);
-    let Some(taken) = POOL_TAKEN.get_ptr_mut(0) else { return NOT_POOLED };
-    let bits = taken.cast::<u64>().add(word);
+    let bits = (&raw mut POOL_TAKEN).cast::<u64>().add(word);
     let free = !core::ptr::read_volatile(bits);
     let first = free & free.wrapping_neg();
     // None is free, or another CPU was faster.
@@ -56,9 +59,7 @@ unsafe fn give_back(tgid: u32, pool_index: u32) {
         return;
     }
     let word = opaque(u64::from(pool_index >> 6)) as usize & (POOL_WORDS - 1);
-    if let Some(taken) = POOL_TAKEN.get_ptr_mut(0) {
-        give_bits(taken.cast::<u64>().add(word), 1 << (pool_index & 63));
-    }
+    give_bits((&raw mut POOL_TAKEN).cast::<u64>().add(word), 1 << (pool_index & 63));
 }
 
 /// Counters that are not in the pool, new ones if there are none.
@@ -92,6 +93,15 @@ unsafe fn count_slot(counts: *mut Counts, slot: u32) -> bool {
     }
     increment(count);
     true
+}
+
+/// Counts one call of a process, for programs in which that is not what they do most.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn count_call(tgid: u32, abi: u32, number: u32) -> i32 {
+    let Some(process) = find(tgid) else { return 0 };
+    count(process, tgid, abi, number, syscall::word(abi, number) & SLOT_MASK);
+    0
 }
 
 /// Counts one call.

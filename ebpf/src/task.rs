@@ -10,7 +10,7 @@ use glasshouse_common::{
 
 use crate::{
     layout::{Block, Kernel, Words, constant, offset, opaque},
-    maps::{TEXT, WALK},
+    maps::scratch,
 };
 
 /// Seconds since boot, suspend included, in nanoseconds.
@@ -35,9 +35,10 @@ pub(crate) fn current_address() -> Kernel {
 /// type of what lies in a map.
 #[inline(always)]
 pub(crate) unsafe fn address_of(typed: u64) -> Kernel {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return Kernel(0) };
-    core::ptr::write_volatile(&raw mut (*walk).cursor, typed);
-    Kernel(core::ptr::read_volatile(&raw const (*walk).cursor))
+    let Some(scratch) = scratch() else { return Kernel(0) };
+    let cursor = &raw mut (*scratch).walk.cursor;
+    core::ptr::write_volatile(cursor, typed);
+    Kernel(core::ptr::read_volatile(cursor))
 }
 
 /// Loads from a pointer that the verifier trusts. Faster than the helper by its call.
@@ -56,7 +57,13 @@ pub(crate) fn current_regs() -> *const u8 {
 #[inline(always)]
 pub(crate) unsafe fn abi(task: *const u8) -> u32 {
     let bit = constant!(COMPAT_BIT);
-    if bit != 0 && load::<u32>(task, offset!(task_ti_status)) & bit != 0 { ABI_COMPAT } else { ABI_NATIVE }
+    if bit == 0 {
+        return ABI_NATIVE;
+    }
+    // Without a choice, of which the verifier would follow both.
+    const { assert!(ABI_NATIVE == 0 && ABI_COMPAT == 1) };
+    let set = opaque(u64::from(load::<u32>(task, offset!(task_ti_status)) & bit));
+    (set.wrapping_neg() >> 63) as u32
 }
 
 /// Start of a process: that of its group's leader.
@@ -93,9 +100,10 @@ pub(crate) unsafe fn credentials(task: Kernel, at: usize) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return 0 };
+    let Some(scratch) = scratch() else { return 0 };
     let task = Kernel(task);
-    let to = (&raw mut (*scratch).bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<Credentials>();
+    let to =
+        (&raw mut (*scratch).text.bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<Credentials>();
     let cred = task.follow(offset!(task_cred));
     // Ids and capabilities lie side by side, as do the namespaces. A helper takes longer for its call than for bytes.
     let mut words = Words::<CRED_WORDS>::uninit();
@@ -126,7 +134,7 @@ unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
     0
 }
 
-/// Words of `struct cred` up to the last of its capability sets, on the kernels seen.
-const CRED_WORDS: usize = 11;
+/// Words of `struct cred`, whatever it is made of: its capability sets end with the 11th on the kernels seen.
+const CRED_WORDS: usize = 20;
 /// Words of `struct nsproxy`.
 const NSPROXY_WORDS: usize = 9;

@@ -16,8 +16,8 @@ use glasshouse_common::{
 use crate::{
     emit::send_text,
     layout::opaque,
-    maps::{TEXT, WALK},
-    path::walk,
+    maps::scratch,
+    path::{PathRef, walk},
 };
 
 /// A record being put together, and the state of sending texts.
@@ -31,6 +31,8 @@ pub(crate) struct Text {
     address: u64,
     /// Bytes that are left.
     left: u64,
+    /// Records that have found no room on this CPU so far.
+    pub(crate) lost: u64,
 }
 
 /// What all texts of one record have in common.
@@ -46,8 +48,8 @@ pub(crate) struct Owner {
 /// Says whose texts follow.
 #[inline(always)]
 pub(crate) unsafe fn set_owner(owner: Owner) {
-    if let Some(text) = TEXT.get_ptr_mut(0) {
-        (*text).owner = owner;
+    if let Some(scratch) = scratch() {
+        (*scratch).text.owner = owner;
     }
 }
 
@@ -85,9 +87,10 @@ unsafe fn finish(text: *mut Text, length: u64) {
 /// Sends the path that leads to `dentry`.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) -> i32 {
-    walk(mnt, dentry, root_mnt, root_dentry);
-    let (Some(walked), Some(text)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 0 };
+unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64) -> i32 {
+    walk(PathRef { mnt, dentry });
+    let Some(scratch) = scratch() else { return 0 };
+    let (walked, text) = (&raw const (*scratch).walk, &raw mut (*scratch).text);
     begin(text, which);
     let length = opaque((*walked).length);
     if length > u64::from(PATH_BYTES) + 255 {
@@ -105,32 +108,37 @@ unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64, root_mnt: u64,
     0
 }
 
-/// Sends the path that leads to a dentry.
+/// Sends the path that leads to a dentry, as the task that runs sees it.
 #[inline(always)]
-pub(crate) unsafe fn path(which: u16, path: crate::path::PathRef, root: crate::path::PathRef) {
-    send_path(u32::from(which), path.mnt, path.dentry, root.mnt, root.dentry);
+pub(crate) unsafe fn path(which: u16, path: PathRef) {
+    send_path(u32::from(which), path.mnt, path.dentry);
 }
 
 /// Sends a string in kernel memory.
 #[inline(always)]
 pub(crate) unsafe fn kernel_string(which: u16, address: u64) {
-    let Some(text) = TEXT.get_ptr_mut(0) else { return };
-    begin(text, u32::from(which));
-    let taken = bpf_probe_read_kernel_str((&raw mut (*text).bytes).cast(), PATH_BYTES, address as *const _);
-    finish_string(text, taken);
+    send_string(u32::from(which), address, 0);
 }
 
 /// Sends a string in the memory of the task that runs.
 #[inline(always)]
 pub(crate) unsafe fn user_string(which: u16, address: u64) {
-    let Some(text) = TEXT.get_ptr_mut(0) else { return };
-    begin(text, u32::from(which));
-    let taken = bpf_probe_read_user_str((&raw mut (*text).bytes).cast(), PATH_BYTES, address as *const _);
-    finish_string(text, taken);
+    send_string(u32::from(which), address, 1);
 }
 
-#[inline(always)]
-unsafe fn finish_string(text: *mut Text, taken: i64) {
+/// Sends a string in kernel memory, or in that of the task that runs.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_string(which: u32, address: u64, is_user: u32) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let text = &raw mut (*scratch).text;
+    begin(text, which);
+    let bytes = (&raw mut (*text).bytes).cast();
+    let taken = if is_user != 0 {
+        bpf_probe_read_user_str(bytes, PATH_BYTES, address as *const _)
+    } else {
+        bpf_probe_read_kernel_str(bytes, PATH_BYTES, address as *const _)
+    };
     // The helper counts the NUL, which is not part of the text, and does not say whether it had to cut.
     let mut length = 0;
     if taken < 1 {
@@ -144,13 +152,15 @@ unsafe fn finish_string(text: *mut Text, taken: i64) {
     }
     (*text).record.total = length as u32;
     finish(text, length);
+    0
 }
 
 /// Sends `total` bytes of the memory of the task that runs, as far as `limit` allows.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn send_user_bytes(which: u32, address: u64, total: u64, limit: u32) -> i32 {
-    let Some(text) = TEXT.get_ptr_mut(0) else { return 0 };
+    let Some(scratch) = scratch() else { return 0 };
+    let text = &raw mut (*scratch).text;
     begin(text, which);
     (*text).record.total = if total > u64::from(u32::MAX) { u32::MAX } else { total as u32 };
     (*text).address = address;
@@ -173,7 +183,8 @@ pub(crate) unsafe fn user_bytes(which: u16, start: u64, end: u64, limit: u32) {
 
 /// Sends one piece. Returns 1 when it was the last.
 unsafe extern "C" fn chunk(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(text) = TEXT.get_ptr_mut(0) else { return 1 };
+    let Some(scratch) = scratch() else { return 1 };
+    let text = &raw mut (*scratch).text;
     let mut length = (*text).left;
     if length > u64::from(TEXT_CHUNK) {
         length = u64::from(TEXT_CHUNK);

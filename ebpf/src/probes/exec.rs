@@ -8,14 +8,14 @@ use glasshouse_common::{
     CredentialsRecord, ExecRecord, Family, FileFacts, FileId, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
     state::{ADOPTED, NEW_IMAGE, Process},
-    syscall::{ABI_NATIVE, SLOT_MASK},
+    syscall::ABI_NATIVE,
 };
 
-use super::{probe, syscall};
+use super::probe;
 use crate::{
     emit::send_and_wake,
-    layout::{Kernel, constant, offset, opaque},
-    maps::{EXECUTED, ROOT_SEEN, TEXT, WALK},
+    layout::{Kernel, constant, entry, offset, opaque},
+    maps::{EXECUTED, ROOT_SEEN, scratch},
     path::{self, PathRef},
     scope, task,
     text::{self, Owner},
@@ -52,8 +52,8 @@ unsafe fn on_prepare_exec<const BTF: bool>(_arguments: *const u64) {
 
 #[inline(always)]
 unsafe fn send_root_credentials(root: *mut Process, current: *const u8, tgid: u32) {
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
-    let record = (&raw mut (*scratch).bytes).cast::<CredentialsRecord>();
+    let Some(scratch) = scratch() else { return };
+    let record = (&raw mut (*scratch).text.bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
     let tid: u32 = task::load(current, offset!(task_pid));
     (*record).header = task::header(task::now(), (*root).start, tgid, tid, kind::ROOT_CREDENTIALS, size);
@@ -69,15 +69,15 @@ probe!(exec, exec_raw, "sched_process_exec", on_exec);
 /// The root is recognised by its pid in its own namespace, so that this works within a container.
 #[inline(always)]
 unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Process> {
-    let seen = ROOT_SEEN.get_ptr_mut(0)?;
-    if *seen != 0 {
+    let seen = &raw mut ROOT_SEEN;
+    if core::ptr::read_volatile(seen) != 0 {
         return None;
     }
     let (pid, namespace, _) = task::namespace_pid(current);
     if pid != constant!(ROOT_PID) || namespace != constant!(ROOT_PID_NAMESPACE) {
         return None;
     }
-    *seen = 1;
+    core::ptr::write_volatile(seen, 1);
     if !scope::add(tgid, start, ABI_NATIVE, true) {
         return None;
     }
@@ -106,7 +106,6 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     let mm = current.follow(offset!(task_mm));
     let image = mm.follow(offset!(mm_exe_file));
     let fs = current.follow(offset!(task_fs));
-    let root_path = PathRef::at(fs.member(offset!(fs_root)));
     let filename: u64 = bprm.read(offset!(bprm_filename));
 
     text::user_bytes(
@@ -116,8 +115,8 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
         ARGV_BYTES,
     );
     text::user_bytes(kind::TEXT_ENV, mm.read(offset!(mm_env_start)), mm.read(offset!(mm_env_end)), ENV_BYTES);
-    text::path(kind::TEXT_IMAGE_PATH, PathRef::at(image.member(offset!(file_path))), root_path);
-    text::path(kind::TEXT_CWD, PathRef::at(fs.member(offset!(fs_pwd))), root_path);
+    text::path(kind::TEXT_IMAGE_PATH, PathRef::at(image.member(offset!(file_path))));
+    text::path(kind::TEXT_CWD, PathRef::at(fs.member(offset!(fs_pwd))));
     text::kernel_string(kind::TEXT_FILENAME, filename);
 
     let mut bits = 0;
@@ -126,7 +125,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
         bits |= flags::EXEC_INTERPRETED;
         script = find_script(current);
         if script.0 != 0 {
-            text::path(kind::TEXT_SCRIPT_PATH, PathRef::at(script.member(offset!(file_path))), root_path);
+            text::path(kind::TEXT_SCRIPT_PATH, PathRef::at(script.member(offset!(file_path))));
         }
     }
     if root {
@@ -144,10 +143,10 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*process).exec_call = 0;
     // The kernel has set the new image's ABI by now.
     (*process).image_abi = task::abi(trusted);
-    scope::count(process, tgid, abi, number, syscall::word(abi, number) & SLOT_MASK);
+    scope::count_call(tgid, abi, number);
 
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
-    let record = (&raw mut (*scratch).bytes).cast::<ExecRecord>();
+    let Some(scratch) = scratch() else { return };
+    let record = (&raw mut (*scratch).text.bytes).cast::<ExecRecord>();
     let size = size_of::<ExecRecord>() as u32;
     (*record).header = task::header(at, owner.start, tgid, tid, kind::EXEC, size);
     path::file_facts(image, core::mem::offset_of!(ExecRecord, image));
@@ -167,16 +166,23 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     (*record).ns_pid = pid;
     (*record).pid_ns = namespace;
     (*record).ns_level = level;
-    let urgent = is_new(&raw const (*record).image) || script.0 != 0 && is_new(&raw const (*record).script);
-    send_and_wake(Family::Process, u64::from(size), urgent);
+    let mut new = is_new(core::mem::offset_of!(ExecRecord, image) as u32);
+    if script.0 != 0 {
+        new |= is_new(core::mem::offset_of!(ExecRecord, script) as u32);
+    }
+    send_and_wake(Family::Process, u64::from(size), new != 0);
     // The files that it has open are told when the call returns.
     (*process).is_new_root = u32::from(root) * NEW_IMAGE;
 }
 
 /// Whether the file has not been executed lately. It may be gone a moment after it has run: user space, which is to
-/// hash it, does not sleep on.
-#[inline(always)]
-unsafe fn is_new(facts: *const FileFacts) -> bool {
+/// hash it, does not sleep on. Its facts lie in the record under construction, `at` bytes into it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn is_new(at: u32) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let at = (opaque(u64::from(at)) & 0xff) as usize;
+    let facts = (&raw const (*scratch).text.bytes).cast::<u8>().add(at).cast::<FileFacts>();
     let id = FileId {
         inode: (*facts).inode,
         ctime_s: (*facts).ctime_s,
@@ -185,22 +191,16 @@ unsafe fn is_new(facts: *const FileFacts) -> bool {
         device: (*facts).device,
     };
     let nothing = opaque(0);
-    EXECUTED.insert(&id, &nothing, u64::from(BPF_NOEXIST)).is_ok()
+    i32::from(EXECUTED.insert(&id, &nothing, u64::from(BPF_NOEXIST)).is_ok())
 }
 
 /// Without `sched_prepare_exec`, and for the root, which was not in scope by then: the caller's ABI is that of its
 /// image (the launcher's is native), and an `execveat` that was given a descriptor has left its mark.
 #[inline(always)]
 unsafe fn infer_call(process: *mut Process, bprm: Kernel) -> (u32, u32) {
-    let at_descriptor = bprm.read::<u64>(offset!(bprm_fdpath)) != 0;
+    let at_descriptor = bprm.read_optional::<u64>(offset!(bprm_fdpath)) != 0;
     let abi = (*process).image_abi;
-    let number = match (abi == ABI_NATIVE, at_descriptor) {
-        (true, false) => constant!(NATIVE_EXECVE),
-        (true, true) => constant!(NATIVE_EXECVEAT),
-        (false, false) => constant!(COMPAT_EXECVE),
-        (false, true) => constant!(COMPAT_EXECVEAT),
-    };
-    (abi, number)
+    (abi, entry!(EXEC_CALLS: u32, u64::from(abi) * 2 + u64::from(at_descriptor)))
 }
 
 /// The kernel has put its last reference to the script by now, but a file is closed only on the return to user
@@ -208,7 +208,8 @@ unsafe fn infer_call(process: *mut Process, bprm: Kernel) -> (u32, u32) {
 /// executed file that this call put, so it is the last of them in the list.
 #[inline(always)]
 unsafe fn find_script(current: Kernel) -> Kernel {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return Kernel(0) };
+    let Some(scratch) = scratch() else { return Kernel(0) };
+    let walk = &raw mut (*scratch).walk;
     (*walk).cursor = current.read(offset!(task_works));
     (*walk).found = 0;
     bpf_loop(TASK_WORKS, look_at_work as *mut c_void, core::ptr::null_mut(), 0);
@@ -220,7 +221,8 @@ unsafe fn find_script(current: Kernel) -> Kernel {
 }
 
 unsafe extern "C" fn look_at_work(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return 1 };
+    let Some(scratch) = scratch() else { return 1 };
+    let walk = &raw mut (*scratch).walk;
     let work = Kernel((*walk).cursor);
     if work.0 == 0 {
         return 1;

@@ -7,7 +7,7 @@ use glasshouse_common::{
     ExitRecord, Family, SyscallCount, SyscallsRecord, flags, kind,
     limits::EXIT_THREADS,
     state::{NOT_POOLED, counts_key},
-    syscall::{ABI_COMPAT, ABI_NATIVE, CLASS_EXIT, CLASS_SHIFT, SLOT_MASK, SLOT_WORDS, SLOTS},
+    syscall::{ABI_COMPAT, ABI_NATIVE, CLASS_EXIT, CLASS_SHIFT, SLOT_WORDS, SLOTS},
 };
 
 use super::{probe, syscall};
@@ -16,8 +16,10 @@ use crate::{
     emit::send,
     file,
     layout::{Kernel, offset, opaque},
-    maps::{COUNTS, TEXT, WALK},
+    maps::{COUNTS, scratch},
+    path::Walk,
     scope, task,
+    text::{self, Owner},
 };
 
 /// `SIGNAL_GROUP_EXIT` of `linux/sched/signal.h`.
@@ -36,7 +38,7 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
     let number: u64 = task::load(task::current_regs(), offset!(regs_number));
     let word = syscall::word(abi, number as u32);
     if word >> CLASS_SHIFT == CLASS_EXIT {
-        scope::count(process, tgid, abi, number as u32, word & SLOT_MASK);
+        scope::count_call(tgid, abi, number as u32);
     }
 
     // The thread that comes here last reports. The kernel's own count of living threads will not do: a thread may
@@ -49,25 +51,26 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
     let at = task::now();
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let pool_index = (*process).pool_index;
-    send_counts(at, start, tgid, tid, ABI_NATIVE, pool_index);
+    text::set_owner(Owner { at, start, tgid, tid });
+    send_counts(tgid, ABI_NATIVE, pool_index);
     if COUNTS.get_ptr(&counts_key(tgid, ABI_COMPAT)).is_some() {
-        send_counts(at, start, tgid, tid, ABI_COMPAT, NOT_POOLED);
+        send_counts(tgid, ABI_COMPAT, NOT_POOLED);
         let _ = COUNTS.remove(&counts_key(tgid, ABI_COMPAT));
     }
 
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
-    let record = (&raw mut (*scratch).bytes).cast::<ExitRecord>();
+    let Some(scratch) = scratch() else { return };
+    let record = (&raw mut (*scratch).text.bytes).cast::<ExitRecord>();
     let size = size_of::<ExitRecord>() as u32;
     (*record).header = task::header(at, start, tgid, tid, kind::EXIT, size);
     (*record).threads_started = (*process).threads_started as u32;
-    tell_end(trusted, record);
+    tell_end(trusted, record, &raw mut (*scratch).walk);
     send(Family::Process, u64::from(size));
     scope::remove(tgid, pool_index);
 }
 
 /// Puts what there is to say of the process of the current task, whose last thread that is, in the record.
 #[inline(always)]
-unsafe fn tell_end(trusted: *const u8, record: *mut ExitRecord) {
+unsafe fn tell_end(trusted: *const u8, record: *mut ExitRecord, walk: *mut Walk) {
     let current = task::current_address();
     let signal = current.follow(offset!(task_signal));
     (*record).status = if signal.read::<u32>(offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
@@ -88,7 +91,6 @@ unsafe fn tell_end(trusted: *const u8, record: *mut ExitRecord) {
     if first == own && own.follow(0) == head {
         return;
     }
-    let Some(walk) = WALK.get_ptr_mut(0) else { return };
     (*walk).total = own.0;
     (*walk).found = head.0;
     (*walk).cursor = first.0;
@@ -98,11 +100,12 @@ unsafe fn tell_end(trusted: *const u8, record: *mut ExitRecord) {
 /// Adds the time of the thread at `cursor` to the record under construction; that of the thread that ends, which is at
 /// `total`, is in it.
 unsafe extern "C" fn add_thread_time(_index: u32, _context: *mut c_void) -> i64 {
-    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 1 };
+    let Some(scratch) = scratch() else { return 1 };
+    let walk = &raw mut (*scratch).walk;
     if (*walk).cursor == (*walk).found || (*walk).cursor == 0 {
         return 1;
     }
-    let record = (&raw mut (*scratch).bytes).cast::<ExitRecord>();
+    let record = (&raw mut (*scratch).text.bytes).cast::<ExitRecord>();
     let node = Kernel((*walk).cursor);
     if node.0 != (*walk).total {
         let thread = Kernel(node.0 - u64::from(offset!(task_thread_node)));
@@ -115,9 +118,11 @@ unsafe extern "C" fn add_thread_time(_index: u32, _context: *mut c_void) -> i64 
 }
 
 /// Sends the counts of one ABI, and sets them to zero.
-#[inline(always)]
-unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32, pool_index: u32) {
-    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return };
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_counts(tgid: u32, abi: u32, pool_index: u32) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let walk = &raw mut (*scratch).walk;
     // `cursor` and `total`: whose they are; `in_root`: word of the bitmap; `found`: its bits that are left; `length`:
     // entries so far.
     (*walk).cursor = counts_key(tgid, abi);
@@ -128,22 +133,24 @@ unsafe fn send_counts(at: u64, start: u64, tgid: u32, tid: u32, abi: u32, pool_i
     bpf_loop((SLOTS + SLOT_WORDS + 1) as u32, list_count as *mut c_void, core::ptr::null_mut(), 0);
     let count = (*walk).length;
     if count > SLOTS as u64 {
-        return;
+        return 0;
     }
-    let record = (&raw mut (*scratch).bytes).cast::<SyscallsRecord>();
+    let record = (&raw mut (*scratch).text.bytes).cast::<SyscallsRecord>();
     let size = size_of::<SyscallsRecord>() as u64 + count * size_of::<SyscallCount>() as u64;
     let bits = if abi == ABI_NATIVE { 0 } else { flags::SYSCALLS_COMPAT };
-    *record = SyscallsRecord {
-        header: task::header(at, start, tgid, tid, kind::SYSCALLS, size as u32),
-        count: count as u32,
-        flags: bits,
-    };
+    let owner = &raw const (*scratch).text.owner;
+    (*record).header =
+        task::header((*owner).at, (*owner).start, tgid, (*owner).tid, kind::SYSCALLS, size as u32);
+    (*record).count = count as u32;
+    (*record).flags = bits;
     send(Family::Syscalls, size);
+    0
 }
 
 /// Lists the next slot in use, and clears it.
 unsafe extern "C" fn list_count(_index: u32, _context: *mut c_void) -> i64 {
-    let (Some(walk), Some(scratch)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 1 };
+    let Some(scratch) = scratch() else { return 1 };
+    let walk = &raw mut (*scratch).walk;
     let Some(counts) = scope::counts((*walk).total as u32, (*walk).cursor) else { return 1 };
     if (*walk).found == 0 {
         let next = (*walk).in_root.wrapping_add(1);
@@ -164,7 +171,7 @@ unsafe extern "C" fn list_count(_index: u32, _context: *mut c_void) -> i64 {
         return 1;
     }
     let entries =
-        (&raw mut (*scratch).bytes).cast::<u8>().add(size_of::<SyscallsRecord>()).cast::<SyscallCount>();
+        (&raw mut (*scratch).text.bytes).cast::<u8>().add(size_of::<SyscallsRecord>()).cast::<SyscallCount>();
     let count = (&raw mut (*counts).counts).cast::<u64>().add(slot as usize);
     *entries.add(entry as usize) = SyscallCount { count: *count, slot: slot as u32, reserved: 0 };
     *count = 0;

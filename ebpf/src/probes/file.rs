@@ -4,7 +4,7 @@
 //!
 //! The functions that are not inlined are global ones: the verifier looks at each once, and not at every call. They
 //! take the same five numbers: the start and the id of the process, the call's word, its result, and its number with
-//! its ABI in the upper half.
+//! its ABI in the upper half. Its arguments are in the scratch memory by then.
 
 use core::ffi::c_void;
 
@@ -13,17 +13,16 @@ use aya_ebpf::helpers::generated::{
 };
 use glasshouse_common::{
     Family, FileChangeRecord, FileFailedRecord, flags, kind,
-    limits::{ACCESS_INTERVAL_NS, PATH_BYTES},
+    limits::{ACCESS_INTERVAL_NS, COMPONENT_BYTES, PATH_BYTES},
     operation,
-    state::Access,
-    syscall::{ABI_NATIVE, FileCall, NO_ARGUMENT, TABLE_LEN},
+    syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
 use crate::{
-    emit::{files_dropped, send},
-    file::{self, CREATED, NOTHING, TRUNCATED},
-    layout::{COMPAT_FILE_CALLS, Kernel, NATIVE_FILE_CALLS, OFFSETS, offset, opaque},
-    maps::{ACCESSES, FILE, TEXT, WALK},
+    emit::send,
+    file::{self, CREATED, Found, NOTHING, TRUNCATED},
+    layout::{Block, Kernel, Words, entry, offset, opaque},
+    maps::{ACCESSES, Scratch, scratch},
     path::{self, PathRef, mix},
     task,
     text::{self, Owner},
@@ -31,7 +30,8 @@ use crate::{
 
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
-/// `O_TRUNC`, `O_TMPFILE` without `O_DIRECTORY`, of `asm-generic/fcntl.h`.
+/// `O_CREAT`, `O_TRUNC`, `O_TMPFILE` without `O_DIRECTORY`, of `asm-generic/fcntl.h`.
+const O_CREAT: u64 = 0o100;
 const O_TRUNC: u64 = 0o1000;
 const O_TMPFILE: u64 = 0o20_000_000;
 /// `FMODE_CREATED` of `linux/fs.h`: opening made the file.
@@ -47,47 +47,14 @@ const TAIL_BYTES: u64 = 64;
 /// The word of a call.
 #[inline(always)]
 pub(crate) unsafe fn word(abi: u32, number: u32) -> FileCall {
-    let number = opaque(u64::from(number));
-    if number >= TABLE_LEN as u64 {
-        return FileCall::NONE;
-    }
-    let table = if abi == ABI_NATIVE { &raw const NATIVE_FILE_CALLS } else { &raw const COMPAT_FILE_CALLS };
-    FileCall(core::ptr::read_volatile(table.cast::<u64>().add(number as usize)))
+    // It has been found among those that have to do with files: it lies within.
+    FileCall(entry!(FILE_CALLS: u64, u64::from(abi) * TABLE_LEN as u64 + u64::from(number)))
 }
 
-/// The arguments of the call that the running task returns from.
-#[derive(Clone, Copy)]
-struct Arguments {
-    regs: Kernel,
-    is_native: bool,
-}
-
-impl Arguments {
-    #[inline(always)]
-    unsafe fn of(call: u64) -> Self {
-        let regs = task::address_of(task::current_regs() as u64);
-        Self { regs, is_native: (call >> 32) as u32 == ABI_NATIVE }
-    }
-
-    /// The argument with this number.
-    #[inline(always)]
-    unsafe fn get(self, index: u64) -> u64 {
-        let index = opaque(index);
-        if index > 5 {
-            return 0;
-        }
-        let first =
-            if self.is_native { &raw const OFFSETS.regs_arg0 } else { &raw const OFFSETS.regs_compat_arg0 };
-        let offset = core::ptr::read_volatile(first.add(index as usize));
-        let value: u64 = self.regs.read(offset);
-        if self.is_native { value } else { value & 0xffff_ffff }
-    }
-
-    /// The argument that `call` has at `shift`; 0 if it has none.
-    #[inline(always)]
-    unsafe fn of_call(self, call: FileCall, shift: u32) -> u64 {
-        self.get(call.argument(shift))
-    }
+/// The argument that `call` has at `shift`; 0 if it has none.
+#[inline(always)]
+unsafe fn argument(found: *const Found, call: FileCall, shift: u32) -> u64 {
+    *(&raw const (*found).arguments).cast::<u64>().add((opaque(call.0 >> shift) & 15) as usize)
 }
 
 /// A call of class `CLASS_FILE` returns.
@@ -121,20 +88,21 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
 /// A descriptor was used.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn used(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
+unsafe extern "C" fn used(start: u64, process: u64, word: u64, result: i64, _call: u64) -> i32 {
     let (tgid, word) = (process as u32, FileCall(word));
-    let arguments = Arguments::of(call);
-    let fd = arguments.of_call(word, FileCall::FD) as u32;
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw const (*scratch).file;
+    let fd = argument(found, word, FileCall::FD) as u32;
     let bytes = result as u64;
     match word.operation() {
         operation::TRANSFER => {
+            let to = argument(found, word, FileCall::SECOND) as u32;
             file::use_descriptor(start, tgid, fd, operation::READ, bytes);
-            let to = arguments.of_call(word, FileCall::SECOND) as u32;
             file::use_descriptor(start, tgid, to, operation::WRITE, bytes);
         }
         operation::MAP => {
-            let (protection, map_flags) =
-                (arguments.of_call(word, FileCall::FIRST), arguments.of_call(word, FileCall::FLAGS));
+            let protection = argument(found, word, FileCall::FIRST);
+            let map_flags = argument(found, word, FileCall::FLAGS);
             if map_flags & MAP_ANONYMOUS != 0 {
                 return 0;
             }
@@ -161,9 +129,10 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
     if file.0 == 0 {
         return 0;
     }
-    let arguments = Arguments::of(call);
-    let mut open_flags = arguments.of_call(word, FileCall::FLAGS);
-    let mut mode = arguments.of_call(word, FileCall::FIRST);
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    let mut open_flags = argument(found, word, FileCall::FLAGS);
+    let mut mode = argument(found, word, FileCall::FIRST);
     if word.0 & FileCall::FLAGS_IN_MEMORY != 0 {
         let how = open_flags;
         open_flags = user_word(how);
@@ -172,30 +141,28 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
     if word.0 & FileCall::CREAT != 0 {
         open_flags |= O_TRUNC;
     }
+    let implied = if word.0 & FileCall::CREAT != 0 { O_CREAT | O_TRUNC } else { 0 };
+    let has_path = word.argument(FileCall::PATH) != NO_ARGUMENT;
     let made = if word.0 & FileCall::MAKES != 0 {
         CREATED
-    } else if word.argument(FileCall::PATH) == NO_ARGUMENT {
+    } else if has_path {
+        made_by_open(file, open_flags | implied)
+    } else {
         // An existing file: it may have been made by another's opening it.
         0
-    } else {
-        made_by_open(file, open_flags)
     };
     let mut asked = 0;
-    if word.argument(FileCall::PATH) != NO_ARGUMENT && file::descriptors_are_shared() {
-        let name = arguments.of_call(word, FileCall::PATH);
-        let dentry: u64 = file.member(offset!(file_path)).read(offset!(path_dentry));
-        asked = other_name(name, dentry);
-        if let Some(scratch) = FILE.get_ptr_mut(0) {
-            (*scratch).asked = name;
-        }
+    if has_path && file::descriptors_are_shared(found) {
+        let name = argument(found, word, FileCall::PATH);
+        (*found).asked = name;
+        asked = other_name(name, file.member(offset!(file_path)).read(offset!(path_dentry)));
     }
     let key = file::use_file(start, tgid, file, operation::OPEN, made, asked);
     if made != 0 {
         let operation = if made == CREATED { operation::CREATE } else { operation::TRUNCATE };
-        let tid = file::tid();
-        let owner = Owner { at: task::now(), start, tgid, tid };
+        (*scratch).text.owner = Owner { at: task::now(), start, tgid, tid: file::tid() };
         send_change(
-            owner,
+            scratch,
             Change { operation, access: key, first: mode, second: 0, call_flags: open_flags, bits: 0 },
             call,
         );
@@ -206,7 +173,9 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
 /// Whether opening made the file, or cut it to nothing.
 #[inline(always)]
 pub(super) unsafe fn made_by_open(file: Kernel, open_flags: u64) -> u64 {
-    if file.read::<u32>(offset!(file_mode)) & FMODE_CREATED != 0 || open_flags & O_TMPFILE != 0 {
+    if open_flags & (O_CREAT | O_TRUNC | O_TMPFILE) == 0 {
+        0
+    } else if open_flags & O_TMPFILE != 0 || file.read::<u32>(offset!(file_mode)) & FMODE_CREATED != 0 {
         CREATED
     } else if open_flags & O_TRUNC != 0 {
         TRUNCATED
@@ -238,44 +207,60 @@ unsafe fn user_byte(address: u64) -> u8 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn other_name(address: u64, dentry: u64) -> u64 {
-    let (Some(walk), Some(text)) = (WALK.get_ptr_mut(0), TEXT.get_ptr_mut(0)) else { return 0 };
-    let asked = (&raw mut (*text).bytes).cast::<u8>();
+    let Some(scratch) = scratch() else { return 0 };
+    let (found, asked) = (&raw mut (*scratch).file, (&raw mut (*scratch).text.bytes).cast::<u8>());
     let taken = bpf_probe_read_user_str(asked.cast(), PATH_BYTES, address as *const _);
     if taken < 2 {
         return 0;
     }
+    // With a slash before it, and without one at its end.
     let byte = |at: u64| *asked.add((opaque(at) & 0xfff) as usize);
-    // Without a slash at its end.
     let mut end = opaque(taken as u64 - 1) & 0xfff;
-    if byte(end.wrapping_sub(1)) == b'/' {
-        end = end.wrapping_sub(1);
-    }
-    if end == 0 || byte(end.wrapping_sub(1)) == b'/' || ends_in_dots(asked, end) {
-        return 0;
-    }
-    let bytes = (&raw mut (*walk).bytes).cast::<u8>();
-    let length = u64::from(Kernel(dentry).read::<u32>(offset!(dentry_name_length)));
+    end = opaque(end - u64::from(byte(end.wrapping_sub(1)) == b'/')) & 0xfff;
+    let mut words = Words::<2>::uninit();
+    let name = Block::read(Kernel(dentry).member(offset!(dentry_name_hash)), &mut words);
+    let length = u64::from(name.get::<u32>(offset!(dentry_name_length) - offset!(dentry_name_hash)));
     if length <= end
         && length < 256
         && (length == end || byte(end.wrapping_sub(length).wrapping_sub(1)) == b'/')
     {
-        let from = asked.add((opaque(end.wrapping_sub(length)) & 0xfff) as usize);
-        let bounded = (opaque(length) & 0xff) as u32;
-        bpf_probe_read_kernel(bytes.cast(), bounded, from.cast());
-        let there = hash(length);
-        bpf_probe_read_kernel(
-            bytes.cast(),
-            bounded,
-            Kernel(dentry).follow(offset!(dentry_name)).0 as *const _,
-        );
-        if hash(length) == there {
+        let own = (&raw mut (*scratch).walk.bytes).cast();
+        let name: u64 = name.get(offset!(dentry_name) - offset!(dentry_name_hash));
+        bpf_probe_read_kernel(own, (opaque(length) & 0xff) as u32, name as *const _);
+        (*found).hash = 0;
+        (*found).at = end.wrapping_sub(length);
+        (*found).left = length;
+        bpf_loop(COMPONENT_BYTES / 8, compare_word as *mut c_void, core::ptr::null_mut(), 0);
+        if (*found).hash == 0 {
             return 0;
         }
     }
+    if end == 0 || byte(end.wrapping_sub(1)) == b'/' || ends_in_dots(asked, end) {
+        return 0;
+    }
     let tail = if end > TAIL_BYTES { TAIL_BYTES } else { end };
     let from = asked.add((opaque(end.wrapping_sub(tail)) & 0xfff) as usize);
-    bpf_probe_read_kernel(bytes.cast(), (opaque(tail) & 0x7f) as u32, from.cast());
-    hash(tail) | 1
+    let to = (&raw mut (*scratch).walk.bytes).cast();
+    bpf_probe_read_kernel(to, (opaque(tail) & 0x7f) as u32, from.cast());
+    hash_bytes(tail) | 1
+}
+
+/// Compares a word of the name that was asked for with one of the dentry's.
+unsafe extern "C" fn compare_word(index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let found = &raw mut (*scratch).file;
+    let (at, left) = (opaque((*found).at) & 0xfff, (*found).left);
+    let asked = (&raw const (*scratch).text.bytes).cast::<u8>().add(at as usize).cast::<u64>();
+    let own =
+        (&raw const (*scratch).walk.bytes).cast::<u8>().add((opaque(u64::from(index) * 8) & 0xf8) as usize);
+    let mut differs = core::ptr::read_unaligned(asked) ^ core::ptr::read(own.cast::<u64>());
+    if left < 8 {
+        differs &= (1 << (left * 8)) - 1;
+    }
+    (*found).hash = differs;
+    (*found).at = at + 8;
+    (*found).left = left.wrapping_sub(8);
+    i64::from(left <= 8 || differs != 0)
 }
 
 /// Whether the last component of a name is `.` or `..`.
@@ -299,22 +284,23 @@ struct Change {
     bits: u32,
 }
 
+/// Sends a change by the owner of the texts that came before.
 #[inline(always)]
-unsafe fn send_change(owner: Owner, change: Change, call: u64) {
-    let Some(text) = TEXT.get_ptr_mut(0) else { return };
+unsafe fn send_change(scratch: *mut Scratch, change: Change, call: u64) {
+    let text = &raw mut (*scratch).text;
     let record = (&raw mut (*text).bytes).cast::<FileChangeRecord>();
     let size = size_of::<FileChangeRecord>() as u32;
-    *record = FileChangeRecord {
-        header: task::header(owner.at, owner.start, owner.tgid, owner.tid, kind::FILE_CHANGE, size),
-        access: change.access,
-        first: change.first,
-        second: change.second,
-        call_flags: change.call_flags,
-        operation: change.operation,
-        flags: change.bits,
-        call: call as u32,
-        abi: (call >> 32) as u32,
-    };
+    let owner = &raw const (*text).owner;
+    (*record).header =
+        task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::FILE_CHANGE, size);
+    (*record).access = change.access;
+    (*record).first = change.first;
+    (*record).second = change.second;
+    (*record).call_flags = change.call_flags;
+    (*record).operation = change.operation;
+    (*record).flags = change.bits;
+    (*record).call = call as u32;
+    (*record).abi = (call >> 32) as u32;
     send(Family::Files, u64::from(size));
 }
 
@@ -323,92 +309,99 @@ unsafe fn send_change(owner: Owner, change: Change, call: u64) {
 #[inline(never)]
 unsafe extern "C" fn changed(start: u64, process: u64, word: u64, _result: i64, call: u64) -> i32 {
     let (tgid, word) = (process as u32, FileCall(word));
-    let arguments = Arguments::of(call);
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw const (*scratch).file;
     let operation = word.operation();
-    let owner = Owner { at: task::now(), start, tgid, tid: file::tid() };
-    text::set_owner(owner);
+    (*scratch).text.owner = Owner { at: task::now(), start, tgid, tid: file::tid() };
     let mut bits = 0;
     let mut access = 0;
-    let path = arguments.of_call(word, FileCall::PATH);
     if operation == operation::CHDIR || operation == operation::CHROOT {
         // Where it has led to is a fact.
         let fs = task::current_address().follow(offset!(task_fs));
-        let root = PathRef::at(fs.member(offset!(fs_root)));
-        let now = if operation == operation::CHDIR { PathRef::at(fs.member(offset!(fs_pwd))) } else { root };
-        text::path(kind::TEXT_BASE, now, root);
+        let member = if operation == operation::CHDIR { offset!(fs_pwd) } else { offset!(fs_root) };
+        text::path(kind::TEXT_BASE, PathRef::at(fs.member(member)));
         bits |= flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
-    } else if word.argument(FileCall::PATH) != NO_ARGUMENT && user_byte(path) != 0 {
-        bits |= send_argument(0, base_of(arguments, word, FileCall::BASE), path) as u32;
+    } else if word.argument(FileCall::PATH) != NO_ARGUMENT
+        && user_byte(argument(found, word, FileCall::PATH)) != 0
+    {
+        bits |= send_argument(word.0, 0) as u32;
     } else {
         // By descriptor: its own argument, or the directory's with an empty path.
         let has_fd = word.argument(FileCall::FD) != NO_ARGUMENT;
         let shift = if has_fd { FileCall::FD } else { FileCall::BASE };
         if word.argument(shift) != NO_ARGUMENT {
-            let fd = arguments.of_call(word, shift) as u32;
+            let fd = argument(found, word, shift) as u32;
             let used = if operation == operation::TRUNCATE { operation::TRUNCATE } else { NOTHING };
             access = file::use_descriptor(start, tgid, fd, used, 0);
         }
     }
     if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
-        let path = arguments.of_call(word, FileCall::NEW_PATH);
-        bits |= send_argument(1, base_of(arguments, word, FileCall::NEW_BASE), path) as u32;
+        bits |= send_argument(word.0, 1) as u32;
     }
     if word.argument(FileCall::TEXT) != NO_ARGUMENT {
-        text::user_string(kind::TEXT_EXTRA, arguments.of_call(word, FileCall::TEXT));
+        text::user_string(kind::TEXT_EXTRA, argument(found, word, FileCall::TEXT));
         bits |= flags::CHANGE_EXTRA;
     }
     let change = Change {
         operation,
         access,
-        first: arguments.of_call(word, FileCall::FIRST),
-        second: arguments.of_call(word, FileCall::SECOND),
-        call_flags: arguments.of_call(word, FileCall::FLAGS),
+        first: argument(found, word, FileCall::FIRST),
+        second: argument(found, word, FileCall::SECOND),
+        call_flags: argument(found, word, FileCall::FLAGS),
         bits,
     };
-    send_change(owner, change, call);
+    send_change(scratch, change, call);
     if matches!(operation, operation::RENAME | operation::MOUNT | operation::UMOUNT | operation::PIVOT_ROOT) {
         file::note_move();
     }
     0
 }
 
-/// The directory descriptor of a path; `AT_FDCWD` for a call that has none.
+/// Finds the directory that a path is relative to, by the path's first byte, for a call whose directory descriptor is
+/// at `shift`. Puts it into the scratch memory.
 #[inline(always)]
-unsafe fn base_of(arguments: Arguments, word: FileCall, shift: u32) -> u32 {
-    if word.argument(shift) == NO_ARGUMENT { AT_FDCWD as u32 } else { arguments.of_call(word, shift) as u32 }
+unsafe fn find_base(found: *mut Found, word: FileCall, shift: u32, first: u8) {
+    let has_none = word.argument(shift) == NO_ARGUMENT;
+    let fd = if has_none { AT_FDCWD as u32 } else { argument(found, word, shift) as u32 };
+    base_path(fd, u32::from(first));
 }
 
-/// The directory that a path is relative to, for one that begins with `first`.
-#[inline(always)]
-pub(super) unsafe fn base_path(fd: u32, first: u8) -> PathRef {
-    let fs = task::current_address().follow(offset!(task_fs));
-    if first == b'/' {
-        PathRef::at(fs.member(offset!(fs_root)))
-    } else if fd == AT_FDCWD as u32 {
-        PathRef::at(fs.member(offset!(fs_pwd)))
-    } else {
-        PathRef::at(file::of_descriptor(fd).member(offset!(file_path)))
-    }
-}
-
-/// Sends a path argument, the first or the second, with what it is relative to. Returns the flags that say so.
+/// The directory that a path is relative to, for one that begins with `first`, is put into the scratch memory. A global
+/// function: the verifier looks at it once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_argument(second: u32, fd: u32, address: u64) -> i32 {
+pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let path = if fd == AT_FDCWD as u32 || first == u32::from(b'/') {
+        let fs = task::current_address().follow(offset!(task_fs));
+        fs.member(if first == u32::from(b'/') { offset!(fs_root) } else { offset!(fs_pwd) })
+    } else {
+        file::of_descriptor(fd).member(offset!(file_path))
+    };
+    (*scratch).file.base = PathRef::at(path);
+    0
+}
+
+/// Sends a path argument of a call, the first or the second, with what it is relative to. Returns the flags that say so.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    // The second path's arguments are so much further in the word.
+    let word =
+        FileCall(word >> (opaque(u64::from(second) * u64::from(FileCall::NEW_PATH - FileCall::PATH)) & 63));
+    let address = argument(found, word, FileCall::PATH);
     let first = user_byte(address);
-    let base = base_path(fd, first);
+    find_base(found, word, FileCall::BASE, first);
+    let base = (*found).base;
     let mut bits = flags::CHANGE_ARGUMENT;
-    let is_second = second != 0;
     if first != b'/' || !path::is_namespace_root(base) {
         bits |= flags::CHANGE_BASE;
-        let root = PathRef::at(task::current_address().follow(offset!(task_fs)).member(offset!(fs_root)));
-        text::path(if is_second { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base, root);
+        text::path(if second != 0 { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
     }
-    text::user_string(if is_second { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, address);
-    if is_second {
-        bits = bits << 2;
-    }
-    bits as i32
+    text::user_string(if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, address);
+    (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
 
 /// A call that takes a path failed. Equal attempts are counted in one entry.
@@ -416,99 +409,84 @@ unsafe extern "C" fn send_argument(second: u32, fd: u32, address: u64) -> i32 {
 #[inline(never)]
 unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
     let (tgid, word) = (process as u32, FileCall(word));
-    let Some(scratch) = FILE.get_ptr_mut(0) else { return 0 };
-    let arguments = Arguments::of(call);
-    let address = arguments.of_call(word, FileCall::PATH);
-    let fd = base_of(arguments, word, FileCall::BASE);
-    let base = base_path(fd, user_byte(address));
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    let own = (&raw mut (*scratch).walk.bytes).cast::<u8>();
+    let taken =
+        bpf_probe_read_user_str(own.cast(), PATH_BYTES, argument(found, word, FileCall::PATH) as *const _);
+    let hash = hash_bytes(taken as u64);
+    find_base(found, word, FileCall::BASE, *own);
     let errno = -result as u32;
     let what = word.operation() << 16 | errno & 0xffff;
-    let hash = string_hash(address);
     let now = task::now();
-    let key = file::failure_key(start, tgid, base, hash, what);
-    if let Some(entry) = ACCESSES.get_ptr_mut(&key) {
-        if (*entry).seen != 0 {
-            file::count_failure(entry, now);
-            if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
-                file::send_totals(key, now);
-            }
-            return 0;
-        }
-    }
-    let new = &raw mut (*scratch).new;
-    file::begin_failure(new, start, tgid, base, hash, what, now);
-    let Some(entry) = file::find_or_make(key, new) else { return 0 };
+    let key = file::begin_failure(found, start, tgid, hash, what, now);
+    let Some(entry) = file::find_or_make(key) else { return 0 };
     file::count_failure(entry, now);
-
-    let owner = Owner { at: (*entry).first_at, start, tgid, tid: file::tid() };
-    text::set_owner(owner);
-    let dropped = files_dropped();
-    let mut bits = send_argument(0, fd, address) as u32;
-    if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
-        let path = arguments.of_call(word, FileCall::NEW_PATH);
-        bits |= send_argument(1, base_of(arguments, word, FileCall::NEW_BASE), path) as u32;
+    if (*entry).seen == 0 {
+        announce_failure(key, word.0, errno, call);
+    } else if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
+        file::send_totals(key, now);
     }
-    announce_failure(key, errno, word.operation(), bits, call);
-    let dropped = files_dropped() - dropped;
-    let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 0 };
-    if dropped == 0 {
-        (*entry).seen = 1;
-    }
-    file::sent(entry, dropped, now);
     0
 }
 
-#[inline(always)]
-unsafe fn announce_failure(key: u64, errno: u32, operation: u32, bits: u32, call: u64) {
-    let (Some(entry), Some(text)) = (ACCESSES.get_ptr_mut(&key), TEXT.get_ptr_mut(0)) else { return };
-    let entry: *mut Access = entry;
-    let owner = (*text).owner;
+/// Sends the first record of attempts that fail alike, with their paths.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64) -> i32 {
+    let (Some(entry), Some(scratch)) = (ACCESSES.get_ptr_mut(&key), scratch()) else { return 0 };
+    let word = FileCall(word);
+    let text = &raw mut (*scratch).text;
+    let lost = (*text).lost;
+    (*text).owner =
+        Owner { at: (*entry).first_at, start: (*entry).start, tgid: (*entry).tgid, tid: file::tid() };
+    let mut bits = send_argument(word.0, 0) as u32;
+    if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
+        bits |= send_argument(word.0, 1) as u32;
+    }
     let record = (&raw mut (*text).bytes).cast::<FileFailedRecord>();
+    let owner = &raw const (*text).owner;
     let size = size_of::<FileFailedRecord>() as u32;
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
-    (*record).header = task::header(owner.at, owner.start, owner.tgid, owner.tid, kind::FILE_FAILED, size);
+    (*record).header =
+        task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::FILE_FAILED, size);
     (*record).access = key;
     file::copy_totals(entry, &raw mut (*record).totals);
-    (*record).operation = operation;
+    (*record).operation = word.operation();
     (*record).errno = errno;
     (*record).flags = bits;
     (*record).call = call as u32;
     (*record).abi = (call >> 32) as u32;
     (*record).reserved = 0;
     send(Family::Files, u64::from(size));
+    file::sent(entry, (*text).lost - lost, task::now());
+    0
 }
 
-/// A hash of a string in the memory of the task that runs.
-#[inline(always)]
-unsafe fn string_hash(address: u64) -> u64 {
-    let Some(walk) = WALK.get_ptr_mut(0) else { return 0 };
-    let bytes = (&raw mut (*walk).bytes).cast::<u8>();
-    let taken = bpf_probe_read_user_str(bytes.cast(), PATH_BYTES, address as *const _);
-    if taken <= 0 { taken as u64 } else { hash(taken as u64) }
-}
-
-/// A hash of the bytes at the beginning of the walk's buffer.
-#[inline(always)]
-unsafe fn hash(length: u64) -> u64 {
-    let Some(scratch) = FILE.get_ptr_mut(0) else { return 0 };
-    (*scratch).hash = length;
-    (*scratch).at = 0;
-    (*scratch).left = length;
-    if length != 0 {
+/// A hash of so many bytes at the beginning of the walk's buffer. What is no length gives itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn hash_bytes(length: u64) -> u64 {
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    (*found).hash = length;
+    (*found).left = length;
+    if length as i64 > 0 {
         bpf_loop(PATH_BYTES / 8, hash_word as *mut c_void, core::ptr::null_mut(), 0);
     }
-    (*scratch).hash
+    (*found).hash
 }
 
-unsafe extern "C" fn hash_word(_index: u32, _context: *mut c_void) -> i64 {
-    let (Some(scratch), Some(walk)) = (FILE.get_ptr_mut(0), WALK.get_ptr_mut(0)) else { return 1 };
-    let (at, left) = (opaque((*scratch).at) & 0xff8, (*scratch).left);
-    let mut word = *(&raw const (*walk).bytes).cast::<u8>().add(at as usize).cast::<u64>();
+unsafe extern "C" fn hash_word(index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let found = &raw mut (*scratch).file;
+    let at = opaque(u64::from(index) * 8) & 0xff8;
+    let left = (*found).left;
+    let mut word = *(&raw const (*scratch).walk.bytes).cast::<u8>().add(at as usize).cast::<u64>();
     if left < 8 {
         word &= (1 << (left * 8)) - 1;
     }
-    (*scratch).hash = mix((*scratch).hash, word);
-    (*scratch).at = at + 8;
-    (*scratch).left = left.wrapping_sub(8);
+    (*found).hash = mix((*found).hash, word);
+    (*found).left = left.wrapping_sub(8);
     i64::from(left <= 8)
 }

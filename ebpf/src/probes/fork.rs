@@ -3,7 +3,7 @@
 use glasshouse_common::{Family, ForkRecord, kind};
 
 use super::probe;
-use crate::{atomic::increment, emit::send, layout::offset, maps::TEXT, scope, task};
+use crate::{atomic::increment, emit::send, layout::offset, maps::scratch, scope, task};
 
 /// `CLONE_PARENT` of `linux/sched.h`, part of the system-call ABI.
 const CLONE_PARENT: u64 = 0x0000_8000;
@@ -29,8 +29,8 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     let start = (*caller).start;
     scope::add(child_tgid, child_start, (*caller).image_abi, false);
 
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
-    let record = (&raw mut (*scratch).bytes).cast::<ForkRecord>();
+    let Some(scratch) = scratch() else { return };
+    let record = (&raw mut (*scratch).text.bytes).cast::<ForkRecord>();
     let tid: u32 = task::load(current, offset!(task_pid));
     let size = size_of::<ForkRecord>() as u32;
     (*record).header = task::header(task::now(), start, tgid, tid, kind::FORK, size);

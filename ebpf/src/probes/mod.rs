@@ -7,7 +7,7 @@ mod exit;
 mod file;
 mod fork;
 mod ring;
-mod syscall;
+pub(crate) mod syscall;
 
 /// Defines both kinds of a probe: `probe!(name, "tracepoint", body)`.
 macro_rules! probe {

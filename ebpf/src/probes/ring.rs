@@ -19,8 +19,8 @@ use crate::{
     emit::send,
     file,
     layout::{Kernel, RING_OPERATIONS, constant, offset, opaque},
-    maps::{RING_REQUESTS, RING_UNTOLD, TEXT},
-    path::{self, PathRef, mix},
+    maps::{RING_REQUESTS, RING_UNTOLD, scratch},
+    path::{self, mix},
     scope, task,
     text::{self, Owner},
 };
@@ -57,8 +57,8 @@ unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
     let Some(process) = scope::find(tgid) else { return };
     let request = if constant!(RING_SUBMIT_ARGUMENT) == 0 { *arguments } else { *arguments.add(1) };
     let request = task::address_of(request);
-    let opcode = u32::from(request.read::<u8>(offset!(ring_opcode)));
-    let skips = request.read::<u32>(offset!(ring_flags)) & SKIPS_COMPLETION != 0;
+    let opcode = u32::from(request.read_optional::<u8>(offset!(ring_opcode)));
+    let skips = request.read_optional::<u32>(offset!(ring_flags)) & SKIPS_COMPLETION != 0;
     let start = (*process).start;
     match operation_of(opcode) {
         operation::OPEN
@@ -146,22 +146,24 @@ unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32,
     let at = task::now();
     let owner = Owner { at, start, tgid, tid: file::tid() };
     text::set_owner(owner);
-    let mut bits = send_name(0, request.read(parts.dir), request.follow(parts.path).0) as u32;
+    let mut bits = send_name(0, request.read_optional(parts.dir), request.read_optional(parts.path)) as u32;
     if parts.new_path != ABSENT {
-        bits |= send_name(1, request.read(parts.new_dir), request.follow(parts.new_path).0) as u32;
+        bits |=
+            send_name(1, request.read_optional(parts.new_dir), request.read_optional(parts.new_path)) as u32;
     }
     if operation == operation::SYMLINK {
         text::kernel_string(
             kind::TEXT_EXTRA,
-            request.follow(offset!(ring_link_path)).follow(offset!(filename_name)).0,
+            Kernel(request.read_optional(offset!(ring_link_path))).follow(offset!(filename_name)).0,
         );
         bits |= flags::CHANGE_EXTRA;
     }
     // The low half of an open's flags holds all that have a meaning; those of the others have no more.
-    let call_flags = u64::from(request.read::<u32>(parts.flags));
-    let mode = request.read::<u16>(parts.mode);
+    let call_flags = u64::from(request.read_optional::<u32>(parts.flags));
+    let mode = request.read_optional::<u16>(parts.mode);
     let number = mix(constant!(SEED) ^ request.0, at) | 1;
-    let is_direct = operation == operation::OPEN && request.read::<u32>(offset!(ring_open_slot)) != 0;
+    let is_direct =
+        operation == operation::OPEN && request.read_optional::<u32>(offset!(ring_open_slot)) != 0;
     let waiting = RingRequest {
         request: number,
         start,
@@ -172,8 +174,8 @@ unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32,
     if skips != 0 || RING_REQUESTS.insert(&request.0, &waiting, 0).is_err() {
         bits |= flags::CHANGE_UNCONFIRMED;
     }
-    let Some(text) = TEXT.get_ptr_mut(0) else { return 0 };
-    let record = (&raw mut (*text).bytes).cast::<FileChangeRecord>();
+    let Some(scratch) = scratch() else { return 0 };
+    let record = (&raw mut (*scratch).text.bytes).cast::<FileChangeRecord>();
     let size = size_of::<FileChangeRecord>() as u32;
     (*record).header = task::header(at, start, tgid, owner.tid, kind::RING_REQUEST, size);
     (*record).access = number;
@@ -194,13 +196,14 @@ unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32,
 unsafe extern "C" fn send_name(second: u32, dir: u32, filename: u64) -> i32 {
     let name = Kernel(filename).follow(offset!(filename_name));
     let first: u8 = name.read(0);
-    let base = base_path(dir, first);
+    let Some(scratch) = scratch() else { return 0 };
+    base_path(dir, u32::from(first));
+    let base = (*scratch).file.base;
     let mut bits = flags::CHANGE_ARGUMENT;
     let is_second = second != 0;
     if first != b'/' || !path::is_namespace_root(base) {
         bits |= flags::CHANGE_BASE;
-        let root = PathRef::at(task::current_address().follow(offset!(task_fs)).member(offset!(fs_root)));
-        text::path(if is_second { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base, root);
+        text::path(if is_second { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
     }
     text::kernel_string(if is_second { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, name.0);
     if is_second {
@@ -216,7 +219,7 @@ unsafe fn on_complete<const BTF: bool>(arguments: *const u64) {
         return;
     }
     let result: i32 = if constant!(RING_HAS_COMPLETION) != 0 {
-        task::address_of(*arguments.add(2)).read(offset!(ring_result))
+        task::address_of(*arguments.add(2)).read_optional(offset!(ring_result))
     } else {
         *arguments.add(3) as i32
     };
@@ -226,10 +229,10 @@ unsafe fn on_complete<const BTF: bool>(arguments: *const u64) {
         return;
     }
     let Some(process) = scope::find(tgid) else { return };
-    let opcode = u32::from(request.read::<u8>(offset!(ring_opcode)));
+    let opcode = u32::from(request.read_optional::<u8>(offset!(ring_opcode)));
     let operation = operation_of(opcode);
     if result >= 0 && matches!(operation, operation::READ | operation::WRITE | operation::TRUNCATE) {
-        let file = request.follow(offset!(ring_file));
+        let file = Kernel(request.read_optional(offset!(ring_file)));
         if file.0 != 0 {
             file::use_file((*process).start, tgid, file, operation, result as u64, 0);
         }
@@ -256,8 +259,8 @@ unsafe extern "C" fn completed(request: u64, result: u32, current: u32) -> i32 {
     if operation == operation::RENAME && result == 0 {
         file::note_move();
     }
-    let Some(text) = TEXT.get_ptr_mut(0) else { return 0 };
-    let record = (&raw mut (*text).bytes).cast::<RingResultRecord>();
+    let Some(scratch) = scratch() else { return 0 };
+    let record = (&raw mut (*scratch).text.bytes).cast::<RingResultRecord>();
     let size = size_of::<RingResultRecord>() as u32;
     (*record).header = task::header(task::now(), start, tgid, file::tid(), kind::RING_RESULT, size);
     (*record).request = number;

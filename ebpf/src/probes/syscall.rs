@@ -3,10 +3,10 @@
 
 use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, Family, kind, operation,
-    state::{NEW_IMAGE, Process},
+    state::NEW_IMAGE,
     syscall::{
         ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE,
-        CLASS_NONE, CLASS_SHIFT, NO_SLOT, SLOT_MASK, TABLE_LEN,
+        CLASS_NONE, CLASS_SHIFT, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
@@ -14,10 +14,9 @@ use super::{file, probe};
 use crate::{
     emit::send,
     file::{announce_inherited, use_descriptor},
-    layout::{COMPAT_CALLS, Kernel, NATIVE_CALLS, constant, offset, opaque},
-    maps::TEXT,
-    scope, task,
-    text::{self, Owner},
+    layout::{Kernel, entry, offset, opaque},
+    maps::{Scratch, scratch},
+    scope, task, text,
 };
 
 /// `EPERM` and `EACCES` of `asm-generic/errno-base.h`.
@@ -37,8 +36,7 @@ pub(crate) unsafe fn word(abi: u32, number: u32) -> u32 {
     if number >= TABLE_LEN as u64 {
         return NO_SLOT;
     }
-    let table = if abi == ABI_NATIVE { &raw const NATIVE_CALLS } else { &raw const COMPAT_CALLS };
-    core::ptr::read_volatile(table.cast::<u32>().add(number as usize))
+    entry!(CALLS: u32, u64::from(abi) * TABLE_LEN as u64 + number)
 }
 
 /// A saved register: a direct load where the verifier knows the type, else through the helper.
@@ -53,42 +51,38 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let Some(process) = scope::find(tgid) else { return };
     let regs = *arguments as *const u8;
-    let result = *arguments.add(1) as i64;
+    let mut result = *arguments.add(1) as i64;
     let number = register::<BTF>(regs, offset!(regs_number)) as u32;
     let abi = task::abi(current);
 
     let mut word = word(abi, number);
     if number == u32::MAX && result != -ENOSYS {
         // The frame that it restored has no number; a call of −1 by itself would have returned ENOSYS.
-        let slot = if abi == ABI_NATIVE {
-            constant!(NATIVE_SIGRETURN_SLOT)
-        } else {
-            constant!(COMPAT_SIGRETURN_SLOT)
-        };
-        scope::count(process, tgid, abi, number, slot);
-        return;
+        word = entry!(SIGRETURN_SLOTS: u32, u64::from(abi));
+        result = 0;
     }
     let class = word >> CLASS_SHIFT;
-    if class == CLASS_FILE {
-        let call = file::word(abi, number);
-        let start = (*process).start;
-        let operation = call.operation();
-        if result >= 0 && matches!(operation, operation::READ | operation::WRITE) && abi == ABI_NATIVE {
-            // Nearly always the first argument, and mostly the whole of what happens: without a detour.
-            let fd = register::<BTF>(regs, offset!(regs_arg0)) as u32;
-            use_descriptor(start, tgid, fd, operation, result as u64);
-        } else {
-            file::on_call(start, tgid, call, result, number, abi);
-        }
-        word &= SLOT_MASK;
-    } else if class != CLASS_NONE {
-        if class == CLASS_CLONE && result == 0 {
+    word &= SLOT_MASK;
+    let call = if class == CLASS_FILE { file::word(abi, number) } else { FileCall::NONE };
+    let is_read_or_write = matches!(call.operation(), operation::READ | operation::WRITE);
+    if result >= 0 && is_read_or_write && abi == ABI_NATIVE {
+        // Nearly always the first argument, and mostly the whole of what happens: without a detour.
+        let fd = register::<BTF>(regs, offset!(regs_arg0)) as u32;
+        use_descriptor((*process).start, tgid, fd, call.operation(), result as u64);
+    } else if class != CLASS_NONE && (result < 0 || call.0 & FileCall::FAILURES == 0) {
+        if class == CLASS_CLONE && result == 0 || class == CLASS_EXIT {
             return;
         }
-        if class == CLASS_EXIT {
-            return;
-        }
-        if class == CLASS_EXECVE || class == CLASS_EXECVEAT {
+        let Some(scratch) = scratch() else { return };
+        keep_arguments::<BTF>(scratch, regs, abi);
+        let owner = &raw mut (*scratch).text.owner;
+        (*owner).at = task::now();
+        (*owner).start = (*process).start;
+        (*owner).tgid = tgid;
+        (*owner).tid = task::load(current, offset!(task_pid));
+        if class == CLASS_FILE {
+            file::on_call((*process).start, tgid, call, result, number, abi);
+        } else if class == CLASS_EXECVE || class == CLASS_EXECVEAT {
             // Success was counted when the new image was in place; the number is not the call's by now.
             if result == 0 {
                 if (*process).is_new_root == NEW_IMAGE {
@@ -97,12 +91,10 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
                 }
                 return;
             }
-            on_exec_failed::<BTF>(process, current, regs, abi, number, class, result);
+            on_exec_failed(scratch, abi, number, class, result);
+        } else if class == CLASS_CREDENTIALS && result >= 0 {
+            on_credentials(scratch, abi, number);
         }
-        if class == CLASS_CREDENTIALS && result >= 0 {
-            on_credentials::<BTF>(process, current, regs, abi, number);
-        }
-        word &= SLOT_MASK;
     }
     scope::count(process, tgid, abi, number, word);
     if result == -EPERM || result == -EACCES {
@@ -110,72 +102,57 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     }
 }
 
+/// Puts the arguments of the call into the scratch memory.
 #[inline(always)]
-unsafe fn on_exec_failed<const BTF: bool>(
-    process: *mut Process,
-    current: *const u8,
-    regs: *const u8,
-    abi: u32,
-    number: u32,
-    class: u32,
-    result: i64,
-) {
-    let tgid: u32 = task::load(current, offset!(task_tgid));
-    let tid: u32 = task::load(current, offset!(task_pid));
-    let owner = Owner { at: task::now(), start: (*process).start, tgid, tid };
-    let (first, second, fifth) = if abi == ABI_NATIVE {
-        (
-            register::<BTF>(regs, offset!(regs_arg0)),
-            register::<BTF>(regs, offset!(regs_arg1)),
-            register::<BTF>(regs, offset!(regs_arg4)),
-        )
+unsafe fn keep_arguments<const BTF: bool>(scratch: *mut Scratch, regs: *const u8, abi: u32) {
+    let arguments = &raw mut (*scratch).file.arguments;
+    if abi == ABI_NATIVE {
+        (*arguments)[0] = register::<BTF>(regs, offset!(regs_arg0));
+        (*arguments)[1] = register::<BTF>(regs, offset!(regs_arg1));
+        (*arguments)[2] = register::<BTF>(regs, offset!(regs_arg2));
+        (*arguments)[3] = register::<BTF>(regs, offset!(regs_arg3));
+        (*arguments)[4] = register::<BTF>(regs, offset!(regs_arg4));
+        (*arguments)[5] = register::<BTF>(regs, offset!(regs_arg5));
     } else {
-        (
-            register::<BTF>(regs, offset!(regs_compat_arg0)) & 0xffff_ffff,
-            register::<BTF>(regs, offset!(regs_compat_arg1)) & 0xffff_ffff,
-            register::<BTF>(regs, offset!(regs_compat_arg4)),
-        )
-    };
-    let (dirfd, filename, at_flags) =
-        if class == CLASS_EXECVEAT { (first as i32, second, fifth as u32) } else { (AT_FDCWD, first, 0) };
-    text::set_owner(owner);
-    text::user_string(kind::TEXT_FILENAME, filename);
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
-    let record = (&raw mut (*scratch).bytes).cast::<ExecFailedRecord>();
+        (*arguments)[0] = register::<BTF>(regs, offset!(regs_compat_arg0)) & 0xffff_ffff;
+        (*arguments)[1] = register::<BTF>(regs, offset!(regs_compat_arg1)) & 0xffff_ffff;
+        (*arguments)[2] = register::<BTF>(regs, offset!(regs_compat_arg2)) & 0xffff_ffff;
+        (*arguments)[3] = register::<BTF>(regs, offset!(regs_compat_arg3)) & 0xffff_ffff;
+        (*arguments)[4] = register::<BTF>(regs, offset!(regs_compat_arg4)) & 0xffff_ffff;
+        (*arguments)[5] = register::<BTF>(regs, offset!(regs_compat_arg5)) & 0xffff_ffff;
+    }
+}
+
+#[inline(always)]
+unsafe fn on_exec_failed(scratch: *mut Scratch, abi: u32, number: u32, class: u32, result: i64) {
+    let (text, arguments) = (&raw mut (*scratch).text, &raw const (*scratch).file.arguments);
+    let is_at = class == CLASS_EXECVEAT;
+    text::user_string(kind::TEXT_FILENAME, if is_at { (*arguments)[1] } else { (*arguments)[0] });
+    let record = (&raw mut (*text).bytes).cast::<ExecFailedRecord>();
     let size = size_of::<ExecFailedRecord>() as u32;
-    *record = ExecFailedRecord {
-        header: task::header(owner.at, owner.start, tgid, tid, kind::EXEC_FAILED, size),
-        errno: -result as u32,
-        call: number,
-        abi,
-        dirfd,
-        at_flags,
-        reserved: 0,
-    };
+    let owner = &raw const (*text).owner;
+    (*record).header =
+        task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::EXEC_FAILED, size);
+    (*record).errno = -result as u32;
+    (*record).call = number;
+    (*record).abi = abi;
+    (*record).dirfd = if is_at { (*arguments)[0] as i32 } else { AT_FDCWD };
+    (*record).at_flags = if is_at { (*arguments)[4] as u32 } else { 0 };
+    (*record).reserved = 0;
     send(Family::Process, u64::from(size));
 }
 
 #[inline(always)]
-unsafe fn on_credentials<const BTF: bool>(
-    process: *mut Process,
-    current: *const u8,
-    regs: *const u8,
-    abi: u32,
-    number: u32,
-) {
-    let tgid: u32 = task::load(current, offset!(task_tgid));
-    let tid: u32 = task::load(current, offset!(task_pid));
-    let Some(scratch) = TEXT.get_ptr_mut(0) else { return };
-    let record = (&raw mut (*scratch).bytes).cast::<CredentialsRecord>();
+unsafe fn on_credentials(scratch: *mut Scratch, abi: u32, number: u32) {
+    let text = &raw mut (*scratch).text;
+    let record = (&raw mut (*text).bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
-    (*record).header = task::header(task::now(), (*process).start, tgid, tid, kind::CREDENTIALS, size);
+    let owner = &raw const (*text).owner;
+    (*record).header =
+        task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::CREDENTIALS, size);
     task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
     (*record).call = number;
     (*record).abi = abi;
-    (*record).argument = if abi == ABI_NATIVE {
-        register::<BTF>(regs, offset!(regs_arg0))
-    } else {
-        register::<BTF>(regs, offset!(regs_compat_arg0)) & 0xffff_ffff
-    };
+    (*record).argument = (*scratch).file.arguments[0];
     send(Family::Process, u64::from(size));
 }

@@ -102,7 +102,9 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     };
     let Constants { kernel, target, native, compat } = constants;
     let compat_bit = if kernel.offsets.task_ti_status == ABSENT { 0 } else { kernel.compat_bit };
-    let (native_slot, compat_slot) = (slot(native), slot(compat));
+    let slots = [native, compat].map(|table| slot(table));
+    let words = [native.words, compat.words];
+    let file_calls = [native.file_calls, compat.file_calls];
     let number = |table: &Table, name| table.number(name).unwrap_or(u32::MAX);
     let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
@@ -118,20 +120,14 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     const _: () = assert!(TABLE_LEN == 512);
     let globals = HashMap::from([
         ("OFFSETS", (kernel.offsets.as_bytes(), true)),
-        ("NATIVE_CALLS", (native.words.as_bytes(), true)),
-        ("COMPAT_CALLS", (compat.words.as_bytes(), true)),
-        ("NATIVE_FILE_CALLS", (native.file_calls.as_bytes(), true)),
-        ("COMPAT_FILE_CALLS", (compat.file_calls.as_bytes(), true)),
         ("RING_OPERATIONS", (ring_operations.as_bytes(), true)),
         ("RING_SUBMIT_ARGUMENT", (ring_submit.as_bytes(), true)),
         ("RING_HAS_COMPLETION", (ring_completion.as_bytes(), true)),
+        ("CALLS", (words.as_bytes(), true)),
+        ("FILE_CALLS", (file_calls.as_bytes(), true)),
         ("SEED", (seed.as_bytes(), true)),
-        ("NATIVE_SIGRETURN_SLOT", (native_slot.as_bytes(), true)),
-        ("COMPAT_SIGRETURN_SLOT", (compat_slot.as_bytes(), true)),
-        ("NATIVE_EXECVE", (execs[0][0].as_bytes(), true)),
-        ("NATIVE_EXECVEAT", (execs[0][1].as_bytes(), true)),
-        ("COMPAT_EXECVE", (execs[1][0].as_bytes(), true)),
-        ("COMPAT_EXECVEAT", (execs[1][1].as_bytes(), true)),
+        ("SIGRETURN_SLOTS", (slots.as_bytes(), true)),
+        ("EXEC_CALLS", (execs.as_bytes(), true)),
         ("COMPAT_BIT", (compat_bit.as_bytes(), true)),
         ("ROOT_PID", (target.pid.as_bytes(), true)),
         ("ROOT_PID_NAMESPACE", (namespace.as_bytes(), true)),
