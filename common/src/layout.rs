@@ -160,6 +160,11 @@ offsets! {
     /// The loaded image.
     mm_exe_file = "mm_struct"."exe_file";
 
+    /// File of a mapping.
+    vma_file = "vm_area_struct"."vm_file";
+    /// `VM_*` flags.
+    vma_flags = "vm_area_struct"."vm_flags";
+
     /// Number of arguments.
     bprm_argc = "linux_binprm"."argc";
     /// Number of environment strings.
@@ -247,6 +252,8 @@ offsets! {
 
     /// Kind of a request made through a ring.
     ring_opcode = "io_kiocb"."opcode";
+    /// Descriptor of the file that it is to work on, until it has the file.
+    ring_fd = "io_kiocb"."cqe.fd";
     /// Flags of the request; the lowest are those of its submission (`IOSQE_*`).
     ring_flags = "io_kiocb"."flags";
     /// The file it works on.

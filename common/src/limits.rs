@@ -36,6 +36,9 @@ pub const ACCESS_ENTRIES: u32 = 262_144;
 pub const ACCESS_INTERVAL_NS: u64 = 100_000_000;
 /// Descriptors looked at when observation starts.
 pub const INHERITED_FDS: u32 = 1_024;
+/// Open files that are remembered to have been opened under another path than the first. What is done with one that
+/// has fallen out is attributed to the first.
+pub const MOVED_FILES: u32 = 2_048;
 /// Requests made through rings that wait for their completion and are followed.
 pub const RING_REQUESTS: u32 = 16_384;
 /// Kinds of requests (`IORING_OP_*`) that are told apart.

@@ -61,3 +61,7 @@ pub const READLINK: u32 = 28;
 pub const TRANSFER: u32 = 29;
 /// Mapped: which of the two it is the arguments say.
 pub const MAP: u32 = 30;
+/// A mapping made something else.
+pub const PROTECT: u32 = 31;
+/// Reads and writes handed over by io_submit.
+pub const SUBMIT: u32 = 32;

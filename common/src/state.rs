@@ -73,7 +73,7 @@ pub struct Access {
     pub inode: u64,
     /// Key of the next entry of the same process; 0 ends the list.
     pub next: u64,
-    /// Key of the entry to use instead: the file was opened under another path since. 0 for none.
+    /// Key of the entry of the path that the file was opened under last, once there was a second one; 0 before.
     pub moved_to: u64,
     /// Hash of the name and its directory when it was opened last.
     pub name_hash: u64,

@@ -78,6 +78,10 @@ impl FileCall {
     pub const MAKES: u64 = 1 << 46;
     /// Only failures are of interest.
     pub const FAILURES: u64 = 1 << 47;
+    /// The descriptor is another process's, and the file was not opened by this one.
+    pub const RECEIVES: u64 = 1 << 48;
+    /// The path lies within the address of a socket, if that is one of the file system.
+    pub const SOCKET_ADDRESS: u64 = 1 << 49;
 
     /// A call that is of no interest.
     pub const NONE: Self = Self(0);

@@ -60,7 +60,7 @@ unsafe extern "C" fn send_scratch(family: u32, from: u32, size: u64, urgent: u32
         return 0;
     }
     *(&raw mut (*counters).emitted).cast::<u64>().add(family) += 1;
-    let sent = if family == Family::Process as usize {
+    let sent = if family != Family::Files as usize {
         output(&PROCESS_RING, u64::from(limits::PROCESS_RING_BYTES), record, urgent != 0)
     } else {
         output(&ACTIVITY_RING, u64::from(limits::ACTIVITY_RING_BYTES), record, urgent != 0)

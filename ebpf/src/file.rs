@@ -23,7 +23,7 @@ use crate::{
     atomic::{add, add_u32, exchange, exchange_u32, increment},
     emit::{counters, send},
     layout::{Block, Kernel, Words, constant, offset, opaque},
-    maps::{ACCESSES, MOVES, scratch},
+    maps::{ACCESSES, MOVED, MOVES, scratch},
     path::{self, PathRef, mix},
     scope, task,
     text::{self, Owner},
@@ -172,10 +172,10 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
 unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, asked: u64) -> u64 {
     let operation = (process >> 32) as u32;
     let mut key = identify(start, process as u32, file, asked);
-    let entry = match known(&mut key, operation) {
+    let entry = match known(&mut key, file, operation) {
         Some(entry) => entry,
         None => {
-            key = settle(file);
+            key = settle(file, u32::from(operation == operation::OPEN));
             match ACCESSES.get_ptr_mut(&key) {
                 Some(entry) => entry,
                 None => return 0,
@@ -194,7 +194,7 @@ unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, ask
 
 /// The entry of what was just identified, and its key, unless there is more to find out.
 #[inline(always)]
-unsafe fn known(key: &mut u64, operation: u32) -> Option<*mut Access> {
+unsafe fn known(key: &mut u64, file: u64, operation: u32) -> Option<*mut Access> {
     let new = &raw const (*scratch()?).file.new;
     let base = ACCESSES.get_ptr_mut(&*key)?;
     if !is_same(base, new) {
@@ -208,10 +208,24 @@ unsafe fn known(key: &mut u64, operation: u32) -> Option<*mut Access> {
     }
     let mut entry = base;
     if (*base).moved_to != 0 {
-        *key = (*base).moved_to;
+        // What was opened before belongs to the path that it was opened under.
+        if operation == operation::OPEN {
+            *key = (*base).moved_to;
+            note_moved(file, *key);
+        } else if let Some(known) = MOVED.get_ptr(&file) {
+            *key = *known;
+        }
         entry = ACCESSES.get_ptr_mut(&*key)?;
     }
     if (*entry).seen == 0 { None } else { Some(entry) }
+}
+
+/// Notes which entry an open file belongs to, once there are several of its dentry.
+#[inline(always)]
+unsafe fn note_moved(file: u64, key: u64) {
+    // On the stack: a constant would lie among those that user space fills in.
+    let (file, key) = (opaque(file), opaque(key));
+    let _ = MOVED.insert(&file, &key, 0);
 }
 
 /// For each operation that uses count the number of its total, 4 bits each; 15 for the others.
@@ -279,7 +293,7 @@ pub(crate) unsafe fn count_failure(entry: *mut Access, now: u64) {
 /// could not be announced before. Returns the key of its entry; 0 if there is none. Its path has been walked then.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn settle(file: u64) -> u64 {
+unsafe extern "C" fn settle(file: u64, is_open: u32) -> u64 {
     let Some(scratch) = scratch() else { return 0 };
     let new = &raw mut (*scratch).file.new;
     let mut key = key_of(new);
@@ -296,14 +310,17 @@ unsafe extern "C" fn settle(file: u64) -> u64 {
         note_full();
         return 0;
     }
-    if (*base).place == place {
-        (*base).moved_to = 0;
-    } else {
+    if (*base).place != place {
         key = not_zero(mix(key, place));
         if find_or_make(key).is_none() {
             return 0;
         }
         (*base).moved_to = key;
+    } else if (*base).moved_to != 0 {
+        (*base).moved_to = key;
+    }
+    if is_open != 0 && (*base).moved_to != 0 {
+        note_moved(file, key);
     }
     (*base).name_hash = (*new).name_hash;
     (*base).moves = moves;

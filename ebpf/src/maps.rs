@@ -52,6 +52,10 @@ pub(crate) static ACCESSES: HashMap<u64, Access> =
 #[unsafe(no_mangle)]
 pub(crate) static mut MOVES: u64 = 0;
 
+/// Open files whose dentry has been opened under another path too: the entries that their uses belong to.
+#[map]
+pub(crate) static MOVED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(limits::MOVED_FILES, 0);
+
 /// Requests made through rings that wait for their completion.
 #[map]
 pub(crate) static RING_REQUESTS: HashMap<u64, RingRequest> =
@@ -61,11 +65,11 @@ pub(crate) static RING_REQUESTS: HashMap<u64, RingRequest> =
 #[map]
 pub(crate) static RING_UNTOLD: Array<u64> = Array::with_max_entries(limits::RING_OPCODES as u32, 0);
 
-/// Process records and their texts.
+/// Process records and their texts, and the system-call counts of processes that ended.
 #[map]
 pub(crate) static PROCESS_RING: RingBuf = RingBuf::with_byte_size(limits::PROCESS_RING_BYTES, 0);
 
-/// System-call counts of processes that ended, and what is done with files.
+/// What is done with files.
 #[map]
 pub(crate) static ACTIVITY_RING: RingBuf = RingBuf::with_byte_size(limits::ACTIVITY_RING_BYTES, 0);
 

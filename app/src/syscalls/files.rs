@@ -29,7 +29,7 @@ pub(super) fn call(name: &str) -> FileCall {
         "open_tree" => (op::OPEN, "dp", 0),
         "open_by_handle_at" => (op::OPEN, "--o", 0),
         "memfd_create" => (op::OPEN, "", FileCall::MAKES),
-        "pidfd_getfd" => (op::OPEN, "", 0),
+        "pidfd_getfd" => (op::OPEN, "", FileCall::RECEIVES),
         "read" | "pread64" | "readv" | "preadv" | "preadv2" => (op::READ, "f", 0),
         "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" | "vmsplice" | "fallocate" => {
             (op::WRITE, "f", 0)
@@ -39,6 +39,8 @@ pub(super) fn call(name: &str) -> FileCall {
         "splice" | "copy_file_range" => (op::TRANSFER, "f-2", 0),
         "tee" => (op::TRANSFER, "f2", 0),
         "mmap" | "mmap2" => (op::MAP, "--1of", 0),
+        "mprotect" | "pkey_mprotect" => (op::PROTECT, "2-1", 0),
+        "io_submit" => (op::SUBMIT, "--1", 0),
         "truncate" => (op::TRUNCATE, "p1", 0),
         "truncate64" => (op::TRUNCATE, "p12", 0),
         "ftruncate" => (op::TRUNCATE, "f1", 0),
@@ -73,6 +75,7 @@ pub(super) fn call(name: &str) -> FileCall {
         "removexattrat" => (op::REMOVEXATTR, "dpot", 0),
         "mknod" => (op::MKNOD, "p12", 0),
         "mknodat" => (op::MKNOD, "dp12", 0),
+        "bind" => (op::MKNOD, "-p", FileCall::SOCKET_ADDRESS),
         "mount" => (op::MOUNT, "pPto", 0),
         "move_mount" => (op::MOUNT, "dpDP", 0),
         "umount" => (op::UMOUNT, "p", 0),

@@ -18,6 +18,7 @@ use glasshouse_common::{
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
+use super::descriptor;
 use crate::{
     emit::send,
     file::{self, CREATED, Found, NOTHING, TRUNCATED},
@@ -36,11 +37,6 @@ const O_TRUNC: u64 = 0o1000;
 const O_TMPFILE: u64 = 0o20_000_000;
 /// `FMODE_CREATED` of `linux/fs.h`: opening made the file.
 const FMODE_CREATED: u32 = 0x10_0000;
-/// `PROT_WRITE`, `PROT_EXEC`, `MAP_SHARED` (as a bit also of `MAP_SHARED_VALIDATE`), `MAP_ANONYMOUS` of `asm-generic/mman*.h`.
-const PROT_WRITE: u64 = 2;
-const PROT_EXEC: u64 = 4;
-const MAP_SHARED: u64 = 1;
-const MAP_ANONYMOUS: u64 = 0x20;
 /// Bytes of the end of a name by which names are told apart.
 const TAIL_BYTES: u64 = 64;
 
@@ -53,8 +49,22 @@ pub(crate) unsafe fn word(abi: u32, number: u32) -> FileCall {
 
 /// The argument that `call` has at `shift`; 0 if it has none.
 #[inline(always)]
-unsafe fn argument(found: *const Found, call: FileCall, shift: u32) -> u64 {
+pub(super) unsafe fn argument(found: *const Found, call: FileCall, shift: u32) -> u64 {
     *(&raw const (*found).arguments).cast::<u64>().add((opaque(call.0 >> shift) & 15) as usize)
+}
+
+/// `AF_UNIX` of `linux/socket.h`.
+const AF_UNIX: u64 = 1;
+
+/// Makes a path of the second argument, the address of a socket: of one in the file system, which begins behind its
+/// family. Returns whether it is one.
+#[inline(always)]
+unsafe fn take_address() -> bool {
+    let Some(scratch) = scratch() else { return false };
+    let address = &raw mut (*scratch).file.arguments[1];
+    let is_path = user_word(*address) & 0xffff == AF_UNIX && user_byte(*address + 2) != 0;
+    *address += 2;
+    is_path
 }
 
 /// A call of class `CLASS_FILE` returns.
@@ -62,9 +72,15 @@ unsafe fn argument(found: *const Found, call: FileCall, shift: u32) -> u64 {
 pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, number: u32, abi: u32) {
     let call = u64::from(number) | u64::from(abi) << 32;
     let process = u64::from(tgid);
+    if word.0 & FileCall::SOCKET_ADDRESS != 0 && !take_address() {
+        return;
+    }
     match word.operation() {
         _ if result < 0 => {
-            if word.argument(FileCall::PATH) != NO_ARGUMENT {
+            let changes = word.operation() >= operation::DELETE || word.operation() == operation::TRUNCATE;
+            if word.argument(FileCall::PATH) != NO_ARGUMENT
+                || changes && word.argument(FileCall::FD) != NO_ARGUMENT
+            {
                 failed(start, process, word.0, result, call);
             }
         }
@@ -76,48 +92,15 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
         | operation::WRITE
         | operation::READ_DIRECTORY
         | operation::TRANSFER
-        | operation::MAP => {
-            used(start, process, word.0, result, call);
+        | operation::MAP
+        | operation::PROTECT
+        | operation::SUBMIT => {
+            descriptor::used(start, process, word.0, result, call);
         }
         _ => {
             changed(start, process, word.0, result, call);
         }
     }
-}
-
-/// A descriptor was used.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn used(start: u64, process: u64, word: u64, result: i64, _call: u64) -> i32 {
-    let (tgid, word) = (process as u32, FileCall(word));
-    let Some(scratch) = scratch() else { return 0 };
-    let found = &raw const (*scratch).file;
-    let fd = argument(found, word, FileCall::FD) as u32;
-    let bytes = result as u64;
-    match word.operation() {
-        operation::TRANSFER => {
-            let to = argument(found, word, FileCall::SECOND) as u32;
-            file::use_descriptor(start, tgid, fd, operation::READ, bytes);
-            file::use_descriptor(start, tgid, to, operation::WRITE, bytes);
-        }
-        operation::MAP => {
-            let protection = argument(found, word, FileCall::FIRST);
-            let map_flags = argument(found, word, FileCall::FLAGS);
-            if map_flags & MAP_ANONYMOUS != 0 {
-                return 0;
-            }
-            if protection & PROT_EXEC != 0 {
-                file::use_descriptor(start, tgid, fd, operation::MAP_EXECUTABLE, 0);
-            }
-            if protection & PROT_WRITE != 0 && map_flags & MAP_SHARED != 0 {
-                file::use_descriptor(start, tgid, fd, operation::MAP_WRITABLE, 0);
-            }
-        }
-        operation => {
-            file::use_descriptor(start, tgid, fd, operation, bytes);
-        }
-    }
-    0
 }
 
 /// A file was opened.
@@ -157,7 +140,8 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
         (*found).asked = name;
         asked = other_name(name, file.member(offset!(file_path)).read(offset!(path_dentry)));
     }
-    let key = file::use_file(start, tgid, file, operation::OPEN, made, asked);
+    let operation = if word.0 & FileCall::RECEIVES != 0 { NOTHING } else { operation::OPEN };
+    let key = file::use_file(start, tgid, file, operation, made, asked);
     if made != 0 {
         let operation = if made == CREATED { operation::CREATE } else { operation::TRUNCATE };
         (*scratch).text.owner = Owner { at: task::now(), start, tgid, tid: file::tid() };
@@ -404,18 +388,27 @@ unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
 
-/// A call that takes a path failed. Equal attempts are counted in one entry.
+/// A call that takes a path, or that changes a file by its descriptor, failed. Equal attempts are counted in one entry.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
     let (tgid, word) = (process as u32, FileCall(word));
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
-    let own = (&raw mut (*scratch).walk.bytes).cast::<u8>();
-    let taken =
-        bpf_probe_read_user_str(own.cast(), PATH_BYTES, argument(found, word, FileCall::PATH) as *const _);
-    let hash = hash_bytes(taken as u64);
-    find_base(found, word, FileCall::BASE, *own);
+    let mut hash = 0;
+    if word.argument(FileCall::PATH) == NO_ARGUMENT {
+        // By descriptor: the file itself.
+        let file = file::of_descriptor(argument(found, word, FileCall::FD) as u32);
+        if file.0 == 0 {
+            return 0;
+        }
+        (*found).base = PathRef::at(file.member(offset!(file_path)));
+    } else {
+        let own = (&raw mut (*scratch).walk.bytes).cast::<u8>();
+        let name = argument(found, word, FileCall::PATH);
+        hash = hash_bytes(bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64);
+        find_base(found, word, FileCall::BASE, *own);
+    }
     let errno = -result as u32;
     let what = word.operation() << 16 | errno & 0xffff;
     let now = task::now();
@@ -440,7 +433,12 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     let lost = (*text).lost;
     (*text).owner =
         Owner { at: (*entry).first_at, start: (*entry).start, tgid: (*entry).tgid, tid: file::tid() };
-    let mut bits = send_argument(word.0, 0) as u32;
+    let mut bits = flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
+    if word.argument(FileCall::PATH) == NO_ARGUMENT {
+        text::path(kind::TEXT_BASE, (*scratch).file.base);
+    } else {
+        bits = send_argument(word.0, 0) as u32;
+    }
     if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
         bits |= send_argument(word.0, 1) as u32;
     }

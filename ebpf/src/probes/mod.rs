@@ -2,6 +2,7 @@
 //! where the kernel takes it, it is cheaper, and the second elsewhere. Both get the tracepoint's arguments as an
 //! array of words.
 
+mod descriptor;
 mod exec;
 mod exit;
 mod file;

@@ -25,6 +25,8 @@ use crate::{
     text::{self, Owner},
 };
 
+/// `IOSQE_FIXED_FILE` of `linux/io_uring.h`: the descriptor is a place in the ring's own table.
+const FIXED_FILE: u32 = 1 << 0;
 /// `IOSQE_CQE_SKIP_SUCCESS` of `linux/io_uring.h`: success gives no completion.
 const SKIPS_COMPLETION: u32 = 1 << 6;
 /// Of a request that waits: the file goes into the ring's own table, and its descriptor is none of the process's.
@@ -70,7 +72,13 @@ unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
             submitted(start, tgid, request.0, opcode, u32::from(skips));
         }
         // How many bytes it moves will not be known.
-        operation::READ | operation::WRITE if skips => note_untold(opcode),
+        operation @ (operation::READ | operation::WRITE) if skips => {
+            let has_fd = request.read_optional::<u32>(offset!(ring_flags)) & FIXED_FILE == 0;
+            if has_fd {
+                file::use_descriptor(start, tgid, request.read_optional(offset!(ring_fd)), operation, 0);
+            }
+            note_untold(opcode);
+        }
         0 => note_untold(opcode),
         _ => {}
     }

@@ -27,6 +27,8 @@ const AT_REMOVEDIR: u64 = 0x200;
 const MS_PATHS: u64 = 0x1000 | 0x2000;
 /// Requests that wait for their completion: more than the kernel side follows.
 const MAX_REQUESTS: usize = 2 * limits::RING_REQUESTS as usize;
+/// `S_IFSOCK` of `linux/stat.h`.
+const S_IFSOCK: u32 = 0o14_0000;
 /// Permission bits of a mode.
 const PERMISSIONS: u64 = 0o7777;
 /// The bits of a mode that say what kind of node is made.
@@ -247,6 +249,7 @@ fn detail(operation: FileOperation, record: &FileChangeRecord, word: FileCall) -
         {
             detail.mode = Some((first & PERMISSIONS) as u32);
         }
+        FileOperation::MakeNode if word.0 & FileCall::SOCKET_ADDRESS != 0 => detail.mode = Some(S_IFSOCK),
         FileOperation::MakeNode => {
             detail.mode = Some((first & NODE_BITS) as u32);
             detail.device = Some(second);
@@ -329,6 +332,8 @@ fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> Resolved
     // `..` does not lead out of the process's own root directory.
     let (outside, inside): (&[u8], &[u8]) = match &base.in_root {
         _ if is_absolute => (root, b""),
+        // The root directory itself.
+        Some(inside) if inside == b"/" => (root, b""),
         Some(inside) if root.ends_with(inside) => (&root[..root.len() - inside.len()], inside),
         _ => (b"", root),
     };
@@ -342,7 +347,9 @@ fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> Resolved
     });
     let path = match (path, &base.path) {
         (Observed::Complete(value), Observed::Truncated { length, .. }) => {
-            Observed::Truncated { length: length.saturating_add(value.len() as u64), value }
+            // What the argument has added or taken back.
+            let length = length.saturating_add(value.len() as u64).saturating_sub(root.len() as u64);
+            Observed::Truncated { length, value }
         }
         (path, _) => path,
     };
@@ -408,6 +415,8 @@ mod tests {
         let cwd: &[u8] = b"a\0jail\0";
         assert_eq!(joined(Some(cwd), 2, b"b"), (b"/jail/a/b".to_vec(), Some(b"/a/b".to_vec())));
         assert_eq!(joined(Some(cwd), 2, b"../../../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
+        // From the root directory itself.
+        assert_eq!(joined(Some(b"jail\0"), 0, b"../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
         // An absolute path, relative to the root itself.
         assert_eq!(joined(Some(b"jail\0"), 0, b"/etc/../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
         assert_eq!(joined(Some(b"jail\0"), 0, b"/"), (b"/jail".to_vec(), Some(b"/".to_vec())));

@@ -399,7 +399,16 @@ impl<'a> Names<'a> {
 
     fn bind(&mut self, node: u32, object: u32, claimed: bool) {
         let before = self.tree.nodes[node as usize].object;
-        if before != NONE {
+        if before != NONE && !claimed && self.objects[before as usize].identity.is_none() {
+            // What only its name was known of: this is it.
+            let known = &mut self.objects[before as usize];
+            (known.names, known.deleted) = (0, true);
+            let (created, modified, changed) = (known.created, known.modified, known.changed);
+            let it = &mut self.objects[object as usize];
+            it.created |= created;
+            it.modified |= modified;
+            it.changed = it.changed.max(changed);
+        } else if before != NONE {
             let path = self.tree.path(node).map(|(path, _)| path);
             let displaced = &mut self.objects[before as usize];
             displaced.names = displaced.names.saturating_sub(1);

@@ -1,0 +1,134 @@
+//! Uses of open files: reading, writing, mapping, and what makes a mapping something else.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_find_vma, bpf_get_current_task_btf, bpf_loop, bpf_probe_read_user};
+use glasshouse_common::{operation, syscall::FileCall};
+
+use super::file::argument;
+use crate::{
+    file::{self, Found},
+    layout::{Kernel, offset},
+    maps::scratch,
+    task,
+};
+
+/// `PROT_WRITE`, `PROT_EXEC`, `MAP_SHARED` (as a bit also of `MAP_SHARED_VALIDATE`), `MAP_ANONYMOUS` of `asm-generic/mman*.h`.
+const PROT_WRITE: u64 = 2;
+const PROT_EXEC: u64 = 4;
+const MAP_SHARED: u64 = 1;
+const MAP_ANONYMOUS: u64 = 0x20;
+/// `VM_SHARED` of `linux/mm.h`.
+const VM_SHARED: u64 = 8;
+/// `IOCB_CMD_PREAD`, `IOCB_CMD_PWRITE` and the same of several buffers, of `linux/aio_abi.h`.
+const PREAD: u64 = 0;
+const PWRITE: u64 = 1;
+const PREADV: u64 = 7;
+const PWRITEV: u64 = 8;
+/// Requests of one io_submit that are looked at.
+const REQUESTS: u32 = 1_024;
+
+/// A descriptor was used, or a mapping.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn used(start: u64, process: u64, word: u64, result: i64, _call: u64) -> i32 {
+    let (tgid, word) = (process as u32, FileCall(word));
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    let fd = argument(found, word, FileCall::FD) as u32;
+    let bytes = result as u64;
+    match word.operation() {
+        operation::TRANSFER => {
+            let to = argument(found, word, FileCall::SECOND) as u32;
+            file::use_descriptor(start, tgid, fd, operation::READ, bytes);
+            file::use_descriptor(start, tgid, to, operation::WRITE, bytes);
+        }
+        operation::MAP => {
+            let map_flags = argument(found, word, FileCall::FLAGS);
+            if map_flags & MAP_ANONYMOUS == 0 {
+                let file = file::of_descriptor(fd);
+                mapped(start, tgid, file.0, argument(found, word, FileCall::FIRST), map_flags & MAP_SHARED);
+            }
+        }
+        operation::PROTECT => {
+            let protection = argument(found, word, FileCall::FIRST);
+            if protection & (PROT_WRITE | PROT_EXEC) != 0 {
+                let file = mapped_file(found, argument(found, word, FileCall::SECOND));
+                mapped(start, tgid, file.0, protection, (*found).hash & VM_SHARED);
+            }
+        }
+        operation::SUBMIT => {
+            (*scratch).text.owner = crate::text::Owner { at: 0, start, tgid, tid: 0 };
+            (*found).left = bytes;
+            (*found).at = argument(found, word, FileCall::FIRST);
+            bpf_loop(REQUESTS, submit_one as *mut c_void, core::ptr::null_mut(), 0);
+        }
+        operation => {
+            file::use_descriptor(start, tgid, fd, operation, bytes);
+        }
+    }
+    0
+}
+
+/// A file is mapped by now, or has become so in another way.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn mapped(start: u64, tgid: u32, file: u64, protection: u64, is_shared: u64) -> i32 {
+    if file == 0 {
+        return 0;
+    }
+    if protection & PROT_EXEC != 0 {
+        file::use_file(start, tgid, Kernel(file), operation::MAP_EXECUTABLE, 0, 0);
+    }
+    if protection & PROT_WRITE != 0 && is_shared != 0 {
+        file::use_file(start, tgid, Kernel(file), operation::MAP_WRITABLE, 0, 0);
+    }
+    0
+}
+
+/// The file that is mapped at an address of the task that runs; null if there is none. The flags of the mapping are in
+/// `hash` then.
+#[inline(always)]
+unsafe fn mapped_file(found: *mut Found, address: u64) -> Kernel {
+    (*found).at = 0;
+    (*found).hash = 0;
+    let task = bpf_get_current_task_btf();
+    bpf_find_vma(task, address, look_at_mapping as *mut c_void, core::ptr::null_mut(), 0);
+    Kernel((*found).at)
+}
+
+unsafe extern "C" fn look_at_mapping(_task: u64, mapping: u64, _context: *mut c_void) -> i64 {
+    let mapping = task::address_of(mapping);
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    (*found).at = mapping.read(offset!(vma_file));
+    (*found).hash = mapping.read(offset!(vma_flags));
+    0
+}
+
+/// Takes the next request of an io_submit: what it asks for, as its result is known only later.
+unsafe extern "C" fn submit_one(_index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let found = &raw mut (*scratch).file;
+    if (*found).left == 0 {
+        return 1;
+    }
+    // `struct iocb` of `linux/aio_abi.h`: the operation at byte 16, the descriptor at 20, the length at 32.
+    let mut request = [0_u64; 5];
+    let mut address = 0_u64;
+    bpf_probe_read_user((&raw mut address).cast(), 8, (*found).at as *const _);
+    bpf_probe_read_user((&raw mut request).cast(), 40, address as *const _);
+    let owner = (*scratch).text.owner;
+    let (fd, length) = ((request[2] >> 32) as u32, request[4]);
+    match request[2] & 0xffff {
+        PREAD => file::use_descriptor(owner.start, owner.tgid, fd, operation::READ, length),
+        PWRITE => file::use_descriptor(owner.start, owner.tgid, fd, operation::WRITE, length),
+        // Their lengths lie further on; that they were made is told.
+        PREADV => file::use_descriptor(owner.start, owner.tgid, fd, operation::READ, 0),
+        PWRITEV => file::use_descriptor(owner.start, owner.tgid, fd, operation::WRITE, 0),
+        _ => 0,
+    };
+    (*found).left = (*found).left.wrapping_sub(1);
+    (*found).at += 8;
+    0
+}
