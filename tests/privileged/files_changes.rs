@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::privilege::needs;
-use crate::support::{calls, watch};
+use crate::support::{calls, program, watch};
 
 #[test]
 fn names_made_and_removed() {
@@ -249,9 +249,8 @@ fn where_a_process_is() {
 /// A socket's name in the file system is made by binding it.
 #[test]
 fn a_socket_is_given_a_name() {
-    needs!("python3");
-    let script = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('name')";
-    let watched = watch(["python3", "-I", "-c", script]);
+    needs!();
+    let watched = watch([program("bind_name")]);
     let folder = watched.folder();
     let receipt = watched.run().complete(0);
     assert!(receipt.changes_below(&folder).contains(&"mknod name".to_owned()), "{:?}", receipt.changes());

@@ -43,10 +43,10 @@ fn agree(prepare: &str, script: &str) {
 /// Facts that only one side has, in words.
 #[track_caller]
 fn compare(trace: &FileTrace, receipt: &Receipt) {
-    let seen = Seen::of(receipt);
+    let seen = Seen::of(receipt, trace);
     let mut differences = Vec::new();
     differ("opens", &trace.opens, &seen.opens, &mut differences);
-    differ("failed opens", &trace.failed, &seen.failed, &mut differences);
+    differ("failed attempts", &trace.failed, &seen.failed, &mut differences);
     differ("changes", &trace.changes, &seen.changes, &mut differences);
     let renamed: BTreeSet<_> = receipt
         .changes_by("rename")
@@ -83,22 +83,26 @@ fn differ<K: Ord + std::fmt::Debug>(
     }
 }
 
+/// The operations whose failures are compared.
+const ASKED: [&str; 10] =
+    ["open", "stat", "access", "readlink", "mkdir", "delete", "rename", "link", "chdir", "rmdir"];
+
 /// The receipt in the words of a trace.
 struct Seen {
     opens: file_trace::Counts<PathBuf>,
-    failed: file_trace::Counts<(PathBuf, String)>,
+    failed: file_trace::Counts<String>,
     changes: file_trace::Counts<String>,
     read: file_trace::Counts<PathBuf>,
     written: file_trace::Counts<PathBuf>,
 }
 
 impl Seen {
-    /// Of the processes of the trace; strace is the first process, and has no call in it.
-    fn of(receipt: &Receipt) -> Self {
+    /// Of the processes of the trace: strace, and what it tries out with children of its own, are left out.
+    fn of(receipt: &Receipt, trace: &FileTrace) -> Self {
         let traced: BTreeMap<u64, u64> = receipt
             .processes()
             .iter()
-            .filter(|process| process.id() != receipt.root().id())
+            .filter(|process| trace.processes.contains(&process.namespace_pid()))
             .map(|process| (process.id(), process.namespace_pid()))
             .collect();
         let mut seen = Self {
@@ -109,11 +113,10 @@ impl Seen {
             written: BTreeMap::new(),
         };
         for file in receipt.all_files() {
-            let Some(path) = file.path() else { continue };
-            for id in file.processes() {
+            let Some(path) = file.path().filter(|path| path.is_absolute()) else { continue };
+            for (id, (uses, read, written)) in file.shares() {
                 let Some(pid) = traced.get(&id) else { continue };
-                let (operations, read, written) = file.by(receipt.with_id(id));
-                let opens = operations.get("open").copied().unwrap_or(0);
+                let opens = uses.get("open").copied().unwrap_or(0);
                 for (counts, count) in
                     [(&mut seen.opens, opens), (&mut seen.read, read), (&mut seen.written, written)]
                 {
@@ -125,17 +128,18 @@ impl Seen {
         }
         for failed in receipt.failed_uses() {
             let (Some(pid), Some(path)) = (traced.get(&failed.process()), failed.path()) else { continue };
-            if failed.operation() == "open" {
-                let key = (*pid, (path, failed.errno().to_owned()));
-                *seen.failed.entry(key).or_default() += failed.count();
+            if ASKED.contains(&failed.operation()) {
+                let line = format!("{} {} {}", failed.operation(), failed.errno(), path.display());
+                *seen.failed.entry((*pid, line)).or_default() += failed.count();
             }
         }
         let compared: BTreeSet<_> =
             ["mkdir", "rmdir", "delete", "rename", "link", "chmod", "chown", "utimens"].into();
         for change in receipt.changes() {
             let (Some(pid), Some(path)) = (traced.get(&change.process()), change.path()) else { continue };
-            let by_descriptor = change.operation() == "truncate" && change.length().is_some();
-            if compared.contains(change.operation()) || by_descriptor {
+            // What opening truncates, strace does not tell from what it found empty.
+            let by_itself = ["truncate", "ftruncate"].contains(&change.call());
+            if compared.contains(change.operation()) || by_itself {
                 let line = line(change.operation(), &path, change.new_path().as_deref());
                 *seen.changes.entry((*pid, line)).or_default() += 1;
             }
@@ -183,8 +187,9 @@ fn gcc_compiles() {
 fn python_imports() {
     needs!("strace", "python3");
     let prepare = "mkdir package; for i in 1 2 3; do echo 'import json, decimal' >package/m$i.py; done; touch package/__init__.py; \
-                   echo 'import package.m1, package.m2, package.m3, sqlite3, tempfile; open(\"out\", \"w\").write(\"x\" * 100000)' >main.py";
-    agree(prepare, "python3 main.py");
+                   echo 'import package.m1, package.m2, package.m3, sqlite3, tempfile; open(\"out\", \"w\").write(\"x\" * 100000)' >main.py; \
+                   python3 -c 'import sys; print(sys.executable)' >executable";
+    agree(prepare, "$(cat executable) main.py");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Paths of descriptors are strace's own annotations (`-y`), and those of names the arguments made absolute, as the
 //! receipt makes them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -16,10 +16,12 @@ pub(crate) type Counts<K> = BTreeMap<(u64, K), u64>;
 /// What strace saw.
 #[derive(Debug, Default)]
 pub(crate) struct FileTrace {
+    /// The processes that it saw.
+    pub(crate) processes: BTreeSet<u64>,
     /// Opens of each path.
     pub(crate) opens: Counts<PathBuf>,
-    /// `(path, errno)` of opens that failed.
-    pub(crate) failed: Counts<(PathBuf, String)>,
+    /// `open ENOENT path` of what failed.
+    pub(crate) failed: Counts<String>,
     /// `rename a -> b`, and how often.
     pub(crate) changes: Counts<String>,
     /// Bytes read of each path.
@@ -67,6 +69,7 @@ struct Reading {
 impl Reading {
     fn call(&mut self, call: &Call) {
         let process = call.process;
+        self.trace.processes.insert(process);
         if !self.directories.contains_key(&process) {
             let inherited =
                 call.parent.and_then(|parent| self.directories.get(&parent)).unwrap_or(&self.start);
@@ -78,7 +81,7 @@ impl Reading {
         if matches!(name, "open" | "openat" | "openat2" | "creat") {
             return self.open(call, &arguments, &outcome);
         }
-        let Outcome::Success(value, _) = outcome else { return };
+        let Outcome::Success(value, _) = outcome else { return self.failure(call, &arguments, &outcome) };
         match name {
             "chdir" => {
                 let path = self.path(process, None, arguments[0]);
@@ -120,9 +123,42 @@ impl Reading {
             }
             Outcome::Failure(errno) => {
                 let path = self.path(call.process, directory, name);
-                *self.trace.failed.entry((call.process, (path, errno.clone()))).or_default() += 1;
+                self.failed(call.process, "open", errno, &path);
             }
         }
+    }
+
+    /// A question or a change that was answered with an error, by its first path.
+    fn failure(&mut self, call: &Call, arguments: &[&str], outcome: &Outcome) {
+        let Outcome::Failure(errno) = outcome else { return };
+        let (operation, at) = match call.name.as_str() {
+            "stat" | "lstat" | "statfs" => ("stat", 0),
+            "newfstatat" | "statx" => ("stat", 1),
+            "access" => ("access", 0),
+            "faccessat" | "faccessat2" => ("access", 1),
+            "readlink" => ("readlink", 0),
+            "readlinkat" => ("readlink", 1),
+            "mkdir" => ("mkdir", 0),
+            "mkdirat" => ("mkdir", 1),
+            "unlink" => ("delete", 0),
+            "rename" => ("rename", 0),
+            "renameat" | "renameat2" => ("rename", 1),
+            "link" => ("link", 0),
+            "linkat" => ("link", 1),
+            "chdir" => ("chdir", 0),
+            "rmdir" => ("rmdir", 0),
+            _ => return,
+        };
+        if string(arguments[at]).is_none_or(|name| name.as_os_str().is_empty()) {
+            return;
+        }
+        let path = self.path(call.process, (at == 1).then(|| arguments[0]), arguments[at]);
+        self.failed(call.process, operation, errno, &path);
+    }
+
+    fn failed(&mut self, process: u64, operation: &str, errno: &str, path: &Path) {
+        let line = format!("{operation} {errno} {}", path.display());
+        *self.trace.failed.entry((process, line)).or_default() += 1;
     }
 
     fn bytes(&mut self, process: u64, descriptor: &str, count: u64, read: bool) {
@@ -267,7 +303,7 @@ mod tests {
         std::fs::write(file.path(), text).expect("write it");
         let trace = read(file.path(), Path::new("/w"));
         assert_eq!(trace.opens, [((10, "/w/f".into()), 1)].into());
-        assert_eq!(trace.failed, [((11, ("/w/s/g".into(), "ENOENT".to_owned())), 1)].into());
+        assert_eq!(trace.failed, [((11, "open ENOENT /w/s/g".to_owned()), 1)].into());
         let changes = [((11, "delete /w/f".to_owned()), 1), ((11, "rename /w/s/a -> /v/b".to_owned()), 1)];
         assert_eq!(trace.changes, changes.into());
         assert_eq!(trace.read[&(10, "/w/f".into())], 1);

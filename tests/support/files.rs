@@ -290,16 +290,21 @@ impl<'a> FileUse<'a> {
     /// `(uses, bytes read, bytes written)` of one of its processes.
     #[track_caller]
     pub(crate) fn by(&self, process: Process<'_>) -> (BTreeMap<String, u64>, u64, u64) {
-        assert!(self.processes().contains(&process.id()), "{process:?} in {self:?}");
-        if self.processes().len() == 1 {
-            return (self.uses(), self.bytes_read(), self.bytes_written());
+        let shares = self.shares();
+        let share = shares.into_iter().find(|(id, _)| *id == process.id());
+        share.unwrap_or_else(|| panic!("no share of {process:?} in {self:?}")).1
+    }
+
+    /// What each process did, as far as it did anything: `(uses, bytes read, bytes written)` by process.
+    #[track_caller]
+    pub(crate) fn shares(&self) -> Vec<(u64, (BTreeMap<String, u64>, u64, u64))> {
+        if let &[process] = self.processes().as_slice() {
+            return vec![(process, (self.uses(), self.bytes_read(), self.bytes_written()))];
         }
-        let entry = list(&self.0["by_process"])
-            .iter()
-            .find(|entry| entry["process"].as_u64() == Some(process.id()))
-            .unwrap_or_else(|| panic!("no share of {process:?} in {self:?}"));
-        let share = FileUse(entry);
-        (share.uses(), share.bytes_read(), share.bytes_written())
+        let shares = self.0["by_process"].as_array().map_or(&[][..], Vec::as_slice);
+        assert!(!shares.is_empty() || self.operations().is_empty(), "nobody knows who did it: {self:?}");
+        let share = |share: FileUse<'_>| (share.uses(), share.bytes_read(), share.bytes_written());
+        shares.iter().map(|entry| (number(&entry["process"]), share(FileUse(entry)))).collect()
     }
 
     #[track_caller]
@@ -335,7 +340,8 @@ impl<'a> FileUse<'a> {
             return;
         }
         let ids: Vec<_> = shares.iter().map(|share| number(&share["process"])).collect();
-        assert_eq!(ids, processes, "a share for each process: {self:?}");
+        assert!(ids.is_sorted_by(|a, b| a < b), "shares are in the order of their processes: {self:?}");
+        assert!(ids.iter().all(|id| processes.contains(id)), "a share of one of its processes: {self:?}");
         let mut operations = BTreeMap::new();
         let (mut read, mut written) = (0, 0);
         for share in shares.iter().map(FileUse) {
@@ -375,6 +381,11 @@ impl<'a> Change<'a> {
     #[track_caller]
     pub(crate) fn process(&self) -> u64 {
         number(&self.0["process"])
+    }
+
+    /// Name of the call.
+    pub(crate) fn call(&self) -> &'a str {
+        self.0["call"].as_str().unwrap_or("none")
     }
 
     /// Flags of the call.
