@@ -84,7 +84,8 @@ impl<'a, 'b> Builder<'a, 'b> {
         let (path, path_reason) = self.texts.shared(&entry.path, || at("path"));
         let known = |known: bool| (!known).then_some(Reason::PathOnly);
         let users: Vec<&FileUse> = uses.iter().filter(|one| !one.operations.is_empty()).collect();
-        let by_process = if users.len() > 1 { &users[..] } else { &[] };
+        // Also where only one of several did something: nothing else would say which.
+        let by_process = if uses.len() > 1 { &users[..] } else { &[] };
         UsedFile {
             path,
             path_reason,
