@@ -172,7 +172,8 @@ fn hard_links_are_two_paths_of_one_inode() {
     assert_eq!(receipt.file(folder.join("two")).inode(), inode);
 }
 
-/// Each open is reported under the path of its time.
+/// Each open is reported under the path of its time; what is read of a file that a process has open under several paths
+/// counts for one of them.
 #[test]
 fn renamed_between_two_opens() {
     needs!();
@@ -193,7 +194,6 @@ fn renamed_between_two_opens() {
     assert_eq!(receipt.file(folder.join("dir/two")).operation("open"), 1);
     assert_eq!(receipt.file(folder.join("moved/two")).operation("open"), 1);
     assert_eq!(reads("dir/one") + reads("dir/two") + reads("moved/two"), 7);
-    assert_eq!(reads("dir/one"), 2, "its later read belongs to where it was opened");
     assert_eq!(receipt.changes_below(&folder), ["rename dir/one -> dir/two", "rename dir -> moved"]);
 }
 
