@@ -200,6 +200,9 @@ fn mode_of(value: &Value) -> Option<u32> {
     }
 }
 
+/// `(uses, bytes read, bytes written)`.
+pub(crate) type Share = (BTreeMap<String, u64>, u64, u64);
+
 /// An entry of `filesystem.files`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileUse<'a>(pub(crate) &'a Value);
@@ -287,17 +290,17 @@ impl<'a> FileUse<'a> {
         list(&self.0["processes"]).iter().map(number).collect()
     }
 
-    /// `(uses, bytes read, bytes written)` of one of its processes.
+    /// What one of its processes did.
     #[track_caller]
-    pub(crate) fn by(&self, process: Process<'_>) -> (BTreeMap<String, u64>, u64, u64) {
+    pub(crate) fn by(&self, process: Process<'_>) -> Share {
         let shares = self.shares();
         let share = shares.into_iter().find(|(id, _)| *id == process.id());
         share.unwrap_or_else(|| panic!("no share of {process:?} in {self:?}")).1
     }
 
-    /// What each process did, as far as it did anything: `(uses, bytes read, bytes written)` by process.
+    /// What each process did, as far as it did anything.
     #[track_caller]
-    pub(crate) fn shares(&self) -> Vec<(u64, (BTreeMap<String, u64>, u64, u64))> {
+    pub(crate) fn shares(&self) -> Vec<(u64, Share)> {
         if let &[process] = self.processes().as_slice() {
             return vec![(process, (self.uses(), self.bytes_read(), self.bytes_written()))];
         }
