@@ -1,9 +1,15 @@
 //! What is kept of a process that may be gone before its files are hashed: the file itself, and its mount namespace.
 //!
-//! Both are descriptors that only name something (`O_PATH`), taken when the exec is seen. A mount namespace lives as
-//! long as one is held: that way a file is still found on mounts that no living process sees. It would also keep busy
-//! what is mounted there, so it is held for a moment only, and let go of as soon as something is mounted there that
-//! somebody could want back: a block device, for instance.
+//! Both are descriptors, taken when the exec is seen, and both keep something mounted: nobody may notice that.
+//!
+//! A file that is named (`O_PATH`) keeps its mount from being unmounted. So it is held only on mounts that glasshouse
+//! keeps mounted anyhow, as it stands on them, and on the kernel's own for what exists in memory alone.
+//!
+//! A mount namespace lives as long as one is held, and with it the file systems that are mounted there: that way a file
+//! is still found on mounts that no living process sees. A device would stay busy, and be written to after it was
+//! unmounted for all that anybody can see. So a namespace is held for a moment only, only if it belongs to a user
+//! namespace in which no device can be mounted, and only as long as everything that is mounted there lives in memory or
+//! is what glasshouse itself stands on.
 
 use std::{
     fs::{self, File},
@@ -19,16 +25,24 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use tokio::io::unix::AsyncFd;
 
 use super::{
-    mounts::{MountTable, Mounts, OwnMounts},
-    read::{self, Request, open_proc},
+    mounts::{self, MountTable, OwnMounts},
+    read::{self, Request, mount_and_inode_of, open_proc},
 };
-use crate::launch::readable_owned;
+use crate::{
+    event::Namespaces,
+    launch::{readable_owned, user_namespace_of},
+};
 
-/// How long a namespace is held after the last exec in it: what is executed in one often follows within moments.
-const HOLD_FOR: Duration = Duration::from_secs(1);
+/// How long a namespace is held after the last exec in it: what is executed in one often follows within moments. What
+/// is in its memory file systems takes up memory as long.
+const HOLD_FOR: Duration = Duration::from_millis(250);
 
 /// Namespaces that are known at a time; the one not used for longest makes room.
-const NAMESPACES: usize = 64;
+const NAMESPACES: usize = 16;
+
+/// Inode number of the initial user namespace (`PROC_USER_INIT_INO`, include/linux/proc_ns.h), wherever glasshouse is:
+/// devices are mounted by its privileged processes, and by no others.
+const INITIAL_USER_NAMESPACE: u32 = 0xEFFF_FFFD;
 
 /// A descriptor that several requests share.
 #[derive(Clone, Debug)]
@@ -100,8 +114,8 @@ pub(super) struct Keeper {
     changes: Option<Epoll>,
     /// The same in the event loop, which remembers what it was told even if nobody waits at the moment.
     told: Option<AsyncFd<OwnedFd>>,
-    /// What was mounted when the first exec was seen.
-    at_first: Mounts,
+    /// The mounts that a file may be held on, by their ids.
+    stood_on: Vec<u64>,
     namespaces: Vec<Namespace>,
 }
 
@@ -112,7 +126,7 @@ impl Keeper {
             own_mounts: None,
             changes: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok(),
             told: None,
-            at_first: Mounts::default(),
+            stood_on: mounts_stood_on(),
             namespaces: Vec::new(),
         }
     }
@@ -122,9 +136,11 @@ impl Keeper {
         namespace != 0 && self.own != 0 && u64::from(namespace) != self.own
     }
 
-    /// Takes note that a process is in a mount namespace, and holds that one for a moment if it is another one.
-    pub(super) fn enter(&mut self, namespace: u32, pid: Option<u32>) {
-        if !self.is_foreign(namespace) {
+    /// Takes note that a process is in these namespaces, and holds the mount namespace for a moment if it is another one
+    /// that can be held unnoticed.
+    pub(super) fn enter(&mut self, namespaces: &Namespaces, pid: Option<u32>) {
+        let namespace = namespaces.mnt;
+        if !self.is_foreign(namespace) || !is_harmless_user_namespace(namespaces.user) {
             return;
         }
         let now = Instant::now();
@@ -133,20 +149,23 @@ impl Keeper {
             return;
         }
         let Some(pid) = pid else { return };
-        let (Some(opened), Some(mut mounts)) = (open_namespace(pid, namespace), MountTable::of(pid)) else {
-            return;
-        };
-        self.own_mounts();
+        let Some(opened) = open_namespace(pid, namespace) else { return };
+        let Some(mut mounts) = MountTable::of(pid) else { return };
+        let own = self.own_mounts.get_or_insert_with(OwnMounts::new).current();
         let watched = self.changes.as_ref().is_some_and(|changes| mounts.watch(changes).is_ok());
         // Read after the watch has begun: what is mounted in between is told.
-        let harmless = watched && mounts.read().is_nothing_to_miss_beside(&self.at_first);
+        let harmless = watched && mounts.read().is_nothing_to_miss_beside(own);
         let held = harmless.then_some(Held { namespace: opened, mounts });
+        self.remember(Namespace { inode: namespace, held, used: now });
+    }
+
+    fn remember(&mut self, namespace: Namespace) {
         if self.namespaces.len() >= NAMESPACES
             && let Some(oldest) = (0..NAMESPACES).min_by_key(|index| self.namespaces[*index].used)
         {
             self.namespaces.swap_remove(oldest);
         }
-        self.namespaces.push(Namespace { inode: namespace, held, used: now });
+        self.namespaces.push(namespace);
     }
 
     /// A mount namespace that is held, for a file to be found in it. Requests may wait for long: they do not hold it.
@@ -155,14 +174,15 @@ impl Keeper {
         known.and_then(|known| Some(Lent::ByKeeper(Arc::downgrade(&known.held.as_ref()?.namespace.0))))
     }
 
-    /// The file of a request, if its file system is one that cannot hang.
+    /// The file of a request, if it is on a mount that cannot be unmounted, of a file system that cannot hang.
     pub(super) fn file(&mut self, request: &Request) -> Option<Kept> {
-        let facts = request.facts.as_ref()?;
-        let own = self.own_mounts();
-        if !own.is_local(facts.device) {
+        let device = request.facts.as_ref()?.device;
+        let own = self.own_mounts.get_or_insert_with(OwnMounts::new).current();
+        // Nothing is opened that is on another device for certain.
+        if !own.is_local(device) || !self.stood_on.iter().any(|id| own.device(*id) == Some(device)) {
             return None;
         }
-        read::locate(request, own).map(Kept::new)
+        read::locate(request, own, &self.stood_on).map(Kept::new)
     }
 
     /// Waits for a reason to let go of something, and does so; for ever if nothing is held. Cancel safe.
@@ -192,8 +212,9 @@ impl Keeper {
             // Whichever it is of, each table is looked at.
             let _ = changes.wait(&mut [EpollEvent::empty(); NAMESPACES], EpollTimeout::ZERO);
         }
+        let own = self.own_mounts.get_or_insert_with(OwnMounts::new).current();
         for known in &mut self.namespaces {
-            let harmless = |held: &mut Held| held.mounts.read().is_nothing_to_miss_beside(&self.at_first);
+            let harmless = |held: &mut Held| held.mounts.read().is_nothing_to_miss_beside(own);
             if known.held.as_mut().is_some_and(|held| !harmless(held)) {
                 known.held = None;
             }
@@ -207,47 +228,83 @@ impl Keeper {
     fn expire(&mut self, now: Instant) {
         self.namespaces.retain(|known| known.used + HOLD_FOR > now);
     }
-
-    fn own_mounts(&mut self) -> &Mounts {
-        let at_first = &mut self.at_first;
-        let own = self.own_mounts.get_or_insert_with(|| {
-            *at_first = Mounts::own();
-            OwnMounts::new()
-        });
-        own.current()
-    }
 }
 
-/// The mount namespace of a process, if it is this one. Nothing but procfs is asked.
+/// Whether devices cannot be mounted by who has privileges in this user namespace alone.
+fn is_harmless_user_namespace(inode: u32) -> bool {
+    inode != 0 && inode != INITIAL_USER_NAMESPACE
+}
+
+/// The mount namespace of a process, if it is this one and belongs to a harmless user namespace: a process may be in one
+/// that belongs to another than its own. Nothing but procfs is asked.
 fn open_namespace(pid: u32, namespace: u32) -> Option<Kept> {
-    let file = open_proc(&format!("/proc/{pid}/ns/mnt")).ok()?;
+    let file = File::open(format!("/proc/{pid}/ns/mnt")).ok()?;
     let inode = file.metadata().ok()?.ino();
-    (inode == u64::from(namespace)).then(|| Kept::new(file))
+    let owner = File::from(user_namespace_of(&file).ok()?).metadata().ok()?.ino();
+    let harmless = u32::try_from(owner).is_ok_and(is_harmless_user_namespace);
+    (inode == u64::from(namespace) && harmless).then(|| Kept::new(file))
+}
+
+/// Ids of the mounts of glasshouse's root and working directory, which are busy anyhow, and of that of memfds, which is
+/// in no namespace.
+fn mounts_stood_on() -> Vec<u64> {
+    let directories = ["/", "."].into_iter().filter_map(|directory| {
+        let named = open_proc(directory).ok()?;
+        Some(mount_and_inode_of(&named).ok()?.0)
+    });
+    directories.chain(mounts::memory().map(|memory| memory.id)).collect()
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed preparation is a failed test")]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn own() -> u32 {
         fs::metadata("/proc/self/ns/mnt").unwrap().ino() as u32
     }
 
+    fn namespaces(user: u32, mnt: u32) -> Namespaces {
+        Namespaces { user, mnt, ..Namespaces::default() }
+    }
+
+    /// Some user namespace, for all that its number tells.
+    const OTHER: u32 = 5;
+
     #[test]
     fn the_own_namespace_needs_no_holding() {
         let mut keeper = Keeper::new();
-        keeper.enter(own(), Some(std::process::id()));
+        keeper.enter(&namespaces(OTHER, own()), Some(std::process::id()));
         assert_eq!(keeper.expires(), None);
         assert_eq!(keeper.namespace(own()), None);
     }
 
     #[test]
-    fn a_namespace_is_held_for_a_moment() {
-        let pid = std::process::id();
+    fn a_namespace_in_which_devices_can_be_mounted_is_not_held() {
+        let own_user = fs::metadata("/proc/self/ns/user").unwrap().ino() as u32;
         // As if glasshouse were in another one.
         let mut keeper = Keeper { own: 1, ..Keeper::new() };
-        keeper.enter(own(), Some(pid));
+        for user in [0, INITIAL_USER_NAMESPACE] {
+            keeper.enter(&namespaces(user, own()), Some(std::process::id()));
+            assert_eq!(keeper.expires(), None);
+        }
+        if own_user == INITIAL_USER_NAMESPACE {
+            // A process that has a user namespace of its own, and is in a mount namespace that does not belong to it.
+            keeper.enter(&namespaces(OTHER, own()), Some(std::process::id()));
+            assert_eq!(keeper.expires(), None);
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_held_for_a_moment() {
+        let held = Held {
+            namespace: Kept::new(File::open("/proc/self/ns/mnt").unwrap()),
+            mounts: MountTable::of(std::process::id()).unwrap(),
+        };
+        let mut keeper = Keeper { own: 1, ..Keeper::new() };
+        keeper.remember(Namespace { inode: own(), held: Some(held), used: Instant::now() });
         assert!(keeper.namespace(own()).is_some(), "the process is not needed any more");
         let expires = keeper.expires().unwrap();
         keeper.expire(expires - Duration::from_millis(1));
@@ -260,7 +317,7 @@ mod tests {
     #[test]
     fn a_process_in_another_namespace_by_now_leads_nowhere() {
         let mut keeper = Keeper { own: 1, ..Keeper::new() };
-        keeper.enter(2, Some(std::process::id()));
+        keeper.enter(&namespaces(OTHER, 2), Some(std::process::id()));
         assert_eq!(keeper.expires(), None);
         assert_eq!(keeper.namespace(2), None);
         assert!(!keeper.is_foreign(0), "unknown");
@@ -270,17 +327,29 @@ mod tests {
     fn the_namespace_not_used_for_longest_makes_room() {
         let mut keeper = Keeper { own: 1, ..Keeper::new() };
         let early = Instant::now() - Duration::from_millis(500);
-        keeper.namespaces = (0..NAMESPACES as u32)
-            .map(|number| Namespace {
-                inode: 10 + number,
-                held: None,
-                used: early + Duration::from_millis(u64::from(number)),
-            })
-            .collect();
-        keeper.enter(10, None);
-        keeper.enter(own(), Some(std::process::id()));
+        let namespace = |inode, used| Namespace { inode, held: None, used };
+        for number in 0..NAMESPACES as u32 {
+            keeper.remember(namespace(10 + number, early + Duration::from_millis(u64::from(number))));
+        }
+        keeper.enter(&namespaces(OTHER, 10), None);
+        keeper.remember(namespace(9, Instant::now()));
         let known: Vec<_> = keeper.namespaces.iter().map(|known| known.inode).collect();
         assert_eq!(known.len(), NAMESPACES);
-        assert!(known.contains(&10) && known.contains(&own()) && !known.contains(&11));
+        assert!(known.contains(&10) && known.contains(&9) && !known.contains(&11));
+    }
+
+    #[test]
+    fn a_file_is_held_only_on_mounts_that_stay() {
+        let directory = tempfile::tempdir_in(".").unwrap();
+        let path = directory.path().join("program");
+        fs::write(&path, "abc").unwrap();
+        let facts = Some(read::tests::facts_of(&path));
+        let candidates =
+            vec![read::Candidate::Path(fs::canonicalize(&path).unwrap().into_os_string().into_vec())];
+        let request = Request { candidates, facts };
+        let mut keeper = Keeper::new();
+        assert!(keeper.file(&request).is_some());
+        keeper.stood_on.clear();
+        assert_eq!(keeper.file(&request), None);
     }
 }

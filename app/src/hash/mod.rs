@@ -144,11 +144,11 @@ impl Hasher {
             EventKind::Exec(exec) => self.observe_exec(event, exec),
             EventKind::Fork(fork) if fork.clone_flags & libc::CLONE_NEWNS as u64 != 0 => {
                 let pid = self.pid_in_proc(fork.child.tgid, fork.namespace_pid, fork.pid_namespace);
-                self.keeper.enter(fork.credentials.namespaces.mnt, pid);
+                self.keeper.enter(&fork.credentials.namespaces, pid);
             }
             EventKind::Credentials(call) => {
                 let thread = (self.pid_namespace == INITIAL_PID_NAMESPACE).then_some(event.tid);
-                self.keeper.enter(call.credentials.namespaces.mnt, thread);
+                self.keeper.enter(&call.credentials.namespaces, thread);
             }
             _ => {}
         }
@@ -159,7 +159,7 @@ impl Hasher {
             process: self.pid_in_proc(event.process.tgid, exec.namespace_pid, exec.pid_namespace),
             parent: self.parent_in_proc(exec),
         };
-        self.keeper.enter(exec.credentials.namespaces.mnt, pids.process);
+        self.keeper.enter(&exec.credentials.namespaces, pids.process);
         self.request(event, exec, ExecutableRole::Image, &exec.image, pids);
         if let Some(script) = &exec.script {
             self.request(event, exec, ExecutableRole::Script, script, pids);

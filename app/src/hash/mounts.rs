@@ -22,8 +22,8 @@ use nix::{
 
 /// One line of a mountinfo file (proc(5)).
 #[derive(Clone)]
-struct Mount {
-    id: u64,
+pub(super) struct Mount {
+    pub(super) id: u64,
     device: (u32, u32),
     at_root: bool,
     kind: String,
@@ -120,11 +120,11 @@ impl Mounts {
     }
 
     /// Whether a namespace with this table can be held without anybody missing what is mounted there: it is in memory
-    /// alone, or was there before. An empty table says nothing.
-    pub(super) fn is_nothing_to_miss_beside(&self, before: &Self) -> bool {
-        let known = |mount: &Mount| before.0.iter().any(|other| other.device == mount.device);
+    /// alone, or what is mounted on the root directory of `own`, which cannot be unmounted. An empty table says nothing.
+    pub(super) fn is_nothing_to_miss_beside(&self, own: &Self) -> bool {
+        let stays = |mount: &Mount| own.0.iter().any(|root| root.at_root && root.device == mount.device);
         !self.0.is_empty()
-            && self.0.iter().all(|mount| IN_MEMORY.contains(&mount.kind.as_str()) || known(mount))
+            && self.0.iter().all(|mount| IN_MEMORY.contains(&mount.kind.as_str()) || stays(mount))
     }
 }
 
@@ -185,7 +185,7 @@ pub(super) fn mount_and_inode(description: &str) -> Option<(u64, u64)> {
 }
 
 /// The mount of memfds: the kernel's own tmpfs, which no table shows. Learned from a memfd.
-fn memory() -> Option<&'static Mount> {
+pub(super) fn memory() -> Option<&'static Mount> {
     static MEMORY: OnceLock<Option<Mount>> = OnceLock::new();
     let look = || {
         let file = File::from(memfd_create("", MFdFlags::MFD_CLOEXEC).ok()?);
@@ -252,14 +252,16 @@ mod tests {
 
     #[test]
     fn only_what_nobody_misses_may_be_held() {
-        let before = Mounts::parse(TABLE.as_bytes());
-        let with = |line: &str| Mounts::parse(format!("{TABLE}{line}\n").as_bytes());
-        assert!(before.is_nothing_to_miss_beside(&before));
-        assert!(with("50 27 0:60 / /t rw - tmpfs none rw").is_nothing_to_miss_beside(&before));
-        assert!(with("50 27 253:0 /a /b rw - ext4 /dev/vda rw").is_nothing_to_miss_beside(&before));
-        assert!(!with("50 27 7:0 / /mnt rw - ext4 /dev/loop0 rw").is_nothing_to_miss_beside(&before));
-        assert!(!with("50 27 0:61 / /o rw - overlay overlay rw").is_nothing_to_miss_beside(&before));
-        assert!(!Mounts::default().is_nothing_to_miss_beside(&before));
+        let own = Mounts::parse(TABLE.as_bytes());
+        let with =
+            |line: &str| Mounts::parse(format!("27 1 253:0 / / rw - ext4 /dev/vda rw\n{line}\n").as_bytes());
+        assert!(with("").is_nothing_to_miss_beside(&own));
+        assert!(with("50 27 0:60 / /t rw - tmpfs none rw").is_nothing_to_miss_beside(&own));
+        assert!(with("50 27 253:0 /a /b rw - ext4 /dev/vda rw").is_nothing_to_miss_beside(&own));
+        assert!(!with("50 27 7:0 / /mnt rw - ext4 /dev/loop0 rw").is_nothing_to_miss_beside(&own));
+        assert!(!with("50 27 0:61 / /o rw - overlay overlay rw").is_nothing_to_miss_beside(&own));
+        assert!(!own.is_nothing_to_miss_beside(&own), "what was there before can be unmounted as well");
+        assert!(!Mounts::default().is_nothing_to_miss_beside(&own));
     }
 
     #[test]

@@ -144,12 +144,13 @@ fn telling(reason: Unreadable) -> u8 {
     }
 }
 
-/// Names the file, as far as that can be done without asking anybody but the kernel.
-pub(super) fn locate(request: &Request, own: &Mounts) -> Option<File> {
+/// Names the file on one of these mounts, as far as that can be done without asking anybody but the kernel.
+pub(super) fn locate(request: &Request, own: &Mounts, mounts: &[u64]) -> Option<File> {
     let facts = request.facts.as_ref()?;
     request.candidates.iter().find_map(|candidate| {
         let named = open_path(candidate, Some(facts), Mode::Local, own).ok()?;
-        named.is(facts, Mode::Local, own).ok()?.then_some(named.file)
+        let (mount, _) = mount_and_inode_of(&named.file).ok()?;
+        (mounts.contains(&mount) && named.is(facts, Mode::Local, own).ok()?).then_some(named.file)
     })
 }
 

@@ -12,6 +12,7 @@ pub mod held;
 pub mod identity;
 mod inherited;
 mod known;
+mod owner;
 mod readiness;
 pub mod signals;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
 pub(crate) use inherited::stdout_was_closed;
 pub(crate) use known::Known;
+pub(crate) use owner::user_namespace_of;
 pub(crate) use readiness::{readable, readable_owned};
 pub use signals::Signals;
 
