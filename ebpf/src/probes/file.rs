@@ -59,8 +59,7 @@ unsafe fn argument(found: *const Found, call: FileCall, shift: u32) -> u64 {
 
 /// A call of class `CLASS_FILE` returns.
 #[inline(always)]
-pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, number: u32, abi: u32) {
-    let call = u64::from(number) | u64::from(abi) << 32;
+pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, call: u64) {
     let process = u64::from(tgid);
     match word.operation() {
         _ if result < 0 => {
