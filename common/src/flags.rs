@@ -48,5 +48,8 @@ pub const CHANGE_NEW_ARGUMENT: u32 = 1 << 3;
 pub const CHANGE_EXTRA: u32 = 1 << 4;
 /// Change: the base is not what the argument is relative to, but what the call has led to.
 pub const CHANGE_RESOLVED: u32 = 1 << 5;
+/// Change: there is nothing that the first path argument could be relative to: its descriptor is not open. The same,
+/// shifted by two as the flags of the paths are, of the second.
+pub const CHANGE_NO_BASE: u32 = 1 << 7;
 /// Change: asked for through a ring without a completion; whether it happened is not known.
 pub const CHANGE_UNCONFIRMED: u32 = 1 << 6;

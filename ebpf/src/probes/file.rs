@@ -27,6 +27,7 @@ use crate::{
     path::{self, PathRef, mix},
     task,
     text::{self, Owner},
+    totals,
 };
 
 /// `AT_FDCWD` of `linux/fcntl.h`.
@@ -69,8 +70,7 @@ unsafe fn take_address() -> bool {
 
 /// A call of class `CLASS_FILE` returns.
 #[inline(always)]
-pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, number: u32, abi: u32) {
-    let call = u64::from(number) | u64::from(abi) << 32;
+pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, call: u64) {
     let process = u64::from(tgid);
     if word.0 & FileCall::SOCKET_ADDRESS != 0 && !take_address() {
         return;
@@ -366,6 +366,19 @@ pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32) -> i32 {
     0
 }
 
+/// Sends what a path argument is relative to, if it is not the root of the mount namespace. Returns the argument's flags.
+#[inline(always)]
+pub(super) unsafe fn send_base(base: PathRef, first: u8, second: u32) -> u32 {
+    if base.dentry == 0 {
+        return flags::CHANGE_ARGUMENT | flags::CHANGE_BASE | flags::CHANGE_NO_BASE;
+    }
+    if first == b'/' && path::is_namespace_root(base) {
+        return flags::CHANGE_ARGUMENT;
+    }
+    text::path(if second != 0 { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
+    flags::CHANGE_ARGUMENT | flags::CHANGE_BASE
+}
+
 /// Sends a path argument of a call, the first or the second, with what it is relative to. Returns the flags that say so.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -379,11 +392,7 @@ unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     let first = user_byte(address);
     find_base(found, word, FileCall::BASE, first);
     let base = (*found).base;
-    let mut bits = flags::CHANGE_ARGUMENT;
-    if first != b'/' || !path::is_namespace_root(base) {
-        bits |= flags::CHANGE_BASE;
-        text::path(if second != 0 { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
-    }
+    let bits = send_base(base, first, second);
     text::user_string(if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, address);
     (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
@@ -414,7 +423,7 @@ unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, ca
     let now = task::now();
     let key = file::begin_failure(found, start, tgid, hash, what, now);
     let Some(entry) = file::find_or_make(key) else { return 0 };
-    file::count_failure(entry, now);
+    totals::count_failure(entry, now);
     if (*entry).seen == 0 {
         announce_failure(key, word.0, errno, call);
     } else if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
@@ -449,7 +458,7 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     (*record).header =
         task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::FILE_FAILED, size);
     (*record).access = key;
-    file::copy_totals(entry, &raw mut (*record).totals);
+    totals::copy_totals(entry, &raw mut (*record).totals);
     (*record).operation = word.operation();
     (*record).errno = errno;
     (*record).flags = bits;

@@ -11,7 +11,7 @@ use glasshouse_common::{
 };
 
 use super::{
-    file::{base_path, made_by_open},
+    file::{base_path, made_by_open, send_base},
     probe,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     file,
     layout::{Kernel, RING_OPERATIONS, constant, offset, opaque},
     maps::{RING_REQUESTS, RING_UNTOLD, scratch},
-    path::{self, mix},
+    path::mix,
     scope, task,
     text::{self, Owner},
 };
@@ -207,17 +207,9 @@ unsafe extern "C" fn send_name(second: u32, dir: u32, filename: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     base_path(dir, u32::from(first));
     let base = (*scratch).file.base;
-    let mut bits = flags::CHANGE_ARGUMENT;
-    let is_second = second != 0;
-    if first != b'/' || !path::is_namespace_root(base) {
-        bits |= flags::CHANGE_BASE;
-        text::path(if is_second { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
-    }
-    text::kernel_string(if is_second { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, name.0);
-    if is_second {
-        bits <<= 2;
-    }
-    bits as i32
+    let bits = send_base(base, first, second);
+    text::kernel_string(if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, name.0);
+    (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
 
 #[inline(always)]

@@ -306,7 +306,11 @@ fn by_argument(path: Observed<Vec<u8>>) -> ResolvedPath {
 /// The two paths of a call, as far as it has them.
 fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<ResolvedPath>) {
     let base = (bits & flags::CHANGE_BASE != 0).then(|| texts.remove(&kind::TEXT_BASE));
-    let path = if bits & flags::CHANGE_RESOLVED != 0 {
+    let nowhere = by_argument(Observed::Unreadable(Unreadable::NotAvailable));
+    let path = if bits & flags::CHANGE_NO_BASE != 0 {
+        texts.remove(&kind::TEXT_ARGUMENT);
+        Some(nowhere.clone())
+    } else if bits & flags::CHANGE_RESOLVED != 0 {
         Some(resolved_path(base.flatten()))
     } else {
         (bits & flags::CHANGE_ARGUMENT != 0).then(|| join_argument(base, texts.remove(&kind::TEXT_ARGUMENT)))
@@ -314,6 +318,7 @@ fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<Resolved
     let new_base = (bits & flags::CHANGE_NEW_BASE != 0).then(|| texts.remove(&kind::TEXT_NEW_BASE));
     let new_path = (bits & flags::CHANGE_NEW_ARGUMENT != 0)
         .then(|| join_argument(new_base, texts.remove(&kind::TEXT_NEW_ARGUMENT)));
+    let new_path = if bits & flags::CHANGE_NO_BASE << 2 != 0 { Some(nowhere) } else { new_path };
     (path, new_path)
 }
 
