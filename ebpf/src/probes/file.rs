@@ -69,8 +69,7 @@ unsafe fn take_address() -> bool {
 
 /// A call of class `CLASS_FILE` returns.
 #[inline(always)]
-pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, number: u32, abi: u32) {
-    let call = u64::from(number) | u64::from(abi) << 32;
+pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, call: u64) {
     let process = u64::from(tgid);
     if word.0 & FileCall::SOCKET_ADDRESS != 0 && !take_address() {
         return;

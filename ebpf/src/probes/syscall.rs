@@ -5,16 +5,16 @@ use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, Family, kind, operation,
     state::NEW_IMAGE,
     syscall::{
-        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE,
-        CLASS_NONE, CLASS_SHIFT, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
+        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
+        CLASS_SHIFT, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
 use super::{file, probe};
 use crate::{
     emit::send,
-    file::{announce_inherited, use_descriptor},
-    layout::{Kernel, entry, offset, opaque},
+    file::{announce_inherited, tid, use_descriptor},
+    layout::{Kernel, constant, entry, offset, opaque},
     maps::{Scratch, scratch},
     scope, task, text,
 };
@@ -70,30 +70,9 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
         let fd = register::<BTF>(regs, offset!(regs_arg0)) as u32;
         use_descriptor((*process).start, tgid, fd, call.operation(), result as u64);
     } else if class != CLASS_NONE && (result < 0 || call.0 & FileCall::FAILURES == 0) {
-        if class == CLASS_CLONE && result == 0 || class == CLASS_EXIT {
+        let call_number = u64::from(number) | u64::from(abi) << 32;
+        if on_class(tgid, class, call.0, result, call_number) != 0 {
             return;
-        }
-        let Some(scratch) = scratch() else { return };
-        keep_arguments::<BTF>(scratch, regs, abi);
-        let owner = &raw mut (*scratch).text.owner;
-        (*owner).at = task::now();
-        (*owner).start = (*process).start;
-        (*owner).tgid = tgid;
-        (*owner).tid = task::load(current, offset!(task_pid));
-        if class == CLASS_FILE {
-            file::on_call((*process).start, tgid, call, result, number, abi);
-        } else if class == CLASS_EXECVE || class == CLASS_EXECVEAT {
-            // Success was counted when the new image was in place; the number is not the call's by now.
-            if result == 0 {
-                if (*process).is_new_root == NEW_IMAGE {
-                    (*process).is_new_root = 0;
-                    announce_inherited((*process).start, tgid);
-                }
-                return;
-            }
-            on_exec_failed(scratch, abi, number, class, result);
-        } else if class == CLASS_CREDENTIALS && result >= 0 {
-            on_credentials(scratch, abi, number);
         }
     }
     scope::count(process, tgid, abi, number, word);
@@ -102,24 +81,64 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     }
 }
 
+/// A call of a class of its own. Returns 1 if it is not to be counted here. A global function: the verifier looks at it
+/// once, and not for each way that leads here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn on_class(tgid: u32, class: u32, word: u64, result: i64, call: u64) -> i32 {
+    if class == CLASS_EXIT || class == CLASS_CLONE {
+        return i32::from(class == CLASS_EXIT || result == 0);
+    }
+    let (Some(process), Some(scratch)) = (scope::find(tgid), scratch()) else { return 0 };
+    let (number, abi) = (call as u32, (call >> 32) as u32);
+    keep_arguments(scratch, abi);
+    let start = (*process).start;
+    if class == CLASS_FILE {
+        file::on_call(start, tgid, FileCall(word), result, call);
+        return 0;
+    }
+    let owner = &raw mut (*scratch).text.owner;
+    (*owner).at = task::now();
+    (*owner).start = start;
+    (*owner).tgid = tgid;
+    (*owner).tid = tid();
+    if class == CLASS_CREDENTIALS {
+        if result >= 0 {
+            on_credentials(scratch, abi, number);
+        }
+        return 0;
+    }
+    if result != 0 {
+        on_exec_failed(scratch, abi, number, class, result);
+        return 0;
+    }
+    // Success was counted when the new image was in place; the number is not the call's by now.
+    if (*process).is_new_root == NEW_IMAGE {
+        (*process).is_new_root = 0;
+        announce_inherited(start, tgid);
+    }
+    1
+}
+
 /// Puts the arguments of the call into the scratch memory.
 #[inline(always)]
-unsafe fn keep_arguments<const BTF: bool>(scratch: *mut Scratch, regs: *const u8, abi: u32) {
+unsafe fn keep_arguments(scratch: *mut Scratch, abi: u32) {
+    let regs = task::current_regs();
     let arguments = &raw mut (*scratch).file.arguments;
     if abi == ABI_NATIVE {
-        (*arguments)[0] = register::<BTF>(regs, offset!(regs_arg0));
-        (*arguments)[1] = register::<BTF>(regs, offset!(regs_arg1));
-        (*arguments)[2] = register::<BTF>(regs, offset!(regs_arg2));
-        (*arguments)[3] = register::<BTF>(regs, offset!(regs_arg3));
-        (*arguments)[4] = register::<BTF>(regs, offset!(regs_arg4));
-        (*arguments)[5] = register::<BTF>(regs, offset!(regs_arg5));
-    } else {
-        (*arguments)[0] = register::<BTF>(regs, offset!(regs_compat_arg0)) & 0xffff_ffff;
-        (*arguments)[1] = register::<BTF>(regs, offset!(regs_compat_arg1)) & 0xffff_ffff;
-        (*arguments)[2] = register::<BTF>(regs, offset!(regs_compat_arg2)) & 0xffff_ffff;
-        (*arguments)[3] = register::<BTF>(regs, offset!(regs_compat_arg3)) & 0xffff_ffff;
-        (*arguments)[4] = register::<BTF>(regs, offset!(regs_compat_arg4)) & 0xffff_ffff;
-        (*arguments)[5] = register::<BTF>(regs, offset!(regs_compat_arg5)) & 0xffff_ffff;
+        (*arguments)[0] = task::load(regs, offset!(regs_arg0));
+        (*arguments)[1] = task::load(regs, offset!(regs_arg1));
+        (*arguments)[2] = task::load(regs, offset!(regs_arg2));
+        (*arguments)[3] = task::load(regs, offset!(regs_arg3));
+        (*arguments)[4] = task::load(regs, offset!(regs_arg4));
+        (*arguments)[5] = task::load(regs, offset!(regs_arg5));
+    } else if constant!(COMPAT_BIT) != 0 {
+        (*arguments)[0] = task::load::<u64>(regs, offset!(regs_compat_arg0)) & 0xffff_ffff;
+        (*arguments)[1] = task::load::<u64>(regs, offset!(regs_compat_arg1)) & 0xffff_ffff;
+        (*arguments)[2] = task::load::<u64>(regs, offset!(regs_compat_arg2)) & 0xffff_ffff;
+        (*arguments)[3] = task::load::<u64>(regs, offset!(regs_compat_arg3)) & 0xffff_ffff;
+        (*arguments)[4] = task::load::<u64>(regs, offset!(regs_compat_arg4)) & 0xffff_ffff;
+        (*arguments)[5] = task::load::<u64>(regs, offset!(regs_compat_arg5)) & 0xffff_ffff;
     }
 }
 
