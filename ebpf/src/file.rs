@@ -13,20 +13,21 @@ use aya_ebpf::{
     helpers::generated::{bpf_get_current_pid_tgid, bpf_loop, bpf_probe_read_kernel},
 };
 use glasshouse_common::{
-    AccessTotals, Family, FileRecord, FileTotalsRecord, flags, kind,
+    Family, FileRecord, FileTotalsRecord, flags, kind,
     limits::{ACCESS_ENTRIES, ACCESS_INTERVAL_NS, INHERITED_FDS, PATH_BYTES},
     operation,
     state::{Access, Process},
 };
 
 use crate::{
-    atomic::{add, add_u32, exchange, exchange_u32, increment},
+    atomic::{add_u32, exchange, exchange_u32, increment},
     emit::{counters, send},
     layout::{Block, Kernel, Words, constant, offset, opaque},
     maps::{ACCESSES, MOVED, MOVES, scratch},
     path::{self, PathRef, mix},
     scope, task,
     text::{self, Owner},
+    totals::{copy_totals, count},
 };
 
 /// Operation of a use that counts nothing: the file is to be known.
@@ -226,67 +227,6 @@ unsafe fn note_moved(file: u64, key: u64) {
     // On the stack: a constant would lie among those that user space fills in.
     let (file, key) = (opaque(file), opaque(key));
     let _ = MOVED.insert(&file, &key, 0);
-}
-
-/// For each operation that uses count the number of its total, 4 bits each; 15 for the others.
-const COUNTED: u64 = {
-    const fn number(total: usize) -> u64 {
-        (total / 8) as u64
-    }
-    let mut all = u64::MAX;
-    let counted = [
-        (operation::READ, number(offset_of!(AccessTotals, reads))),
-        (operation::WRITE, number(offset_of!(AccessTotals, writes))),
-        (operation::OPEN, number(offset_of!(AccessTotals, opens))),
-        (operation::TRUNCATE, number(offset_of!(AccessTotals, truncates))),
-        (operation::READ_DIRECTORY, number(offset_of!(AccessTotals, directory_reads))),
-        (operation::MAP_EXECUTABLE, number(offset_of!(AccessTotals, executable_maps))),
-        (operation::MAP_WRITABLE, number(offset_of!(AccessTotals, writable_maps))),
-    ];
-    let mut index = 0;
-    while index < counted.len() {
-        let (operation, number) = counted[index];
-        all = all & !(15 << (operation * 4)) | number << (operation * 4);
-        index += 1;
-    }
-    all
-};
-
-/// Adds a use to the totals.
-#[inline(always)]
-unsafe fn count(entry: *mut Access, operation: u32, amount: u64, now: u64) {
-    let totals = &raw mut (*entry).totals;
-    // A table, for the verifier would look at each arm of a choice.
-    let number = if operation < 16 { opaque(COUNTED >> (operation * 4)) & 15 } else { 15 };
-    if number >= (size_of::<AccessTotals>() / 8) as u64 {
-        return;
-    }
-    increment(totals.cast::<u64>().add(number as usize));
-    if operation == operation::READ {
-        add(&raw mut (*totals).bytes_read, amount);
-    } else if operation == operation::WRITE {
-        add(&raw mut (*totals).bytes_written, amount);
-    } else if operation == operation::OPEN && amount != 0 {
-        add(&raw mut (*totals).creates, amount & CREATED);
-        add(&raw mut (*totals).truncates, amount >> 1 & 1);
-    }
-    (*totals).last_at = now;
-    core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
-}
-
-/// Copies the totals into a record. A plain assignment becomes a loop over bytes.
-#[inline(always)]
-pub(crate) unsafe fn copy_totals(entry: *const Access, to: *mut AccessTotals) {
-    let from = &raw const (*entry).totals;
-    bpf_probe_read_kernel(to.cast(), size_of::<AccessTotals>() as u32, from.cast());
-}
-
-/// Adds a failed attempt.
-#[inline(always)]
-pub(crate) unsafe fn count_failure(entry: *mut Access, now: u64) {
-    increment(&raw mut (*entry).totals.failures);
-    (*entry).totals.last_at = now;
-    core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
 }
 
 /// What takes longer: the file that was just identified is new to the process, or may be so under its present path, or

@@ -27,6 +27,7 @@ mod probes;
 mod scope;
 mod task;
 mod text;
+mod totals;
 
 /// The kernel lets GPL programs alone use most of the helpers.
 #[unsafe(no_mangle)]

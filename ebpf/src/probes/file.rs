@@ -27,6 +27,7 @@ use crate::{
     path::{self, PathRef, mix},
     task,
     text::{self, Owner},
+    totals,
 };
 
 /// `AT_FDCWD` of `linux/fcntl.h`.
@@ -413,7 +414,7 @@ unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, ca
     let now = task::now();
     let key = file::begin_failure(found, start, tgid, hash, what, now);
     let Some(entry) = file::find_or_make(key) else { return 0 };
-    file::count_failure(entry, now);
+    totals::count_failure(entry, now);
     if (*entry).seen == 0 {
         announce_failure(key, word.0, errno, call);
     } else if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
@@ -448,7 +449,7 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     (*record).header =
         task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::FILE_FAILED, size);
     (*record).access = key;
-    file::copy_totals(entry, &raw mut (*record).totals);
+    totals::copy_totals(entry, &raw mut (*record).totals);
     (*record).operation = word.operation();
     (*record).errno = errno;
     (*record).flags = bits;
