@@ -10,7 +10,7 @@ use std::{
     ptr,
 };
 
-use super::{candidates::search_goes_on, identity::Identity, signals::CallerSignals};
+use super::{candidates::search_goes_on, identity::Identity, inherited, signals::CallerSignals};
 
 /// Length of a report: what it is about, and a number.
 pub(super) const REPORT_LENGTH: usize = 8;
@@ -199,6 +199,7 @@ unsafe fn restore_signals(caller: &CallerSignals) {
     unsafe {
         libc::signal(libc::SIGPIPE, disposition(caller.pipe_ignored));
         libc::signal(libc::SIGCHLD, disposition(caller.child_ignored));
+        inherited::restore_internal_signals();
         libc::sigprocmask(libc::SIG_SETMASK, caller.mask.as_ref(), ptr::null_mut());
     }
 }

@@ -10,12 +10,46 @@ use std::{
 
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 
+/// The signals that the C library keeps for itself (SIGCANCEL and SIGSETXID): its own `posix_spawn` leaves them ignored,
+/// and starting a thread changes that. Nothing but the system call tells or sets what becomes of them.
+const INTERNAL: [c_int; 2] = [32, 33];
+
+static INTERNAL_IGNORED: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+
+/// The kernel's own `struct sigaction`.
+#[repr(C)]
+struct KernelAction {
+    handler: libc::sighandler_t,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
 /// By descriptor: standard input, output and error.
 static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
 /// SIGPIPE was ignored.
 pub(super) fn pipe_was_ignored() -> bool {
     PIPE_IGNORED.load(Ordering::Relaxed)
+}
+
+/// Makes the C library's own signals ignored again, those that were. Only makes system calls.
+pub(super) fn restore_internal_signals() {
+    for (signal, _) in
+        INTERNAL.iter().zip(&INTERNAL_IGNORED).filter(|(_, ignored)| ignored.load(Ordering::Relaxed))
+    {
+        let ignore = KernelAction { handler: libc::SIG_IGN, flags: 0, restorer: 0, mask: 0 };
+        // SAFETY: the kernel reads one action of the size that it knows, 8 bytes of mask included.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                *signal,
+                &raw const ignore,
+                std::ptr::null::<KernelAction>(),
+                8,
+            );
+        }
+    }
 }
 
 /// Those of the standard descriptors that were closed. What is on them now is the runtime's, and nobody else's.
@@ -38,6 +72,17 @@ extern "C" fn note() {
         let mut present: libc::sigaction = std::mem::zeroed();
         if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut present) == 0 {
             PIPE_IGNORED.store(present.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+        }
+        for (signal, ignored) in INTERNAL.iter().zip(&INTERNAL_IGNORED) {
+            let mut present = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                *signal,
+                std::ptr::null::<KernelAction>(),
+                &raw mut present,
+                8,
+            );
+            ignored.store(present.handler == libc::SIG_IGN, Ordering::Relaxed);
         }
         for (descriptor, closed) in (0..).zip(&CLOSED) {
             // EBADF is all that F_GETFD can fail with.
