@@ -17,11 +17,12 @@ use glasshouse::{
         CommandFacts, ExecutionFacts, HostFacts, ObservationFacts, Outcome, OutcomeStatus, RunFacts,
         ToolFacts, UserFacts,
     },
+    observe::decode::family,
     observe::replay::{Recording, RecordingError, RecordingHeader},
     receipt::{ReceiptOptions, from_session},
     session::Session,
 };
-use glasshouse_common::{Header, kind};
+use glasshouse_common::{Family, Header};
 use serde_json::{Value, json};
 use zerocopy::FromBytes;
 
@@ -109,12 +110,12 @@ fn facts(header: &RecordingHeader, events: &[Event]) -> RunFacts {
     }
 }
 
-/// The records, each with its kind.
-fn records(mut bytes: &[u8]) -> Vec<(u32, &[u8])> {
+/// The records.
+fn records(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut records = Vec::new();
     while let Ok((header, _)) = Header::read_from_prefix(bytes) {
         let (record, rest) = bytes.split_at(header.size as usize);
-        records.push((header.kind, record));
+        records.push(record);
         bytes = rest;
     }
     records
@@ -151,7 +152,7 @@ fn a_recording_may_be_cut_at_any_byte() {
             assert_eq!(Recording::parse(&bytes[..end]).unwrap_err(), expected, "{name}");
         }
         let mut boundaries = vec![start];
-        for (_, record) in records(&bytes[start..]) {
+        for record in records(&bytes[start..]) {
             boundaries.push(boundaries.last().unwrap() + record.len());
         }
         // Of the cuts within a record some are enough: 11 has no factor in common with the sizes of its fields.
@@ -185,7 +186,7 @@ fn the_order_between_the_rings_does_not_matter() {
         let recorded = Recording::parse(&bytes).unwrap();
         let expected = replayed(recorded);
         let (activity, process): (Vec<_>, Vec<_>) =
-            records(recorded.records).into_iter().partition(|(kind, _)| *kind == kind::SYSCALLS);
+            records(recorded.records).into_iter().partition(|record| family(record) == Family::Files);
         assert!(!activity.is_empty() && !process.is_empty());
         // So many records of the one ring before each of the other.
         for (first, second) in [(&process, &activity), (&activity, &process)] {
@@ -198,7 +199,7 @@ fn the_order_between_the_rings_does_not_matter() {
                 order.extend(rest);
                 assert_eq!(order.len(), first.len() + second.len());
                 let records: Vec<u8> =
-                    order.into_iter().flat_map(|(_, record)| record.iter().copied()).collect();
+                    order.into_iter().flat_map(|record: &&[u8]| record.iter().copied()).collect();
                 let receipt = replayed(Recording { records: &records, ..recorded });
                 assert!(receipt == expected, "{name}: {step} at a time");
             }

@@ -6,7 +6,7 @@ mod texts;
 use std::{collections::HashMap, sync::Arc};
 
 use glasshouse_common::{
-    self as abi, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, ForkRecord, Header,
+    self as abi, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, ForkRecord, Header,
     SyscallsRecord, TextRecord, flags, kind,
     syscall::{ABI_NATIVE, ABI_RING},
 };
@@ -37,12 +37,16 @@ struct Pending {
     texts: Texts,
 }
 
+/// Whose texts wait: the process, its thread, and whether they came by the ring of files. What comes by one ring says
+/// nothing of what is still to come by the other.
+type Waiting = (ProcessKey, u32, bool);
+
 /// Texts, by which they are.
 type Texts = HashMap<u16, Text>;
 
 /// Puts records together.
 pub struct Assembler {
-    pending: HashMap<(ProcessKey, u32), Pending>,
+    pending: HashMap<Waiting, Pending>,
     environments: HashMap<Vec<u8>, Arc<[Vec<u8>]>>,
     environment_bytes: usize,
     /// What the root had before its first exec, which is still to come.
@@ -115,7 +119,7 @@ impl Assembler {
             }
             Record::Exit(exit) => {
                 let ended = key(&exit.header);
-                self.pending.retain(|(process, _), _| *process != ended);
+                self.pending.retain(|(process, _, files), _| *process != ended || *files);
                 Some(event(&exit.header, EventKind::Exit(self::exit(&exit, self.page_bytes))))
             }
             Record::Credentials(call) => {
@@ -151,7 +155,8 @@ impl Assembler {
     }
 
     fn text(&mut self, record: &TextRecord, bytes: &[u8]) {
-        let key = (key(&record.header), record.header.tid);
+        let files = kind::family(kind::TEXT, record.text) == Family::Files;
+        let key = (key(&record.header), record.header.tid, files);
         if self.pending.len() >= MAX_PENDING && !self.pending.contains_key(&key) {
             let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.at).map(|(key, _)| *key);
             oldest.map(|key| self.pending.remove(&key));
@@ -174,7 +179,8 @@ impl Assembler {
     }
 
     fn take_texts(&mut self, header: &Header) -> Texts {
-        match self.pending.remove(&(key(header), header.tid)) {
+        let files = kind::family(header.kind, 0) == Family::Files;
+        match self.pending.remove(&(key(header), header.tid, files)) {
             Some(pending) if pending.at == header.at => pending.texts,
             _ => Texts::new(),
         }
