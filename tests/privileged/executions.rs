@@ -235,6 +235,36 @@ fn a_device_on_a_private_mount_is_not_kept_busy() {
     watch(["sh", "-c", script]).run().complete(0);
 }
 
+/// A program is read while its mount can be unmounted, which is what follows in many a script.
+#[test]
+fn a_mount_is_not_kept_busy_by_reading_a_program() {
+    needs!("mount", "umount");
+    let sleep = real(&find_tool("sleep").unwrap());
+    let script = format!(
+        "mkdir m; for again in $(seq 40); do mount -t tmpfs none m && cp {} m/p && truncate -s 9M m/p && m/p 0 \
+        && umount m || exit 1; done",
+        sleep.display()
+    );
+    watch(["sh", "-c", &script]).run().complete(0);
+}
+
+/// What is on a device that the workload has mounted is not read: a device is at rest when it has been unmounted.
+#[test]
+fn a_device_that_was_mounted_meanwhile_is_left_alone() {
+    needs!("mount", "umount", "losetup", "mkfs.ext4");
+    let target = program("exit_code");
+    let script = format!(
+        "truncate -s 32M image && mkfs.ext4 -qF image && loop=$(losetup -f --show image) || exit 0
+        mkdir m; code=0
+        for again in 1 2 3 4 5 6; do
+            mount $loop m && cp {} m/p && truncate -s 9M m/p && m/p 0 && umount m && mkfs.ext4 -qF $loop || code=$?
+        done
+        losetup -d $loop; exit $code",
+        target.display()
+    );
+    watch(["sh", "-c", &script]).run().complete(0);
+}
+
 #[test]
 fn a_deleted_program_is_fileless() {
     needs!();
