@@ -177,7 +177,8 @@ fn find(
         return Ok(None);
     }
     let mut named = named.file;
-    // Whatever mount it is on can be unmounted from here on. A mount of another namespace has to wait for the reading.
+    // Whatever mount it is on can be unmounted from here on. One of another namespace cannot be cloned from
+    // here, and stays busy while the file is read.
     if mount_and_inode_of(&named).is_ok_and(|(mount, _)| !mounts::stood_on().contains(&mount))
         && let Ok(detached) = detached(&named)
     {
