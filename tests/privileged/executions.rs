@@ -251,7 +251,7 @@ fn a_mount_is_not_kept_busy_by_reading_a_program() {
 /// What is on a device that the workload has mounted is not read: a device is at rest when it has been unmounted.
 #[test]
 fn a_device_that_was_mounted_meanwhile_is_left_alone() {
-    needs!("mount", "umount", "losetup", "mkfs.ext4");
+    needs!("unshare", "mount", "umount", "losetup", "mkfs.ext4");
     let target = program("exit_code");
     let script = format!(
         "truncate -s 32M image && mkfs.ext4 -qF image && loop=$(losetup -f --show image) || exit 0
@@ -262,7 +262,8 @@ fn a_device_that_was_mounted_meanwhile_is_left_alone() {
         losetup -d $loop; exit $code",
         target.display()
     );
-    watch(["sh", "-c", &script]).run().complete(0);
+    // Not seen by others: a namespace that is made elsewhere meanwhile would have a copy of the mount.
+    watch(["sh", "-c", &script]).under(["unshare", "-m"]).run().complete(0);
 }
 
 #[test]
