@@ -235,6 +235,38 @@ fn a_device_on_a_private_mount_is_not_kept_busy() {
     watch(["sh", "-c", script]).run().complete(0);
 }
 
+/// A program is read while its mount can be unmounted, which is what follows in many a script: it is busy
+/// for the moment between finding the file and cloning the mount only, which is hit rarely.
+#[test]
+fn a_mount_is_not_kept_busy_by_reading_a_program() {
+    needs!("mount", "umount");
+    let sleep = real(&find_tool("sleep").unwrap());
+    let script = format!(
+        "mkdir m; busy=0; for again in $(seq 40); do mount -t tmpfs none m && cp {} m/p && truncate -s 9M m/p && m/p 0 \
+        && umount m || {{ busy=$((busy + 1)); umount -l m; }}; done; test $busy -le 3",
+        sleep.display()
+    );
+    watch(["sh", "-c", &script]).run().complete(0);
+}
+
+/// What is on a device that the workload has mounted is not read: a device is at rest when it has been unmounted.
+#[test]
+fn a_device_that_was_mounted_meanwhile_is_left_alone() {
+    needs!("unshare", "mount", "umount", "losetup", "mkfs.ext4");
+    let target = program("exit_code");
+    let script = format!(
+        "truncate -s 32M image && mkfs.ext4 -qF image && loop=$(losetup -f --show image) || exit 0
+        mkdir m; code=0
+        for again in 1 2 3 4 5 6; do
+            mount $loop m && cp {} m/p && truncate -s 9M m/p && m/p 0 && umount m && mkfs.ext4 -qF $loop || code=$?
+        done
+        losetup -d $loop; exit $code",
+        target.display()
+    );
+    // Not seen by others: a namespace that is made elsewhere meanwhile would have a copy of the mount.
+    watch(["sh", "-c", &script]).under(["unshare", "-m"]).run().complete(0);
+}
+
 #[test]
 fn a_deleted_program_is_fileless() {
     needs!();

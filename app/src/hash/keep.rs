@@ -25,8 +25,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use tokio::io::unix::AsyncFd;
 
 use super::{
-    mounts::{self, MountTable, OwnMounts},
-    read::{self, Request, mount_and_inode_of, open_proc},
+    mounts::{self, MountTable, Mounts, OwnMounts},
+    read::{self, Request},
 };
 use crate::{
     event::Namespaces,
@@ -110,12 +110,12 @@ pub(super) struct Keeper {
     /// Inode number of glasshouse's own mount namespace.
     own: u64,
     own_mounts: Option<OwnMounts>,
+    /// What was mounted before the command began.
+    at_first: Mounts,
     /// Readable when a table of a namespace that is held has changed.
     changes: Option<Epoll>,
     /// The same in the event loop, which remembers what it was told even if nobody waits at the moment.
     told: Option<AsyncFd<OwnedFd>>,
-    /// The mounts that a file may be held on, by their ids.
-    stood_on: Vec<u64>,
     namespaces: Vec<Namespace>,
 }
 
@@ -124,9 +124,9 @@ impl Keeper {
         Self {
             own: fs::metadata("/proc/self/ns/mnt").map_or(0, |namespace| namespace.ino()),
             own_mounts: None,
+            at_first: Mounts::own(),
             changes: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok(),
             told: None,
-            stood_on: mounts_stood_on(),
             namespaces: Vec::new(),
         }
     }
@@ -174,15 +174,26 @@ impl Keeper {
         known.and_then(|known| Some(Lent::ByKeeper(Arc::downgrade(&known.held.as_ref()?.namespace.0))))
     }
 
+    /// Whether a file on this device can be read without anybody missing the device meanwhile. `pids` are processes that
+    /// may know it if glasshouse does not.
+    pub(super) fn may_read(&mut self, device: (u32, u32), pids: impl IntoIterator<Item = u32>) -> bool {
+        let own = self.own_mounts.get_or_insert_with(OwnMounts::new).current();
+        let told = own.is_free_beside(device, &self.at_first);
+        let told = told.or_else(|| {
+            pids.into_iter().find_map(|pid| Mounts::of(pid).is_free_beside(device, &self.at_first))
+        });
+        told.unwrap_or(true)
+    }
+
     /// The file of a request, if it is on a mount that cannot be unmounted, of a file system that cannot hang.
     pub(super) fn file(&mut self, request: &Request) -> Option<Kept> {
         let device = request.facts.as_ref()?.device;
         let own = self.own_mounts.get_or_insert_with(OwnMounts::new).current();
         // Nothing is opened that is on another device for certain.
-        if !own.is_local(device) || !self.stood_on.iter().any(|id| own.device(*id) == Some(device)) {
+        if !own.is_local(device) || !mounts::stood_on().iter().any(|id| own.device(*id) == Some(device)) {
             return None;
         }
-        read::locate(request, own, &self.stood_on).map(Kept::new)
+        read::locate(request, own, mounts::stood_on()).map(Kept::new)
     }
 
     /// Waits for a reason to let go of something, and does so; for ever if nothing is held. Cancel safe.
@@ -243,16 +254,6 @@ fn open_namespace(pid: u32, namespace: u32) -> Option<Kept> {
     let owner = File::from(user_namespace_of(&file).ok()?).metadata().ok()?.ino();
     let harmless = u32::try_from(owner).is_ok_and(is_harmless_user_namespace);
     (inode == u64::from(namespace) && harmless).then(|| Kept::new(file))
-}
-
-/// Ids of the mounts of glasshouse's root and working directory, which are busy anyhow, and of that of memfds, which is
-/// in no namespace.
-fn mounts_stood_on() -> Vec<u64> {
-    let directories = ["/", "."].into_iter().filter_map(|directory| {
-        let named = open_proc(directory).ok()?;
-        Some(mount_and_inode_of(&named).ok()?.0)
-    });
-    directories.chain(mounts::memory().map(|memory| memory.id)).collect()
 }
 
 #[cfg(test)]
@@ -349,7 +350,6 @@ mod tests {
         let request = Request { candidates, facts };
         let mut keeper = Keeper::new();
         assert!(keeper.file(&request).is_some());
-        keeper.stood_on.clear();
-        assert_eq!(keeper.file(&request), None);
+        assert!(read::locate(&request, &Mounts::own(), &[]).is_none());
     }
 }

@@ -239,6 +239,11 @@ impl Hasher {
             self.answers.push_back(waiter.answer(Err(Unreadable::Lost)));
             return;
         }
+        let processes = pids.process.into_iter().chain(pids.parent);
+        if file.facts.is_some_and(|facts| !self.keeper.may_read(facts.device, processes)) {
+            self.answers.push_back(waiter.answer(Err(Unreadable::Gone)));
+            return;
+        }
         let namespace = exec.credentials.namespaces.mnt;
         let place = Place {
             pids,

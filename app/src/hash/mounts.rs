@@ -20,10 +20,12 @@ use nix::{
     },
 };
 
+use super::read::{mount_and_inode_of, open_proc};
+
 /// One line of a mountinfo file (proc(5)).
 #[derive(Clone)]
-pub(super) struct Mount {
-    pub(super) id: u64,
+struct Mount {
+    id: u64,
     device: (u32, u32),
     at_root: bool,
     kind: String,
@@ -119,6 +121,22 @@ impl Mounts {
         !is_remote(&first.kind) || mounts.any(|mount| mount.at_root)
     }
 
+    /// Whether the file system on this device may end a little later than it is unmounted: it needs no device of its own,
+    /// or was mounted `before`. A device would stay busy, and be written to when it is taken to be at rest. An overlay
+    /// may need any that is mounted.
+    pub(super) fn is_free_beside(&self, device: (u32, u32), before: &Self) -> Option<bool> {
+        let free = |mount: &Mount| !needs_device(&mount.kind) || before.device_is_known(mount.device);
+        let mount = self.0.iter().find(|mount| mount.device == device)?;
+        Some(match mount.kind.as_str() {
+            "overlay" => before.device_is_known(device) || self.0.iter().all(free),
+            _ => free(mount),
+        })
+    }
+
+    fn device_is_known(&self, device: (u32, u32)) -> bool {
+        self.0.iter().any(|mount| mount.device == device)
+    }
+
     /// Whether a namespace with this table can be held without anybody missing what is mounted there: it is in memory
     /// alone, or what is mounted on the root directory of `own`, which cannot be unmounted. An empty table says nothing.
     pub(super) fn is_nothing_to_miss_beside(&self, own: &Self) -> bool {
@@ -185,7 +203,7 @@ pub(super) fn mount_and_inode(description: &str) -> Option<(u64, u64)> {
 }
 
 /// The mount of memfds: the kernel's own tmpfs, which no table shows. Learned from a memfd.
-pub(super) fn memory() -> Option<&'static Mount> {
+fn memory() -> Option<&'static Mount> {
     static MEMORY: OnceLock<Option<Mount>> = OnceLock::new();
     let look = || {
         let file = File::from(memfd_create("", MFdFlags::MFD_CLOEXEC).ok()?);
@@ -196,6 +214,24 @@ pub(super) fn memory() -> Option<&'static Mount> {
         Some(Mount { id, device, at_root: false, kind: "tmpfs".to_owned() })
     };
     MEMORY.get_or_init(look).as_ref()
+}
+
+/// Whatever is not known to do without.
+fn needs_device(kind: &str) -> bool {
+    kind == "fuseblk" || !(kind == "overlay" || is_remote(kind) || IN_MEMORY.contains(&kind))
+}
+
+/// Ids of the mounts of glasshouse's root and working directory, which are busy anyhow, and of that of memfds, which is
+/// in no namespace.
+pub(super) fn stood_on() -> &'static [u64] {
+    static STOOD_ON: OnceLock<Vec<u64>> = OnceLock::new();
+    STOOD_ON.get_or_init(|| {
+        let directories = ["/", "."].into_iter().filter_map(|directory| {
+            let named = open_proc(directory).ok()?;
+            Some(mount_and_inode_of(&named).ok()?.0)
+        });
+        directories.chain(memory().map(|memory| memory.id)).collect()
+    })
 }
 
 fn is_remote(kind: &str) -> bool {
@@ -262,6 +298,21 @@ mod tests {
         assert!(!with("50 27 0:61 / /o rw - overlay overlay rw").is_nothing_to_miss_beside(&own));
         assert!(!own.is_nothing_to_miss_beside(&own), "what was there before can be unmounted as well");
         assert!(!Mounts::default().is_nothing_to_miss_beside(&own));
+    }
+
+    #[test]
+    fn a_device_that_was_mounted_meanwhile_is_left_alone() {
+        let before = Mounts::parse(TABLE.as_bytes());
+        let with = |line: &str| Mounts::parse(format!("{TABLE}{line}\n").as_bytes());
+        let free = |line, device| with(line).is_free_beside(device, &before);
+        assert_eq!(free("", (253, 0)), Some(true));
+        assert_eq!(free("50 27 0:60 / /t rw - tmpfs none rw", (0, 60)), Some(true));
+        assert_eq!(free("50 27 7:0 / /mnt rw - ext4 /dev/loop0 rw", (7, 0)), Some(false));
+        assert_eq!(free("50 27 0:61 / /mnt rw - fuseblk /dev/loop0 rw", (0, 61)), Some(false));
+        assert_eq!(free("50 27 0:61 / /o rw - overlay overlay rw", (0, 61)), Some(true));
+        let both = "50 27 0:61 / /o rw - overlay overlay rw\n51 27 0:62 / /b rw - btrfs /dev/loop0 rw";
+        assert_eq!(free(both, (0, 61)), Some(false));
+        assert_eq!(free("", (7, 0)), None);
     }
 
     #[test]

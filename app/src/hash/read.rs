@@ -27,9 +27,12 @@ use sha2::{Digest, Sha256};
 
 use super::{
     keep::{Kept, Lent},
-    mounts::{Mounts, mount_and_inode},
+    mounts::{self, Mounts, mount_and_inode},
 };
-use crate::event::{FileFacts, Unreadable};
+use crate::{
+    event::{FileFacts, Unreadable},
+    launch::detached,
+};
 
 /// Bytes read at a time: large enough that the system call does not show beside the hashing.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -173,7 +176,14 @@ fn find(
     {
         return Ok(None);
     }
-    let named = named.file;
+    let mut named = named.file;
+    // Whatever mount it is on can be unmounted from here on. One of another namespace cannot be cloned from
+    // here, and stays busy while the file is read.
+    if mount_and_inode_of(&named).is_ok_and(|(mount, _)| !mounts::stood_on().contains(&mount))
+        && let Ok(detached) = detached(&named)
+    {
+        named = detached.into();
+    }
     let metadata = named.metadata().map_err(refuse)?;
     if !metadata.is_file() {
         return Err(Failure::Final(Unreadable::NotRegular));

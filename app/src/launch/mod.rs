@@ -12,7 +12,7 @@ pub mod held;
 pub mod identity;
 mod inherited;
 mod known;
-mod owner;
+mod namespaces;
 mod readiness;
 pub mod signals;
 #[cfg(test)]
@@ -23,7 +23,7 @@ pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
 pub(crate) use inherited::stdout_was_closed;
 pub(crate) use known::Known;
-pub(crate) use owner::user_namespace_of;
+pub(crate) use namespaces::{detached, user_namespace_of};
 pub(crate) use readiness::{readable, readable_owned};
 pub use signals::Signals;
 
