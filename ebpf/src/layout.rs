@@ -184,6 +184,31 @@ impl<'a, const WORDS: usize> Block<'a, WORDS> {
     }
 }
 
+/// The first words of a structure, read at once into memory that is not on the stack.
+#[derive(Clone, Copy)]
+pub(crate) struct Near<const WORDS: usize> {
+    words: *const [u64; WORDS],
+    of: Kernel,
+}
+
+impl<const WORDS: usize> Near<WORDS> {
+    /// Reads the first words of what lies at an address; zeroes if nothing does.
+    #[inline(always)]
+    pub(crate) unsafe fn read(of: Kernel, words: *mut [u64; WORDS]) -> Self {
+        bpf_probe_read_kernel(words.cast(), size_of::<[u64; WORDS]>() as u32, of.0 as *const _);
+        Self { words, of }
+    }
+
+    /// The member at `offset`, or that itself if it lies beyond those words on some kernel.
+    #[inline(always)]
+    pub(crate) unsafe fn get<T: Copy>(self, offset: u32) -> T {
+        if offset as usize > size_of::<[u64; WORDS]>() - size_of::<T>() {
+            return self.of.read(offset);
+        }
+        core::ptr::read_volatile(self.words.cast::<u8>().add(offset as usize).cast())
+    }
+}
+
 /// A value that the compiler knows nothing of, so that it keeps the bounds checks that it could prove and the
 /// verifier cannot.
 #[inline(always)]

@@ -10,7 +10,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Block, Kernel, Words, offset, opaque},
+    layout::{Block, Kernel, Near, Words, offset, opaque},
     maps::scratch,
     task,
 };
@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Walk {
     dentry: u64,
     mnt: u64,
+    /// Root of the mount that the walk is in.
+    mnt_root: u64,
     root_dentry: u64,
     root_mnt: u64,
     /// Bytes of components so far.
@@ -101,13 +103,14 @@ unsafe extern "C" fn walk_path(mnt: u64, dentry: u64) -> i32 {
     let root = PathRef::at(task::current_address().follow(offset!(task_fs)).member(offset!(fs_root)));
     (*walk).dentry = dentry;
     (*walk).mnt = mnt;
+    (*walk).mnt_root = Kernel(mnt).read(offset!(vfsmount_root));
     (*walk).root_dentry = root.dentry;
     (*walk).root_mnt = root.mnt;
     (*walk).length = 0;
     (*walk).total = 0;
     (*walk).place = 0;
     (*walk).in_root = u32::MAX;
-    (*walk).flags = if is_unlinked(Kernel(dentry)) { flags::PATH_UNLINKED as u32 } else { 0 };
+    (*walk).flags = 0;
     let steps = bpf_loop(PATH_STEPS, step as *mut c_void, core::ptr::null_mut(), 0);
     if steps >= i64::from(PATH_STEPS) {
         (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
@@ -115,15 +118,18 @@ unsafe extern "C" fn walk_path(mnt: u64, dentry: u64) -> i32 {
     0
 }
 
+/// Words of `struct dentry` up to its name, on the kernels seen.
+const DENTRY_WORDS: usize = 6;
+
 /// Takes the name of the current dentry, if there is room. Returns whether the walk can go on.
 #[inline(always)]
-unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
-    (*walk).place = mix((*walk).place, dentry.read(offset!(dentry_name_hash)));
+unsafe fn take_name(walk: *mut Walk, dentry: &Block<'_, DENTRY_WORDS>) -> bool {
+    (*walk).place = mix((*walk).place, dentry.get(offset!(dentry_name_hash)));
     let at = (*walk).length;
     if at >= u64::from(PATH_BYTES) {
         // What does not fit is counted, so that the true length is known.
         (*walk).flags |= u32::from(flags::TEXT_TRUNCATED);
-        (*walk).total += u64::from(dentry.read::<u32>(offset!(dentry_name_length))) + 1;
+        (*walk).total += u64::from(dentry.get::<u32>(offset!(dentry_name_length))) + 1;
         return true;
     }
     let name = dentry.follow(offset!(dentry_name));
@@ -139,7 +145,7 @@ unsafe fn take_name(walk: *mut Walk, dentry: Kernel) -> bool {
 }
 
 /// One step: to the parent directory, or from the root of a mount to where it is mounted. Returns 1 to stop.
-unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
+unsafe extern "C" fn step(index: u32, _context: *mut c_void) -> i64 {
     let Some(scratch) = scratch() else { return 1 };
     let walk = &raw mut (*scratch).walk;
     let dentry = Kernel((*walk).dentry);
@@ -147,7 +153,13 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     if dentry.0 == (*walk).root_dentry && mnt.0 == (*walk).root_mnt && (*walk).in_root == u32::MAX {
         (*walk).in_root = (*walk).length as u32;
     }
-    if dentry == mnt.follow(offset!(vfsmount_root)) {
+    let mut words = Words::<DENTRY_WORDS>::uninit();
+    let block = Block::read(dentry, &mut words);
+    let parent = block.follow(offset!(dentry_parent));
+    if index == 0 && block.get::<u64>(offset!(dentry_hash_pprev)) == 0 && parent != dentry {
+        (*walk).flags = flags::PATH_UNLINKED as u32;
+    }
+    if dentry.0 == (*walk).mnt_root {
         let mount = Kernel(mnt.0 - u64::from(offset!(mount_mnt)));
         let parent = mount.follow(offset!(mount_parent));
         if parent == mount {
@@ -157,17 +169,18 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
             return 1;
         }
         (*walk).dentry = mount.read(offset!(mount_mountpoint));
-        (*walk).mnt = parent.member(offset!(mount_mnt)).0;
+        let mnt = parent.member(offset!(mount_mnt));
+        (*walk).mnt = mnt.0;
+        (*walk).mnt_root = mnt.read(offset!(vfsmount_root));
         return 0;
     }
-    let parent = dentry.follow(offset!(dentry_parent));
     if parent == dentry {
         // A root that is not its mount's: a memfd, a pipe, a disconnected handle. Its own name is all there is.
         (*walk).flags |= u32::from(flags::PATH_UNREACHABLE);
-        take_name(walk, dentry);
+        take_name(walk, &block);
         return 1;
     }
-    if !take_name(walk, dentry) {
+    if !take_name(walk, &block) {
         return 1;
     }
     (*walk).dentry = parent.0;
@@ -191,15 +204,18 @@ unsafe extern "C" fn write_facts(file: u64, at: u64) -> i32 {
     let file = Kernel(file);
     let inode = file.follow(offset!(file_inode));
     let path = PathRef::at(file.member(offset!(file_path)));
-    (*to).inode = inode.read(offset!(inode_ino));
-    (*to).size = inode.read(offset!(inode_size));
-    (*to).mtime_s = inode.read(offset!(inode_mtime_s));
-    (*to).mtime_ns = inode.read(offset!(inode_mtime_ns));
-    (*to).ctime_s = inode.read(offset!(inode_ctime_s));
-    (*to).ctime_ns = inode.read(offset!(inode_ctime_ns));
-    (*to).device = inode.follow(offset!(inode_sb)).read(offset!(sb_dev));
-    (*to).mode = u32::from(inode.read::<u16>(offset!(inode_mode)));
-    let links: u32 = inode.read(offset!(inode_nlink));
+    // At once, and not on the stack, of which little is left here.
+    let words = &raw mut (*scratch).file.inode;
+    let inode = Near::read(inode, words);
+    (*to).inode = inode.get(offset!(inode_ino));
+    (*to).size = inode.get(offset!(inode_size));
+    (*to).mtime_s = inode.get(offset!(inode_mtime_s));
+    (*to).mtime_ns = inode.get(offset!(inode_mtime_ns));
+    (*to).ctime_s = inode.get(offset!(inode_ctime_s));
+    (*to).ctime_ns = inode.get(offset!(inode_ctime_ns));
+    (*to).device = Kernel(inode.get(offset!(inode_sb))).read(offset!(sb_dev));
+    (*to).mode = u32::from(inode.get::<u16>(offset!(inode_mode)));
+    let links: u32 = inode.get(offset!(inode_nlink));
     (*to).links = links;
     let mut bits = 0;
     if file.0 != 0 {

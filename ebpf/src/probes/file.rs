@@ -30,6 +30,8 @@ use crate::{
     totals,
 };
 
+/// `EINVAL` of `asm-generic/errno-base.h`.
+const EINVAL: i64 = 22;
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
 /// `O_CREAT`, `O_TRUNC`, `O_TMPFILE` without `O_DIRECTORY`, of `asm-generic/fcntl.h`.
@@ -76,6 +78,8 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
         return;
     }
     match word.operation() {
+        // It is no symbolic link, which many programs ask of every directory on their way.
+        operation::READLINK if result == -EINVAL => {}
         _ if result < 0 => {
             let changes = word.operation() >= operation::DELETE || word.operation() == operation::TRUNCATE;
             if word.argument(FileCall::PATH) != NO_ARGUMENT

@@ -71,7 +71,7 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
         use_descriptor((*process).start, tgid, fd, call.operation(), result as u64);
     } else if class != CLASS_NONE && (result < 0 || call.0 & FileCall::FAILURES == 0) {
         let call_number = u64::from(number) | u64::from(abi) << 32;
-        if on_class(tgid, class, call.0, result, call_number) != 0 {
+        if on_class((*process).start, class, call.0, result, call_number) != 0 {
             return;
         }
     }
@@ -85,14 +85,14 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
 /// once, and not for each way that leads here.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn on_class(tgid: u32, class: u32, word: u64, result: i64, call: u64) -> i32 {
+unsafe extern "C" fn on_class(start: u64, class: u32, word: u64, result: i64, call: u64) -> i32 {
     if class == CLASS_EXIT || class == CLASS_CLONE {
         return i32::from(class == CLASS_EXIT || result == 0);
     }
-    let (Some(process), Some(scratch)) = (scope::find(tgid), scratch()) else { return 0 };
+    let Some(scratch) = scratch() else { return 0 };
+    let tgid: u32 = task::load(task::current(), offset!(task_tgid));
     let (number, abi) = (call as u32, (call >> 32) as u32);
     keep_arguments(scratch, abi);
-    let start = (*process).start;
     if class == CLASS_FILE {
         file::on_call(start, tgid, FileCall(word), result, call);
         return 0;
@@ -113,7 +113,9 @@ unsafe extern "C" fn on_class(tgid: u32, class: u32, word: u64, result: i64, cal
         return 0;
     }
     // Success was counted when the new image was in place; the number is not the call's by now.
-    if (*process).is_new_root == NEW_IMAGE {
+    if let Some(process) = scope::find(tgid)
+        && (*process).is_new_root == NEW_IMAGE
+    {
         (*process).is_new_root = 0;
         announce_inherited(start, tgid);
     }
