@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::support::privilege::{find_tool, needs};
 use crate::support::receipt::{bytes, list};
 use crate::support::watch::public_folder;
-use crate::support::{Execution, Receipt, fact, program, public_program, real, sha256, watch};
+use crate::support::{Execution, Receipt, fact, program, public_program, real, sha256, slowness, watch};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -161,7 +161,7 @@ fn a_program_in_memory_is_fileless() {
 fn a_program_in_memory_is_hashed_while_it_runs() {
     needs!();
     let sleep = real(&find_tool("sleep").unwrap());
-    let receipt = watch(command![program("memfd_exec"), &sleep, "0.3"]).run().complete(0);
+    let receipt = watch(command![program("memfd_exec"), &sleep, a_moment()]).run().complete(0);
     let execution = receipt.root().executions()[1];
     assert_eq!(execution.0["fileless"], true);
     execution.expect_sha256(&fs::read(&sleep).unwrap());
@@ -199,6 +199,11 @@ fn is_allowed_user_namespaces() -> bool {
     Command::new("unshare").args(["-Urm", "true"]).status().unwrap().success()
 }
 
+/// Seconds in which glasshouse has a look at what is executed, wherever it runs.
+fn a_moment() -> String {
+    (0.3 * slowness()).min(3.0).to_string()
+}
+
 /// A namespace of one process that ends at once: whether it was looked at in time is a matter of luck.
 #[test]
 fn a_program_on_a_mount_of_its_own_is_hashed_or_explained() {
@@ -215,7 +220,7 @@ fn a_program_on_a_mount_of_its_own_is_hashed_or_explained() {
         execution
     };
     Execution(&run(&target, "3", 3)).expect_sha256_or_reason(&fs::read(&target).unwrap());
-    Execution(&run(&sleep, "0.3", 0)).expect_sha256(&fs::read(&sleep).unwrap());
+    Execution(&run(&sleep, &a_moment(), 0)).expect_sha256(&fs::read(&sleep).unwrap());
 }
 
 /// What is mounted in a private namespace can be had back when its processes have ended, and what is copied into one when
