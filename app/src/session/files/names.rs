@@ -11,7 +11,7 @@ use super::{
     Access, Change, FileKey, Files, Target, Text,
     build::Key,
     kind::FileKind,
-    left::{LeftBehind, LeftChange},
+    left::{LeftBehind, LeftChange, Remains},
     totals::changes_content,
     tree::{NONE, Tree},
 };
@@ -24,46 +24,49 @@ const NAMELESS: usize = 64;
 /// `RENAME_EXCHANGE` of linux/fs.h.
 const RENAME_EXCHANGE: u64 = 2;
 
-/// What is left, by path, device and inode.
-pub(super) fn left_behind(files: &Files) -> Vec<LeftBehind> {
-    let mut left = followed(files).left();
-    left.sort_by(|one, other| {
-        let key = Key::new(&one.path, one.source, one.identity);
-        let order = key.cmp(&Key::new(&other.path, other.source, other.identity));
-        order.then(one.process.cmp(&other.process))
-    });
-    left
-}
-
-/// The files (by number) that came and went.
-pub(super) fn transient(files: &Files) -> HashSet<u32> {
-    followed(files).transient()
-}
-
-fn followed(files: &Files) -> Names<'_> {
+/// What became of the files that were made or changed.
+pub(super) fn remains(files: &Files) -> Remains {
     let mut names = Names::new(files);
     for step in steps(files) {
         match step.what {
-            What::Use(id, access) => names.used(id, access),
-            What::Change(change) => names.change(change),
+            What::Use(access) => {
+                if let Some((id, access)) = files.accesses.get_index(access as usize) {
+                    names.used(*id, access);
+                }
+            }
+            What::Change(change) => {
+                if let Some(change) = files.changes.get(change as usize) {
+                    names.change(change);
+                }
+            }
         }
     }
-    names
+    let transient = names.transient();
+    let mut left_behind = names.left();
+    drop(names);
+    left_behind.sort_unstable_by(|one, other| {
+        let key = Key::new(&one.path, one.source, one.identity);
+        let order = key.cmp(&Key::new(&other.path, other.source, other.identity));
+        order.then((one.process, one.change).cmp(&(other.process, other.change)))
+    });
+    Remains { left_behind, transient }
 }
 
-struct Step<'a> {
+/// Something that happened, by the positions of what is known of it.
+struct Step {
     at: BootNs,
-    what: What<'a>,
+    what: What,
 }
 
-enum What<'a> {
-    Use(AccessId, &'a Access),
-    Change(&'a Change),
+#[derive(Clone, Copy)]
+enum What {
+    Use(u32),
+    Change(u32),
 }
 
 /// First uses of files that were changed by somebody, and all changes, in order of time. A file that is made by its
 /// first use is made before it.
-fn steps(files: &Files) -> Vec<Step<'_>> {
+fn steps(files: &Files) -> Vec<Step> {
     let inode = |access: &Access| files.file_of(access).map(|(key, _)| (key.device, key.inode));
     let changed: HashSet<_> = files
         .accesses
@@ -71,20 +74,29 @@ fn steps(files: &Files) -> Vec<Step<'_>> {
         .filter(|(id, access)| changes_content(&files.totals_of(**id, access)))
         .filter_map(|(_, access)| inode(access))
         .collect();
-    let uses = files
-        .accesses
-        .iter()
+    let uses = (0..)
+        .zip(files.accesses.values())
         .filter(|(_, access)| inode(access).is_some_and(|inode| changed.contains(&inode)))
-        .map(|(id, access)| Step { at: access.first_at, what: What::Use(*id, access) });
-    let changes = files.changes.iter().map(|change| Step { at: change.at, what: What::Change(change) });
+        .map(|(number, access)| Step { at: access.first_at, what: What::Use(number) });
+    let changes =
+        (0..).zip(&files.changes).map(|(number, change)| Step { at: change.at, what: What::Change(number) });
     let mut steps: Vec<_> = uses.chain(changes).collect();
-    steps.sort_by_key(|step| {
-        let (rank, process) = match step.what {
-            What::Change(change) if change.operation == FileOperation::Create => (0, change.process),
-            What::Use(_, access) => (1, access.process),
-            What::Change(change) => (2, change.process),
+    steps.sort_unstable_by_key(|step| {
+        let (rank, process, number) = match step.what {
+            What::Use(access) => match files.accesses.get_index(access as usize) {
+                Some((id, access)) => (1, access.process, *id),
+                None => (1, NONE, 0),
+            },
+            // Those of one process come through one ring, in their order.
+            What::Change(number) => match files.changes.get(number as usize) {
+                Some(change) if change.operation == FileOperation::Create => {
+                    (0, change.process, number.into())
+                }
+                Some(change) => (2, change.process, number.into()),
+                None => (2, NONE, 0),
+            },
         };
-        (step.at, rank, files.process_of(process))
+        (step.at, rank, files.process_of(process), number)
     });
     steps
 }
@@ -464,7 +476,7 @@ impl<'a> Names<'a> {
             change: if object.created { LeftChange::Created } else { LeftChange::Modified },
             kind: object.kind,
             identity: object.identity,
-            target: object.target.map(|target| super::view::text(&self.files.texts, target)),
+            target: object.target.map(|target| Box::new(super::view::text(&self.files.texts, target))),
             process: self.files.process_of(object.changed?.1)?,
         })
     }
