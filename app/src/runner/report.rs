@@ -134,7 +134,8 @@ fn artifacts(left: &[LeftBehind], limit_bytes: u64) -> Vec<ArtifactFacts> {
         let (device, inode) = identity.unzip();
         Candidate { path: Arc::clone(path), device, inode }
     };
-    let candidates = whole().map(candidate).collect();
+    let mut candidates = Vec::with_capacity(left.len());
+    candidates.extend(whole().map(candidate));
     let found = hash_artifacts(candidates, &artifacts::Options { limit_bytes, ..Default::default() });
     let mut facts = Vec::with_capacity(found.len());
     for ((path, identity), found) in whole().zip(found) {

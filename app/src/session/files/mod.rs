@@ -8,6 +8,8 @@ mod build;
 mod kind;
 mod left;
 mod names;
+mod object;
+mod steps;
 mod totals;
 mod tree;
 mod view;
