@@ -178,7 +178,7 @@ fn a_file_known_by_name_only_is_hashed_by_the_reading_process() {
 }
 
 fn artifact(path: &Path, device: (u32, u32)) -> Candidate {
-    Candidate { path: path.as_os_str().as_bytes().to_vec(), device: Some(device), inode: None }
+    Candidate { path: path.as_os_str().as_bytes().into(), device: Some(device), inode: None }
 }
 
 fn options() -> Options {
@@ -204,7 +204,7 @@ fn artifacts_that_hang_are_given_up_and_the_others_hashed() {
         candidates.push(artifact(&hanging.file(&format!("file {number}")).0, hanging.device));
     }
     let began = Instant::now();
-    let found = hash_artifacts(&candidates, &options());
+    let found = hash_artifacts(candidates.to_vec(), &options());
     assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
     for pair in found.chunks(2) {
         assert!(is_hashed(&pair[0]), "{:?}", pair[0]);
@@ -233,7 +233,7 @@ fn artifacts_on_mounts_are_hashed() {
         artifact(&below.join("covered"), device_of_file(&cover)),
         artifact(&below, device),
     ];
-    let found = hash_artifacts(&candidates, &options());
+    let found = hash_artifacts(candidates.to_vec(), &options());
     umount2(&below.join("covered"), MntFlags::MNT_DETACH).unwrap();
     umount2(&below, MntFlags::MNT_DETACH).unwrap();
     assert!(is_hashed(&found[0]), "{:?}", found[0]);
@@ -251,7 +251,7 @@ fn new_links_are_followed() {
     symlink(thread, &link).unwrap();
     let procfs = device_of(Path::new("/proc"));
     let candidates = ["comm", "fd", "root", "no such file"].map(|name| artifact(&link.join(name), procfs));
-    let found = hash_artifacts(&candidates, &Options { reader: "/bin/false".into(), ..options() });
+    let found = hash_artifacts(candidates.to_vec(), &Options { reader: "/bin/false".into(), ..options() });
     // The size that procfs gives is none.
     let Found::Present(comm) = &found[0] else { panic!("{found:?}") };
     assert_eq!((comm.sha256, comm.changed_while_hashed), (Err(Unreadable::Changed), true));

@@ -1,6 +1,6 @@
 //! What is known of a run beside its events: filled in by the runner, read by the receipt and the summary.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use crate::event::{BootNs, Unreadable};
 
@@ -17,7 +17,7 @@ pub struct RunFacts {
     pub execution: ExecutionFacts,
     /// How well it was observed.
     pub observation: ObservationFacts,
-    /// What was found of the files that the run should have left behind, in any order.
+    /// What was found of the files that the run should have left behind, in the order in which the session lists them.
     pub artifacts: Vec<ArtifactFacts>,
     /// Nanoseconds to add to a boot time to get nanoseconds of the Unix epoch, taken when observation began.
     pub boot_to_unix_ns: i64,
@@ -242,7 +242,7 @@ pub struct PresentArtifact {
     /// The SHA-256 of its content, or why there is none: [`Unreadable::Changed`] if it changed meanwhile.
     pub sha256: Result<[u8; 32], Unreadable>,
     /// What its content looks like, where it looks like something.
-    pub media_type: Option<Cow<'static, str>>,
+    pub media_type: Option<Arc<str>>,
 }
 
 /// A list that was capped.

@@ -32,13 +32,12 @@ fn main() {
     let applied = start.elapsed();
     let kept = memory("VmRSS") - begun;
     let start = Instant::now();
-    let view = session.files();
-    let entries = view.entries.len();
-    drop(view);
-    let left = session.left_behind().len();
+    let remains = session.remains();
+    let left = remains.left_behind.len();
+    let entries = session.files_with(&remains).entries.len();
     let viewed = start.elapsed();
     let start = Instant::now();
-    let receipt = from_session(&session, &facts(), &ReceiptOptions::default());
+    let receipt = from_session(&session, remains, facts(), &ReceiptOptions::default());
     let made = start.elapsed();
     let peak = memory("VmHWM") - begun;
     let start = Instant::now();

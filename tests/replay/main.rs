@@ -45,7 +45,7 @@ fn replayed(recording: Recording<'_>) -> Value {
     }
     session.observation_ended(&[]);
     let facts = facts(&recording.header, &replayed.events);
-    let receipt = from_session(&session, &facts, &ReceiptOptions::default());
+    let receipt = from_session(&session, session.remains(), facts, &ReceiptOptions::default());
     let mut json = Vec::new();
     receipt.write_json(&mut json).unwrap();
     let mut receipt: Value = serde_json::from_slice(&json).unwrap();

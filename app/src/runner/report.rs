@@ -1,7 +1,6 @@
 //! The end of a run: facts, receipt, summary.
 
 use std::{
-    borrow::Cow,
     io::{self, Write},
     os::unix::ffi::OsStrExt as _,
     sync::Arc,
@@ -23,7 +22,7 @@ use crate::{
     observe,
     options::WatchOptions,
     receipt::{self, ReceiptOptions, write::ReceiptTarget},
-    session::Session,
+    session::LeftBehind,
     summary,
     timings::Timings,
 };
@@ -40,10 +39,11 @@ impl Run {
     ) -> u8 {
         let mut exit_code = end.exit_code;
         let mut facts = self.facts(command, end);
-        facts.artifacts = artifacts(&self.session, options.artifact_limit);
+        let remains = self.session.remains();
+        facts.artifacts = artifacts(&remains.left_behind, options.artifact_limit);
         self.timings.mark("artifacts");
         let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
-        let receipt = receipt::from_session(&self.session, &facts, &how);
+        let receipt = receipt::from_session(&self.session, remains, facts, &how);
         let written = match target.commit(&receipt, Some(owner)) {
             Ok(written) => {
                 if let (Some(reason), Some(path)) = (&written.fallback_reason, &written.path) {
@@ -122,25 +122,26 @@ impl Run {
 }
 
 /// Looks at what the run should have left behind. What is not there any more is nothing that was left behind.
-fn artifacts(session: &Session, limit_bytes: u64) -> Vec<ArtifactFacts> {
-    let left = session.left_behind();
-    let candidates: Vec<_> = left
-        .iter()
-        .filter_map(|left| {
-            // A path that is not known as a whole leads elsewhere.
-            let Observed::Complete(path) = &left.path else { return None };
-            let (device, inode) = left.identity.unzip();
-            Some((Arc::clone(path), left.identity, Candidate { path: path.to_vec(), device, inode }))
+fn artifacts(left: &[LeftBehind], limit_bytes: u64) -> Vec<ArtifactFacts> {
+    // A path that is not known as a whole leads elsewhere.
+    let whole = || {
+        left.iter().filter_map(|left| match &left.path {
+            Observed::Complete(path) => Some((path, left.identity)),
+            _ => None,
         })
-        .collect();
-    let (known, candidates): (Vec<_>, Vec<_>) =
-        candidates.into_iter().map(|(path, identity, candidate)| ((path, identity), candidate)).unzip();
-    let found = hash_artifacts(&candidates, &artifacts::Options { limit_bytes, ..Default::default() });
-    known
-        .into_iter()
-        .zip(found)
-        .map(|((path, identity), found)| ArtifactFacts { path, identity, state: artifact_state(found) })
-        .collect()
+    };
+    let candidate = |(path, identity): (&Arc<[u8]>, Option<_>)| {
+        let (device, inode) = identity.unzip();
+        Candidate { path: Arc::clone(path), device, inode }
+    };
+    let mut candidates = Vec::with_capacity(left.len());
+    candidates.extend(whole().map(candidate));
+    let found = hash_artifacts(candidates, &artifacts::Options { limit_bytes, ..Default::default() });
+    let mut facts = Vec::with_capacity(found.len());
+    for ((path, identity), found) in whole().zip(found) {
+        facts.push(ArtifactFacts { path: Arc::clone(path), identity, state: artifact_state(found) });
+    }
+    facts
 }
 
 fn artifact_state(found: Found) -> ArtifactState {
@@ -152,7 +153,7 @@ fn artifact_state(found: Found) -> ArtifactState {
             size_bytes: present.size_bytes,
             mode: present.mode,
             sha256: present.sha256,
-            media_type: present.media_type.map(Cow::Owned),
+            media_type: present.media_type,
         }),
         Found::OverLimit { size_bytes, mode } => ArtifactState::OverLimit { size_bytes, mode },
         Found::Unreadable(reason) => ArtifactState::Unreadable(reason),

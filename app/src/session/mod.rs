@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub use caps::*;
 use files::Files;
 pub use files::{
-    ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Text,
+    ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Remains, Text,
 };
 use process::grow;
 pub use process::{
@@ -185,15 +185,25 @@ impl Session {
         self.impossible_parents
     }
 
-    /// Files, changes of them and failed attempts, put together from what is known by now. This takes a
-    /// while: it is meant for the end.
+    /// What became of the files that were made or changed, from what is known by now. This takes a while, as do the
+    /// other accounts of files: they are meant for the end.
+    pub fn remains(&self) -> Remains {
+        self.accesses.remains()
+    }
+
+    /// Files, changes of them and failed attempts, put together.
     pub fn files(&self) -> FilesView<'_> {
-        FilesView::new(self)
+        self.files_with(&self.remains())
+    }
+
+    /// The same, where it is known already what became of them.
+    pub fn files_with(&self, remains: &Remains) -> FilesView<'_> {
+        FilesView::new(self, remains)
     }
 
     /// What the run leaves behind, by path.
     pub fn left_behind(&self) -> Vec<LeftBehind> {
-        self.accesses.left_behind()
+        self.remains().left_behind
     }
 
     /// Uses of files that have totals, and of which the first use was not recorded.

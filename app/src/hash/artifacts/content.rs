@@ -1,6 +1,6 @@
 //! What is in a file: the digest, and the media type from its beginning.
 
-use std::{fs::File, os::unix::fs::MetadataExt};
+use std::{collections::HashSet, fs::File, os::unix::fs::MetadataExt, sync::Arc};
 
 use file_format::FileFormat;
 
@@ -17,6 +17,27 @@ const BEGINNING_BYTES: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Hashing {
     buffer: Vec<u8>,
+    media_types: MediaTypes,
+}
+
+/// One copy of each media type: there are few, and many files.
+#[derive(Default)]
+pub(super) struct MediaTypes(HashSet<Arc<str>>);
+
+/// Media types that are kept; whoever tells more makes them up.
+const MEDIA_TYPES: usize = 1_024;
+
+impl MediaTypes {
+    pub(super) fn shared(&mut self, media_type: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(media_type) {
+            return Arc::clone(known);
+        }
+        let made: Arc<str> = media_type.into();
+        if self.0.len() < MEDIA_TYPES {
+            self.0.insert(Arc::clone(&made));
+        }
+        made
+    }
 }
 
 impl Hashing {
@@ -40,24 +61,24 @@ impl Hashing {
         if State::of(&metadata) != *before {
             return Err(Unreadable::Changed);
         }
-        let mut media_type = None;
+        let mut format = None;
         let mut piece = |piece: &[u8]| {
             progress();
-            media_type.get_or_insert_with(|| by_content(piece, piece.len() as u64 == metadata.size()));
+            format.get_or_insert_with(|| by_content(piece, piece.len() as u64 == metadata.size()));
         };
         let hashed = read::digest(&file, &metadata, &mut self.buffer, &mut piece)?;
-        let media_type = media_type.unwrap_or_else(|| by_content(&[], true));
-        Ok(Content { sha256: hashed.sha256, media_type })
+        let format = format.unwrap_or_else(|| by_content(&[], true));
+        Ok(Content { sha256: hashed.sha256, media_type: self.media_types.shared(format.media_type()) })
     }
 }
 
-/// The media type of a file that begins so, or that is so as a whole.
-fn by_content(beginning: &[u8], whole: bool) -> String {
+/// What a file is that begins so, or that is so as a whole.
+fn by_content(beginning: &[u8], whole: bool) -> FileFormat {
     let whole = whole && beginning.len() <= BEGINNING_BYTES;
     let beginning = &beginning[..beginning.len().min(BEGINNING_BYTES)];
     match FileFormat::from_bytes(beginning) {
-        FileFormat::ArbitraryBinaryData if is_text(beginning, whole) => "text/plain".to_owned(),
-        format => format.media_type().to_owned(),
+        FileFormat::ArbitraryBinaryData if is_text(beginning, whole) => FileFormat::PlainText,
+        format => format,
     }
 }
 
@@ -76,7 +97,7 @@ mod tests {
 
     #[test]
     fn media_types_are_told_by_content() {
-        let whole = |content: &[u8]| by_content(content, true);
+        let whole = |content: &[u8]| by_content(content, true).media_type().to_owned();
         assert_eq!(whole(b""), "application/x-empty");
         assert_eq!(whole("grüße\n".as_bytes()), "text/plain");
         assert_eq!(whole(b"{\"a\": 1}"), "text/plain");
@@ -90,12 +111,12 @@ mod tests {
 
     #[test]
     fn a_character_may_be_cut_only_where_the_text_is() {
-        assert_eq!(by_content(b"gr\xc3", false), "text/plain");
-        assert_eq!(by_content(b"gr\xc3", true), "application/octet-stream");
+        assert_eq!(by_content(b"gr\xc3", false), FileFormat::PlainText);
+        assert_eq!(by_content(b"gr\xc3", true), FileFormat::ArbitraryBinaryData);
         let mut long = "x".repeat(BEGINNING_BYTES - 1).into_bytes();
         long.extend("ü and more".as_bytes());
-        assert_eq!(by_content(&long, true), "text/plain");
+        assert_eq!(by_content(&long, true), FileFormat::PlainText);
         long.push(0);
-        assert_eq!(by_content(&long, true), "text/plain", "of the beginning alone");
+        assert_eq!(by_content(&long, true), FileFormat::PlainText, "of the beginning alone");
     }
 }

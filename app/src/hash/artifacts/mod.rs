@@ -24,7 +24,7 @@ pub const LIMIT_BYTES: u64 = 4 << 30;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Absolute, from the root of the mount namespace; the exact bytes.
-    pub path: Vec<u8>,
+    pub path: Arc<[u8]>,
     /// Device of the superblock: major, minor. Where it is not known, what is there is taken for the file, wherever it
     /// lies.
     pub device: Option<(u32, u32)>,
@@ -88,7 +88,7 @@ pub struct Present {
     pub sha256: Result<[u8; 32], Unreadable>,
     /// Media type by content: `application/x-empty` of nothing, `text/plain` of UTF-8 without NULs that is not known
     /// as something else, `application/octet-stream` of anything else. Absent where the content was not read.
-    pub media_type: Option<String>,
+    pub media_type: Option<Arc<str>>,
     /// Its size, its times or itself changed after it was first looked at.
     pub changed_while_hashed: bool,
 }
@@ -146,18 +146,18 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Content {
     sha256: [u8; 32],
-    media_type: String,
+    media_type: Arc<str>,
 }
 
 /// Looks for the candidates and hashes what is there, in their order. Blocks; what makes no progress for the patience
 /// of the options is [`Unreadable::TimedOut`].
-pub fn hash_artifacts(candidates: &[Candidate], options: &Options) -> Vec<Found> {
+pub fn hash_artifacts(candidates: Vec<Candidate>, options: &Options) -> Vec<Found> {
     hash_on(Mounts::own(), candidates, options)
 }
 
 /// The same, where these are glasshouse's mounts.
-fn hash_on(own: Mounts, candidates: &[Candidate], options: &Options) -> Vec<Found> {
-    let candidates: Arc<[Candidate]> = candidates.into();
+fn hash_on(own: Mounts, candidates: Vec<Candidate>, options: &Options) -> Vec<Found> {
+    let candidates = Arc::new(candidates);
     let (own, hanging) = (Arc::new(own), Arc::new(Hanging::default()));
     let worker = || Worker::new(options.reader.clone(), Arc::clone(&own), Arc::clone(&hanging));
 
@@ -166,18 +166,16 @@ fn hash_on(own: Mounts, candidates: &[Candidate], options: &Options) -> Vec<Foun
         worker.look(&all[index], progress)
     };
     let seen = for_each(candidates.len(), worker, look, options.patience);
-    let seen = seen.into_iter().map(|seen| seen.unwrap_or(Err(Unreadable::TimedOut)));
-    let (mut found, states): (Vec<_>, Vec<_>) = seen.map(first_answer).unzip();
-
-    let wanted = within_limit(&mut found, &states, options.limit_bytes);
-    let all: Arc<[_]> = wanted.as_slice().into();
+    let (mut found, wanted) = within_limit(seen, options.limit_bytes);
+    let wanted = Arc::new(wanted);
+    let all = Arc::clone(&wanted);
     let hash = move |worker: &mut Worker, index: usize, progress: &mut dyn FnMut()| {
         let (candidate, state) = &all[index];
-        worker.hash(&candidates[*candidate], state, progress)
+        worker.hash(&candidates[*candidate as usize], state, progress)
     };
     let contents = for_each(wanted.len(), worker, hash, options.patience);
-    for ((index, _), content) in wanted.into_iter().zip(contents) {
-        if let Found::Present(present) = &mut found[index] {
+    for ((index, _), content) in wanted.iter().zip(contents) {
+        if let Some(Found::Present(present)) = found.get_mut(*index as usize) {
             present.complete(content.unwrap_or(Err(Unreadable::TimedOut)));
         }
     }
@@ -204,21 +202,28 @@ fn first_answer(seen: Result<Seen, Unreadable>) -> (Found, Option<State>) {
     }
 }
 
-/// The regular files that the limit has room for, one after the other; the others are marked.
-fn within_limit(found: &mut [Found], states: &[Option<State>], limit: u64) -> Vec<(usize, State)> {
+/// What is to be said after the first look, and the regular files (by position) that the limit has room for, one after
+/// the other; the others are marked.
+fn within_limit(
+    seen: impl IntoIterator<Item = Option<Result<Seen, Unreadable>>>,
+    limit: u64,
+) -> (Vec<Found>, Vec<(u32, State)>) {
     let mut left = limit;
     let mut within = Vec::new();
-    for (index, state) in states.iter().enumerate() {
-        let Some(state) = *state else { continue };
+    let found = (0..).zip(seen).map(|(index, seen)| {
+        let (found, state) = first_answer(seen.unwrap_or(Err(Unreadable::TimedOut)));
+        let Some(state) = state else { return found };
         match left.checked_sub(state.size) {
             Some(rest) => {
                 left = rest;
                 within.push((index, state));
+                found
             }
-            None => found[index] = Found::OverLimit { size_bytes: state.size, mode: state.mode },
+            None => Found::OverLimit { size_bytes: state.size, mode: state.mode },
         }
-    }
-    within
+    });
+    let found = found.collect();
+    (found, within)
 }
 
 impl Present {

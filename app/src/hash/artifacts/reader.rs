@@ -8,7 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Candidate, Content, Kind, Seen, State, content::Hashing, look::Finder};
+use super::{
+    Candidate, Content, Kind, Seen, State,
+    content::{Hashing, MediaTypes},
+    look::Finder,
+};
 use crate::{
     event::Unreadable,
     hash::{
@@ -38,11 +42,15 @@ pub(super) enum Answer {
     Content(Content),
 }
 
-pub(super) struct Reader(Child);
+pub(super) struct Reader {
+    process: Child,
+    media_types: MediaTypes,
+}
 
 impl Reader {
     pub(super) fn start(program: &Path) -> Result<Self, Unreadable> {
-        spawn(program, [ARGUMENT], Stdio::piped()).map(Self)
+        let process = spawn(program, [ARGUMENT], Stdio::piped())?;
+        Ok(Self { process, media_types: MediaTypes::default() })
     }
 
     /// The outer failure is the process's: it hangs, or is not one that answers.
@@ -53,23 +61,25 @@ impl Reader {
         progress: &mut dyn FnMut(),
     ) -> Result<Result<Answer, Unreadable>, Unreadable> {
         let broken = Unreadable::Io(libc::EPIPE);
-        let (Some(input), Some(output)) = (&mut self.0.stdin, &mut self.0.stdout) else { return Err(broken) };
+        let (Some(input), Some(output)) = (&mut self.process.stdin, &mut self.process.stdout) else {
+            return Err(broken);
+        };
         // It waits for the request, which a pipe has room for.
         input.write_all(&encode_request(task, candidate)).map_err(|_| broken)?;
-        decode_answer(&next_answer(output, progress)?).ok_or(broken)
+        decode_answer(&next_answer(output, progress)?, &mut self.media_types).ok_or(broken)
     }
 
     pub(super) fn kill(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
+        let _ = self.process.kill();
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         // The end of its input ends it; if it hangs, it is left behind.
-        drop(self.0.stdin.take());
-        reap(&mut self.0);
+        drop(self.process.stdin.take());
+        reap(&mut self.process);
     }
 }
 
@@ -138,7 +148,7 @@ fn read_request(input: &mut impl BufRead) -> Option<(Task, Candidate)> {
     };
     let mut path = vec![0; number(&mut words)?];
     input.read_exact(&mut path).ok()?;
-    Some((task, Candidate { path, device, inode }))
+    Some((task, Candidate { path: path.into(), device, inode }))
 }
 
 fn encode_answer(answer: Result<Answer, Unreadable>) -> String {
@@ -162,13 +172,13 @@ fn encode_answer(answer: Result<Answer, Unreadable>) -> String {
     }
 }
 
-fn decode_answer(answer: &[u8]) -> Option<Result<Answer, Unreadable>> {
+fn decode_answer(answer: &[u8], media_types: &mut MediaTypes) -> Option<Result<Answer, Unreadable>> {
     let answer = std::str::from_utf8(answer).ok()?;
     let mut words = answer.split(' ');
     match words.next()? {
         "content" => {
             let sha256 = decode_digest(words.next()?)?;
-            Some(Ok(Answer::Content(Content { sha256, media_type: words.next()?.to_owned() })))
+            Some(Ok(Answer::Content(Content { sha256, media_type: media_types.shared(words.next()?) })))
         }
         "seen" => {
             let seen = match words.next()? {
@@ -239,8 +249,9 @@ mod tests {
         ];
         prop_oneof![
             seen.prop_map(|seen| Ok(Answer::Seen(seen))),
-            (any::<[u8; 32]>(), "[a-z]+/[a-z.-]+")
-                .prop_map(|(sha256, media_type)| Ok(Answer::Content(Content { sha256, media_type }))),
+            (any::<[u8; 32]>(), "[a-z]+/[a-z.-]+").prop_map(|(sha256, media_type)| Ok(Answer::Content(
+                Content { sha256, media_type: media_type.into() }
+            ))),
             any::<i32>().prop_map(|errno| Err(Unreadable::Io(errno))),
             Just(Err(Unreadable::Changed)),
             Just(Err(Unreadable::Gone)),
@@ -256,7 +267,7 @@ mod tests {
             inode: Option<u64>,
             task in prop_oneof![Just(Task::Look), state().prop_map(Task::Hash)],
         ) {
-            let candidate = Candidate { path, device, inode };
+            let candidate = Candidate { path: path.into(), device, inode };
             let twice = [encode_request(task, &candidate), encode_request(task, &candidate)].concat();
             let mut input = twice.as_slice();
             for _ in 0..2 {
@@ -269,12 +280,12 @@ mod tests {
         fn answers_survive_the_journey(answer in answer()) {
             let line = encode_answer(answer.clone());
             prop_assert!(!line.contains('\n') && !line.contains(char::from(PROGRESS)) || line.contains('/'));
-            prop_assert_eq!(decode_answer(line.as_bytes()), Some(answer));
+            prop_assert_eq!(decode_answer(line.as_bytes(), &mut MediaTypes::default()), Some(answer));
         }
 
         #[test]
         fn damaged_answers_are_none_or_others(bytes: Vec<u8>) {
-            decode_answer(&bytes);
+            decode_answer(&bytes, &mut MediaTypes::default());
         }
     }
 
@@ -285,14 +296,14 @@ mod tests {
         fs::write(&path, "#!/bin/sh\n").unwrap();
         let facts = facts_of(&path);
         let path = path.into_os_string().into_vec();
-        let candidate = Candidate { path, device: Some(facts.device), inode: Some(facts.inode) };
-        let null = Candidate { path: b"/dev/null".to_vec(), inode: None, ..candidate.clone() };
+        let candidate = Candidate { path: path.into(), device: Some(facts.device), inode: Some(facts.inode) };
+        let null = Candidate { path: b"/dev/null"[..].into(), inode: None, ..candidate.clone() };
         let ask = |requests: &[Vec<u8>]| {
             let mut output = Vec::new();
             serve(&mut requests.concat().as_slice(), &mut output).unwrap();
             let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             let lines = lines.map(|line| line.strip_prefix(&[PROGRESS]).unwrap_or(line));
-            lines.map(|line| decode_answer(line).unwrap()).collect::<Vec<_>>()
+            lines.map(|line| decode_answer(line, &mut MediaTypes::default()).unwrap()).collect::<Vec<_>>()
         };
         let answers =
             ask(&[encode_request(Task::Look, &candidate), encode_request(Task::Look, &null), vec![0]]);
@@ -304,14 +315,14 @@ mod tests {
         let answers = [state, later].map(|state| encode_request(Task::Hash(state), &candidate));
         let answers = ask(&answers);
         let Ok(Answer::Content(content)) = &answers[0] else { panic!("{answers:?}") };
-        assert_eq!(content.media_type, "text/x-shellscript");
+        assert_eq!(&*content.media_type, "text/x-shellscript");
         assert_eq!(answers[1], Err(Unreadable::Changed));
     }
 
     #[test]
     fn a_process_that_dies_is_broken() {
         let mut reader = Reader::start(Path::new("/bin/false")).unwrap();
-        let candidate = Candidate { path: b"/".to_vec(), device: Some((0, 0)), inode: None };
+        let candidate = Candidate { path: b"/"[..].into(), device: Some((0, 0)), inode: None };
         assert_eq!(reader.ask(Task::Look, &candidate, &mut || {}), Err(Unreadable::Io(libc::EPIPE)));
     }
 }

@@ -21,7 +21,7 @@ use super::{super::read::tests::facts_of, content::Hashing, look::Finder, *};
 fn seen_at(path: &Path) -> Candidate {
     let facts = facts_of(path);
     Candidate {
-        path: path.as_os_str().as_bytes().to_vec(),
+        path: path.as_os_str().as_bytes().into(),
         device: Some(facts.device),
         inode: Some(facts.inode),
     }
@@ -52,7 +52,7 @@ fn files_are_hashed_in_their_order() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         candidates.push(seen_at(&path));
     }
-    let found = hash_artifacts(&candidates, &options());
+    let found = hash_artifacts(candidates.clone(), &options());
     assert_eq!(found.len(), 300);
     for (found, content) in found.iter().zip(&contents) {
         let present = present(found);
@@ -62,7 +62,7 @@ fn files_are_hashed_in_their_order() {
         let expected = if content.is_empty() { "application/x-empty" } else { "text/plain" };
         assert_eq!(present.media_type.as_deref(), Some(expected));
     }
-    assert_eq!(hash_artifacts(&[], &options()), []);
+    assert_eq!(hash_artifacts(Vec::new(), &options()), []);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn what_is_not_there_any_more_is_told_from_what_is_there_instead() {
     fs::remove_file(&moved).unwrap();
     fs::create_dir(&moved).unwrap();
     fs::rename(&other, &replaced).unwrap();
-    let found = hash_artifacts(&candidates, &options());
+    let found = hash_artifacts(candidates.to_vec(), &options());
     assert_eq!(found[0], Found::Gone);
     // The inode may have been used again for the directory.
     let directory = Found::Other { device: facts.device, inode: facts_of(&moved).inode };
@@ -90,9 +90,9 @@ fn what_is_not_there_any_more_is_told_from_what_is_there_instead() {
     // Where it was not known which file it was, it is whatever is there.
     let unknown = Candidate { inode: None, ..candidates[2].clone() };
     let elsewhere = Candidate { device: Some((0, 0)), ..unknown.clone() };
-    let odd = [b"".as_slice(), b"relative", b"/"]
-        .map(|path| Candidate { path: path.to_vec(), ..elsewhere.clone() });
-    let found = hash_artifacts(&[&[unknown, elsewhere], odd.as_slice()].concat(), &options());
+    let odd =
+        [b"".as_slice(), b"relative", b"/"].map(|path| Candidate { path: path.into(), ..elsewhere.clone() });
+    let found = hash_artifacts([&[unknown, elsewhere], odd.as_slice()].concat(), &options());
     assert_eq!(present(&found[0]).sha256, Ok(Sha256::digest("other").into()));
     assert_eq!(found[1], Found::Other { device: facts.device, inode: facts.inode });
     assert_eq!(found[2..4], [Found::Gone, Found::Gone]);
@@ -110,10 +110,10 @@ fn only_regular_files_are_opened() {
     let mut candidates: Vec<_> = ["fifo", "socket", "folder"].iter().map(|name| seen_at(&at(name))).collect();
     candidates.push(seen_at(Path::new("/dev/null")));
     let link =
-        Candidate { path: at("link").as_os_str().as_bytes().to_vec(), inode: None, ..candidates[0].clone() };
+        Candidate { path: at("link").as_os_str().as_bytes().into(), inode: None, ..candidates[0].clone() };
     candidates.push(link);
     let began = Instant::now();
-    let found = hash_artifacts(&candidates, &options());
+    let found = hash_artifacts(candidates.clone(), &options());
     assert!(began.elapsed() < Duration::from_secs(1));
     let link = Kind::Symlink { target: b"somewhere\n/else".to_vec() };
     let kinds = [Kind::Fifo, Kind::Socket, Kind::Directory, Kind::CharacterDevice, link];
@@ -132,14 +132,14 @@ fn a_folder_that_became_a_link_leads_to_the_same_file_or_to_another() {
     let candidate = seen_at(&at("out/file"));
     fs::rename(at("out"), at("out-1")).unwrap();
     symlink("out-1", at("out")).unwrap();
-    let same = hash_artifacts(std::slice::from_ref(&candidate), &options());
+    let same = hash_artifacts(vec![candidate.clone()], &options());
     assert_eq!(present(&same[0]).sha256, Ok(Sha256::digest("content").into()));
     symlink("round", at("round")).unwrap();
-    let round = Candidate { path: at("round/file").as_os_str().as_bytes().to_vec(), ..candidate.clone() };
-    assert_eq!(hash_artifacts(&[round], &options()), [Found::Gone]);
+    let round = Candidate { path: at("round/file").as_os_str().as_bytes().into(), ..candidate.clone() };
+    assert_eq!(hash_artifacts(vec![round], &options()), [Found::Gone]);
     fs::remove_file(at("out")).unwrap();
     symlink("decoy", at("out")).unwrap();
-    let other = hash_artifacts(&[candidate], &options());
+    let other = hash_artifacts(vec![candidate], &options());
     assert!(matches!(other[0], Found::Other { .. }), "{:?}", other[0]);
 }
 
@@ -154,7 +154,7 @@ fn the_limit_is_used_up_in_order() {
         candidates.push(seen_at(&path));
     }
     for _ in 0..10 {
-        let found = hash_artifacts(&candidates, &Options { limit_bytes: 1000, ..options() });
+        let found = hash_artifacts(candidates.clone(), &Options { limit_bytes: 1000, ..options() });
         assert_eq!(found[1], Found::OverLimit { size_bytes: 500, mode: 0o600 });
         assert_eq!(found[3], Found::OverLimit { size_bytes: 1, mode: 0o600 });
         for index in [0, 2, 4] {
@@ -203,12 +203,12 @@ fn what_hangs_is_given_up() {
     let reader = stand_in(directory.path(), "exec /bin/sleep 60");
     let began = Instant::now();
     let options = Options { reader, ..Options::default() };
-    let found = hash_on(Mounts::default(), &candidates, &options);
+    let found = hash_on(Mounts::default(), candidates.clone(), &options);
     assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
     assert!(found.iter().all(|found| *found == Found::Unreadable(Unreadable::TimedOut)));
 
     let reader = stand_in(directory.path(), "while read -r request; do echo seen nothing; done");
-    let found = hash_on(Mounts::default(), &candidates[..1], &Options { reader, ..options });
+    let found = hash_on(Mounts::default(), candidates[..1].to_vec(), &Options { reader, ..options });
     assert_eq!(found, [Found::Gone]);
 }
 
@@ -236,13 +236,12 @@ proptest! {
         limit in 0..2000_u64,
     ) {
         let state = |size| State { size, mode: 0, mtime: (0, 0), ctime: (0, 0) };
-        let states: Vec<_> = sizes.iter().map(|size| size.map(state)).collect();
-        let mut found = vec![Found::Gone; sizes.len()];
-        let within = within_limit(&mut found, &states, limit);
+        let seen = sizes.iter().map(|size| Some(Ok(size.map_or(Seen::Gone, |size| Seen::Regular(state(size))))));
+        let (found, within) = within_limit(seen, limit);
         let mut left = limit;
         let mut next = within.iter().peekable();
         for (index, size) in sizes.iter().enumerate() {
-            let taken = next.next_if(|(taken, _)| *taken == index).is_some();
+            let taken = next.next_if(|(taken, _)| *taken as usize == index).is_some();
             prop_assert_eq!(taken, size.is_some_and(|size| size <= left));
             let over = matches!(found[index], Found::OverLimit { .. });
             prop_assert_eq!(over, size.is_some() && !taken);
@@ -266,12 +265,12 @@ fn speed_of_artifacts() {
             let path = folder.join(format!("a file of no great name {file}.o"));
             fs::write(&path, format!("{file}\n").repeat(300)).unwrap();
             let inode = Some(std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap()));
-            candidates.push(Candidate { path: path.as_os_str().as_bytes().to_vec(), device, inode });
+            candidates.push(Candidate { path: path.as_os_str().as_bytes().into(), device, inode });
         }
     }
     for _ in 0..3 {
         let began = Instant::now();
-        let found = hash_artifacts(&candidates, &options());
+        let found = hash_artifacts(candidates.clone(), &options());
         let took = began.elapsed();
         assert!(found.iter().all(|found| present(found).sha256.is_ok()));
         eprintln!("{} files in {took:?}", found.len());

@@ -88,11 +88,11 @@ pub(super) fn for_each<T: Send + 'static>(
                 let result = work(&mut worker, index, &mut progress);
                 progress();
                 let mut state = shared.lock();
-                state.results[index] = Some(result);
-                state.left -= 1;
                 if state.closed {
                     return;
                 }
+                state.results[index] = Some(result);
+                state.left -= 1;
                 if state.left == 0 {
                     shared.done.notify_all();
                 }
@@ -121,10 +121,7 @@ fn wait<T>(shared: &Shared<T>, patience: Duration) -> Vec<Option<T>> {
         state = shared.done.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
     }
     state.closed = true;
-    // Threads that come late write into what nobody looks at.
-    let count = state.results.len();
-    let nothing = std::iter::repeat_with(|| None).take(count).collect();
-    std::mem::replace(&mut state.results, nothing)
+    std::mem::take(&mut state.results)
 }
 
 /// What a thread has of its own.

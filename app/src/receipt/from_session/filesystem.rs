@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    mem::take,
     sync::Arc,
 };
 
@@ -26,8 +27,8 @@ use crate::{
 /// Media type of a symbolic link, as the shared MIME-info database has it.
 const SYMLINK: &str = "inode/symlink";
 
-/// A path, and device and inode where they are known.
-type ArtifactKey<'a> = (&'a [u8], Option<((u32, u32), u64)>);
+/// Entries of the session whose memory is given back at once, when they have become entries of the receipt.
+const GIVEN_BACK: usize = 8_192;
 
 /// Builds the entries of the lists, of which many share names and counts.
 pub(super) struct Builder<'a, 'b> {
@@ -54,17 +55,26 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 
     /// The section.
-    pub(super) fn filesystem(&mut self, view: &FilesView<'_>) -> Filesystem {
+    pub(super) fn filesystem(&mut self, mut view: FilesView<'_>) -> Filesystem {
         let mut files = Vec::with_capacity(view.entries.len());
         let (mut bytes_read, mut bytes_written) = (0_u64, 0_u64);
-        for (index, entry) in view.entries.iter().enumerate() {
-            let file = self.file(index, entry, view.uses(entry));
-            if entry.kind == Some(FileKind::Regular) {
+        let mut entries = take(&mut view.entries);
+        entries.reverse();
+        while let Some(entry) = entries.pop() {
+            let index = files.len();
+            // Either list is large.
+            if index.is_multiple_of(GIVEN_BACK) {
+                entries.shrink_to_fit();
+            }
+            let uses = view.uses(&entry);
+            let file = self.file(index, entry, uses);
+            if file.kind == Some(schema::FileKind::Regular) {
                 bytes_read = bytes_read.saturating_add(file.bytes_read);
                 bytes_written = bytes_written.saturating_add(file.bytes_written);
             }
             files.push(file);
         }
+        drop(entries);
         let mut changes = Vec::with_capacity(view.change_count());
         for (index, change) in view.changes().enumerate() {
             changes.push(self.change(index, change));
@@ -73,7 +83,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         Filesystem { bytes_read, bytes_written, files, changes, failed }
     }
 
-    fn file(&mut self, index: usize, entry: &FileEntry, uses: Vec<FileUse>) -> UsedFile {
+    fn file(&mut self, index: usize, entry: FileEntry, uses: Vec<FileUse>) -> UsedFile {
         let at = |field: &str| format!("/filesystem/files/{index}/{field}");
         let mut operations: BTreeMap<Operation, u64> = BTreeMap::new();
         for (operation, count) in uses.iter().flat_map(|one| &one.operations) {
@@ -103,7 +113,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             unreachable: entry.unreachable,
             transient: entry.transient,
             operations: self.operations(operations.into_iter().collect()),
-            errors: ErrorCounts(entry.errors.clone()),
+            errors: ErrorCounts(entry.errors),
             bytes_read: total(|one| one.bytes_read),
             bytes_written: total(|one| one.bytes_written),
             processes: self.processes(&uses),
@@ -208,25 +218,29 @@ impl<'a, 'b> Builder<'a, 'b> {
         }
     }
 
-    /// What is left, with what was found where it should be.
-    pub(super) fn artifacts(&mut self, left: &[LeftBehind], found: &[ArtifactFacts]) -> Vec<Artifact> {
-        fn key(facts: &ArtifactFacts) -> (ArtifactKey<'_>, &ArtifactState) {
-            ((&facts.path, facts.identity), &facts.state)
+    /// What is left, with what was found where it should be: a part of it, in the same order.
+    pub(super) fn artifacts(&mut self, left: Vec<LeftBehind>, found: Vec<ArtifactFacts>) -> Vec<Artifact> {
+        let mut found = found.into_iter().peekable();
+        let mut artifacts = Vec::with_capacity(left.len());
+        for left in left {
+            let of_it = |found: &ArtifactFacts| {
+                found.identity == left.identity
+                    && matches!(&left.path, event::Observed::Complete(path) if *path == found.path)
+            };
+            let state = found.next_if(of_it).map(|found| found.state);
+            // What is not there any more was not left behind.
+            if !matches!(state, Some(ArtifactState::Gone)) {
+                let artifact = self.artifact(artifacts.len(), &left, state.as_ref());
+                artifacts.push(artifact);
+            }
         }
-        let found: HashMap<_, _> = found.iter().map(key).collect();
-        let states = left.iter().map(|left| {
-            let path = left.path.value().map(|path| &**path);
-            (left, path.and_then(|path| found.get(&(path, left.identity)).copied()))
-        });
-        // What is not there any more was not left behind.
-        let there = states.filter(|(_, state)| !matches!(state, Some(ArtifactState::Gone)));
-        there.enumerate().map(|(index, (left, state))| self.artifact(index, left, state)).collect()
+        artifacts
     }
 
     fn artifact(&mut self, index: usize, left: &LeftBehind, state: Option<&ArtifactState>) -> Artifact {
         let at = |field: &str| format!("/artifacts/{index}/{field}");
         let (path, path_reason) = self.texts.shared(&left.path, || at("path"));
-        let target = left.target.as_ref();
+        let target = left.target.as_deref();
         let target = target.map(|target| self.texts.shared(target, || at("target")));
         let (process, process_reason) = self.process(left.process);
         let symlink = left.kind == FileKind::Symlink;

@@ -7,6 +7,7 @@ mod texts;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    mem::take,
     sync::Arc,
 };
 
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     event::{BootNs, ProcessKey, Syscall},
     facts::{self, RunFacts},
-    session::Session,
+    session::{Remains, Session},
     syscalls,
 };
 
@@ -34,8 +35,14 @@ pub struct ReceiptOptions {
     pub redactor: Option<Redactor>,
 }
 
-/// Makes the receipt.
-pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOptions) -> Receipt {
+/// Makes the receipt. What it does not need any more of what it is given goes as soon as that is so: of a run with very
+/// many files each list is large.
+pub fn from_session(
+    session: &Session,
+    mut remains: Remains,
+    mut facts: RunFacts,
+    options: &ReceiptOptions,
+) -> Receipt {
     let mut texts = texts::Texts::new(session.texts(), options);
     let command_argv = texts.command_argv(&facts.command.argv);
     let command_cwd = texts.redacted(&facts.command.cwd, || "/command/cwd".into());
@@ -55,9 +62,9 @@ pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOption
     let processes: Vec<Process> =
         order.iter().enumerate().map(|(index, key)| builder.process(index, *key)).collect();
     let mut builder = filesystem::Builder::new(clock, &ids, &mut texts);
-    // One after the other: each takes its share of memory.
-    let artifacts = builder.artifacts(&session.left_behind(), &facts.artifacts);
-    let filesystem = builder.filesystem(&session.files());
+    let artifacts = builder.artifacts(take(&mut remains.left_behind), take(&mut facts.artifacts));
+    let filesystem = builder.filesystem(session.files_with(&remains));
+    drop(remains);
     let started =
         processes.first().and_then(|root| root.executions.first()).filter(|_| session.root().is_some());
 
@@ -85,7 +92,7 @@ pub fn from_session(session: &Session, facts: &RunFacts, options: &ReceiptOption
             session.root().and_then(|root| ids.get(&root).copied()),
             error,
         ),
-        observation: observation::observation(session, facts),
+        observation: observation::observation(session, &facts),
         syscalls: syscalls(session, &order),
         processes,
         filesystem,

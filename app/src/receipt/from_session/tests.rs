@@ -173,7 +173,7 @@ pub(crate) fn receipt_of(events: &[Event], facts: &RunFacts, options: &ReceiptOp
     events.iter().for_each(|event| session.apply(event));
     let alive: &[ProcessKey] = if events.is_empty() { &[] } else { &[key(50, 102)] };
     session.observation_ended(alive);
-    let mut receipt = from_session(&session, facts, options);
+    let mut receipt = from_session(&session, session.remains(), facts.clone(), options);
     receipt.receipt_id = "00000000-0000-4000-8000-000000000000".into();
     receipt
 }
@@ -507,7 +507,7 @@ fn a_command_that_was_never_run_has_a_receipt() {
     facts.observation = ObservationFacts::default();
     let receipt = json(&{
         let session = Session::new();
-        from_session(&session, &facts, &ReceiptOptions::default())
+        from_session(&session, session.remains(), facts.clone(), &ReceiptOptions::default())
     });
     assert_eq!(receipt["observation"]["completeness"], "complete");
     assert_eq!(receipt["execution"]["root_pid_reason"], "not_started");

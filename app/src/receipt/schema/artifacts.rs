@@ -1,6 +1,6 @@
 //! What a run leaves behind, in the receipt.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub struct Artifact {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode_reason: Option<Reason>,
     /// What its content looks like; "inode/symlink" for a symbolic link.
-    pub media_type: Option<Cow<'static, str>>,
+    pub media_type: Option<Arc<str>>,
     /// Why `media_type` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type_reason: Option<Reason>,

@@ -108,6 +108,7 @@ impl<'a> Builder<'a> {
         let mut of_file = vec![u32::MAX; files.files.len()];
         let ranks: Vec<u32> = files.processes.iter().map(|key| self.rank(*key)).collect();
         self.uses.reserve_exact(files.accesses.len());
+        self.entries.reserve_exact(files.files.len());
         for (id, access) in &files.accesses {
             let Some((key, known)) = files.file_of(access) else { continue };
             let entry = &mut of_file[access.file as usize];

@@ -1,7 +1,18 @@
 //! What a run leaves behind.
 
+use std::collections::HashSet;
+
 use super::{Text, kind::FileKind};
 use crate::event::{PathSource, ProcessKey};
+
+/// What became of the files that the run made or changed.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// What is left, by path, device and inode.
+    pub left_behind: Vec<LeftBehind>,
+    /// The files (by number) that came and went.
+    pub(super) transient: HashSet<u32>,
+}
 
 /// A file that the run made or whose content it changed, and that should be there at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +28,7 @@ pub struct LeftBehind {
     /// Device and inode, where they are known.
     pub identity: Option<((u32, u32), u64)>,
     /// What a symbolic link points to.
-    pub target: Option<Text>,
+    pub target: Option<Box<Text>>,
     /// The process that was the last to change it.
     pub process: ProcessKey,
 }

@@ -8,6 +8,8 @@ mod build;
 mod kind;
 mod left;
 mod names;
+mod object;
+mod steps;
 mod totals;
 mod tree;
 mod view;
@@ -19,7 +21,7 @@ use indexmap::{IndexMap, IndexSet};
 use self::totals::{SmallTotals, later};
 pub use self::{
     kind::FileKind,
-    left::{LeftBehind, LeftChange},
+    left::{LeftBehind, LeftChange, Remains},
     view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text},
 };
 use super::{Caps, KeptPath, Tally, TextId, Texts};
@@ -40,7 +42,7 @@ pub(super) struct Files {
     files: IndexMap<FileKey, KnownFile>,
     paths: IndexSet<KeptPath>,
     details: IndexSet<ChangeDetail>,
-    accesses: BTreeMap<AccessId, Access>,
+    accesses: IndexMap<AccessId, Access>,
     /// Totals of accesses that are too large for [`SmallTotals`].
     large: BTreeMap<AccessId, AccessTotals>,
     failures: BTreeMap<AccessId, Failure>,
@@ -154,7 +156,7 @@ impl Files {
             files: IndexMap::new(),
             paths: IndexSet::new(),
             details: IndexSet::new(),
-            accesses: BTreeMap::new(),
+            accesses: IndexMap::new(),
             large: BTreeMap::new(),
             failures: BTreeMap::new(),
             orphans: BTreeMap::new(),
@@ -180,9 +182,9 @@ impl Files {
         if refused.iter().any(|tally| tally.seen > tally.kept) { 0 } else { self.orphans.len() as u64 }
     }
 
-    /// What is left, by path, device and inode.
-    pub(super) fn left_behind(&self) -> Vec<LeftBehind> {
-        names::left_behind(self)
+    /// What became of the files that were made or changed.
+    pub(super) fn remains(&self) -> Remains {
+        names::remains(self)
     }
 
     /// Takes in a first use.

@@ -11,7 +11,9 @@ use super::{
     Access, Change, FileKey, Files, Target, Text,
     build::Key,
     kind::FileKind,
-    left::{LeftBehind, LeftChange},
+    left::{LeftBehind, LeftChange, Remains},
+    object::Object,
+    steps::{What, steps},
     totals::changes_content,
     tree::{NONE, Tree},
 };
@@ -24,69 +26,36 @@ const NAMELESS: usize = 64;
 /// `RENAME_EXCHANGE` of linux/fs.h.
 const RENAME_EXCHANGE: u64 = 2;
 
-/// What is left, by path, device and inode.
-pub(super) fn left_behind(files: &Files) -> Vec<LeftBehind> {
-    let mut left = followed(files).left();
-    left.sort_by(|one, other| {
-        let key = Key::new(&one.path, one.source, one.identity);
-        let order = key.cmp(&Key::new(&other.path, other.source, other.identity));
-        order.then(one.process.cmp(&other.process))
-    });
-    left
-}
-
-/// The files (by number) that came and went.
-pub(super) fn transient(files: &Files) -> HashSet<u32> {
-    followed(files).transient()
-}
-
-fn followed(files: &Files) -> Names<'_> {
-    let mut names = Names::new(files);
-    for step in steps(files) {
+/// What became of the files that were made or changed.
+pub(super) fn remains(files: &Files) -> Remains {
+    let (steps, changed) = steps(files);
+    let mut names = Names::new(files, changed);
+    for step in steps {
         match step.what {
-            What::Use(id, access) => names.used(id, access),
-            What::Change(change) => names.change(change),
+            What::Use(access_number) => {
+                if let Some((id, access)) = files.accesses.get_index(access_number as usize) {
+                    names.used(access_number, *id, access);
+                }
+            }
+            What::Change(change) => {
+                if let Some(change) = files.changes.get(change as usize) {
+                    names.change(change);
+                }
+            }
         }
     }
-    names
-}
-
-struct Step<'a> {
-    at: BootNs,
-    what: What<'a>,
-}
-
-enum What<'a> {
-    Use(AccessId, &'a Access),
-    Change(&'a Change),
-}
-
-/// First uses of files that were changed by somebody, and all changes, in order of time. A file that is made by its
-/// first use is made before it.
-fn steps(files: &Files) -> Vec<Step<'_>> {
-    let inode = |access: &Access| files.file_of(access).map(|(key, _)| (key.device, key.inode));
-    let changed: HashSet<_> = files
-        .accesses
-        .iter()
-        .filter(|(id, access)| changes_content(&files.totals_of(**id, access)))
-        .filter_map(|(_, access)| inode(access))
-        .collect();
-    let uses = files
-        .accesses
-        .iter()
-        .filter(|(_, access)| inode(access).is_some_and(|inode| changed.contains(&inode)))
-        .map(|(id, access)| Step { at: access.first_at, what: What::Use(*id, access) });
-    let changes = files.changes.iter().map(|change| Step { at: change.at, what: What::Change(change) });
-    let mut steps: Vec<_> = uses.chain(changes).collect();
-    steps.sort_by_key(|step| {
-        let (rank, process) = match step.what {
-            What::Change(change) if change.operation == FileOperation::Create => (0, change.process),
-            What::Use(_, access) => (1, access.process),
-            What::Change(change) => (2, change.process),
-        };
-        (step.at, rank, files.process_of(process))
+    let transient = names.transient();
+    // With very many files each of these is large.
+    (names.by_inode, names.uses) = (HashMap::new(), Vec::new());
+    names.tree.close();
+    let mut left_behind = names.left();
+    drop(names);
+    left_behind.sort_unstable_by(|one, other| {
+        let key = Key::new(&one.path, one.source, one.identity);
+        let order = key.cmp(&Key::new(&other.path, other.source, other.identity));
+        order.then((one.process, one.change).cmp(&(other.process, other.change)))
     });
-    steps
+    Remains { left_behind, transient }
 }
 
 struct Names<'a> {
@@ -101,39 +70,21 @@ struct Names<'a> {
     uses: Vec<(u32, u32)>,
 }
 
-/// A file, from its making to its end, whatever its names.
-struct Object {
-    kind: FileKind,
-    identity: Option<((u32, u32), u64)>,
-    created: bool,
-    modified: bool,
-    deleted: bool,
-    names: u32,
-    /// The one use that it is known by so far.
-    first_use: Option<AccessId>,
-    /// The file (by number) whose path stands for it where no name does.
-    file: Option<u32>,
-    /// The last path that is known, where no name is: it was too deep to be followed, or another file was found under
-    /// it without this one's removal having been seen.
-    displaced: Option<Box<[u8]>>,
-    target: Option<Observed<super::TextId>>,
-    changed: Option<(BootNs, u32)>,
-}
-
 impl<'a> Names<'a> {
-    fn new(files: &'a Files) -> Self {
+    /// For about so many files.
+    fn new(files: &'a Files, count: usize) -> Self {
         Self {
             files,
-            tree: Tree::new(),
-            objects: Vec::new(),
-            by_inode: HashMap::new(),
+            tree: Tree::new(count),
+            objects: Vec::with_capacity(count),
+            by_inode: HashMap::with_capacity(count),
             nameless: HashMap::new(),
             uses: Vec::new(),
         }
     }
 
     /// A use of a file that existed: by whatever process has it for the first time.
-    fn used(&mut self, id: AccessId, access: &'a Access) {
+    fn used(&mut self, number: u32, id: AccessId, access: &'a Access) {
         let Some((key, known)) = self.files.file_of(access) else { return };
         let inode = (key.device, key.inode);
         let object = match self.by_inode.get(&inode) {
@@ -141,7 +92,7 @@ impl<'a> Names<'a> {
             _ => {
                 let object = self.object(known.kind, Some(inode));
                 let made = &mut self.objects[object as usize];
-                (made.first_use, made.file) = (Some(id), Some(access.file));
+                (made.first_use, made.file) = (number, access.file);
                 self.by_inode.insert(inode, object);
                 object
             }
@@ -149,10 +100,10 @@ impl<'a> Names<'a> {
         self.uses.push((access.file, object));
         let totals = self.files.totals_of(id, access);
         let found = &mut self.objects[object as usize];
-        if found.first_use != Some(id) {
-            found.first_use = None;
+        if found.first_use != number {
+            found.first_use = NONE;
         }
-        found.file.get_or_insert(access.file);
+        found.keep_file(access.file);
         if changes_content(&totals) {
             found.modified = true;
             self.changed(object, totals.last_at.max(access.first_at), access.process);
@@ -183,7 +134,7 @@ impl<'a> Names<'a> {
             FileOperation::Link => self.linked(change),
             FileOperation::Symlink => {
                 let object = self.new_object(change, FileKind::Symlink);
-                self.objects[object as usize].target = change.text;
+                self.objects[object as usize].aside.get_or_insert_default().target = change.text;
                 self.bind_claimed(change.new_path, object);
             }
             FileOperation::MakeNode => {
@@ -210,13 +161,13 @@ impl<'a> Names<'a> {
             }
             Target::None => return,
         };
-        let Some(access) = self.files.accesses.get(&id) else { return };
+        let Some((number, _, access)) = self.files.accesses.get_full(&id) else { return };
         let Some((key, known)) = self.files.file_of(access) else { return };
         let inode = (key.device, key.inode);
         // What was taken for an older file because its first use came a moment before the word of its making.
         let same = self.by_inode.get(&inode).copied().filter(|object| {
             let object = &self.objects[*object as usize];
-            object.first_use == Some(id) && !object.created && !object.deleted
+            object.first_use == super::index(number) && !object.created && !object.deleted
         });
         let object = same.unwrap_or_else(|| {
             let object = self.object(known.kind, Some(inode));
@@ -224,8 +175,8 @@ impl<'a> Names<'a> {
             object
         });
         let made = &mut self.objects[object as usize];
-        (made.created, made.first_use) = (true, None);
-        made.file.get_or_insert(access.file);
+        (made.created, made.first_use) = (true, NONE);
+        made.keep_file(access.file);
         self.changed(object, change.at, change.process);
         self.uses.push((access.file, object));
         if access.unlinked {
@@ -325,19 +276,7 @@ impl<'a> Names<'a> {
     }
 
     fn object(&mut self, kind: FileKind, identity: Option<((u32, u32), u64)>) -> u32 {
-        self.objects.push(Object {
-            kind,
-            identity,
-            created: false,
-            modified: false,
-            deleted: false,
-            names: 0,
-            first_use: None,
-            file: None,
-            displaced: None,
-            target: None,
-            changed: None,
-        });
+        self.objects.push(Object::new(kind, identity));
         super::index(self.objects.len() - 1)
     }
 
@@ -349,10 +288,10 @@ impl<'a> Names<'a> {
     }
 
     fn changed(&mut self, object: u32, at: BootNs, process: u32) {
-        let changed = &mut self.objects[object as usize].changed;
-        let key = |(at, process)| (at, self.files.process_of(process));
-        if changed.is_none_or(|known| key(known) < key((at, process))) {
-            *changed = Some((at, process));
+        let key = |at, process| (at, self.files.process_of(process));
+        let object = &mut self.objects[object as usize];
+        if object.changed_by == NONE || key(object.changed_at, object.changed_by) < key(at, process) {
+            (object.changed_at, object.changed_by) = (at, process);
         }
     }
 
@@ -379,7 +318,7 @@ impl<'a> Names<'a> {
         let Observed::Complete(path) = key.path else { return };
         let path = self.files.texts.bytes_of(path);
         let Some(node) = self.tree.make(path) else {
-            self.objects[object as usize].displaced = Some(path.into());
+            self.objects[object as usize].displace(Some(path.into()));
             return;
         };
         let claimed = key.source != PathSource::Kernel;
@@ -403,16 +342,19 @@ impl<'a> Names<'a> {
             // What only its name was known of: this is it.
             let known = &mut self.objects[before as usize];
             (known.names, known.deleted) = (0, true);
-            let (created, modified, changed) = (known.created, known.modified, known.changed);
+            let (created, modified) = (known.created, known.modified);
+            let (at, by) = (known.changed_at, known.changed_by);
             let it = &mut self.objects[object as usize];
             it.created |= created;
             it.modified |= modified;
-            it.changed = it.changed.max(changed);
+            if by != NONE {
+                self.changed(object, at, by);
+            }
         } else if before != NONE {
             let path = self.tree.path(node).map(|(path, _)| path);
             let displaced = &mut self.objects[before as usize];
             displaced.names = displaced.names.saturating_sub(1);
-            displaced.displaced = path.map(Vec::into_boxed_slice);
+            displaced.displace(path.map(Vec::into_boxed_slice));
         }
         let node = &mut self.tree.nodes[node as usize];
         (node.object, node.claimed) = (object, claimed);
@@ -444,28 +386,31 @@ impl<'a> Names<'a> {
         });
         let nameless = self.objects.iter().filter(|object| object.names == 0 && object.is_left());
         let nameless = nameless.filter_map(|object| {
-            if let Some(path) = &object.displaced {
+            if let Some(path) = object.displaced() {
                 return self.left_behind(object, self.shared(path.to_vec()), PathSource::Kernel);
             }
-            let (key, known) = self.files.files.get_index(object.file? as usize)?;
+            let (key, known) = self.files.files.get_index(object.file as usize)?;
             // Without ever having had a name it is gone, unless its name could not be read.
             if known.unlinked || matches!(key.path, Observed::Complete(_)) {
                 return None;
             }
             self.left_behind(object, super::view::text(&self.files.texts, key.path), key.source)
         });
-        named.chain(nameless).collect()
+        let mut left = Vec::with_capacity(self.objects.len());
+        left.extend(named.chain(nameless));
+        left
     }
 
     fn left_behind(&self, object: &Object, path: Text, source: PathSource) -> Option<LeftBehind> {
+        let target = object.aside.as_ref().and_then(|aside| aside.target);
         Some(LeftBehind {
             path,
             source,
             change: if object.created { LeftChange::Created } else { LeftChange::Modified },
             kind: object.kind,
             identity: object.identity,
-            target: object.target.map(|target| super::view::text(&self.files.texts, target)),
-            process: self.files.process_of(object.changed?.1)?,
+            target: target.map(|target| Box::new(super::view::text(&self.files.texts, target))),
+            process: self.files.process_of(object.changed_by)?,
         })
     }
 
@@ -480,7 +425,7 @@ impl<'a> Names<'a> {
     fn transient(&self) -> HashSet<u32> {
         let gone = |object: &u32| {
             let object = &self.objects[*object as usize];
-            object.created && object.names == 0 && object.displaced.is_none()
+            object.created && object.names == 0 && object.displaced().is_none()
         };
         let mut transient = HashSet::new();
         let mut other = HashSet::new();
@@ -492,12 +437,5 @@ impl<'a> Names<'a> {
         }
         transient.retain(|file| !other.contains(file));
         transient
-    }
-}
-
-impl Object {
-    fn is_left(&self) -> bool {
-        let kept = matches!(self.kind, FileKind::Regular | FileKind::Symlink);
-        kept && !self.deleted && (self.created || self.modified)
     }
 }

@@ -23,9 +23,16 @@ pub(super) struct Node<'a> {
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new() -> Self {
-        let top = Node { parent: TOP, name: b"", object: NONE, claimed: false };
-        Self { nodes: vec![top], children: HashMap::new() }
+    /// The root, with room for about so many names.
+    pub(super) fn new(count: usize) -> Self {
+        let mut nodes = Vec::with_capacity(count);
+        nodes.push(Node { parent: TOP, name: b"", object: NONE, claimed: false });
+        Self { nodes, children: HashMap::with_capacity(count) }
+    }
+
+    /// Gives back what is needed to find names: from here on there are paths only.
+    pub(super) fn close(&mut self) {
+        self.children = HashMap::new();
     }
 
     pub(super) fn child(&self, parent: u32, name: &'a [u8]) -> Option<u32> {

@@ -12,7 +12,7 @@ use super::{
     build::{Builder, Use, What, earlier_origin},
     index,
     kind::FileKind,
-    names,
+    left::Remains,
     totals::{join, operations},
 };
 use crate::event::{
@@ -139,12 +139,12 @@ pub struct FilesView<'a> {
 }
 
 impl<'a> FilesView<'a> {
-    pub(in super::super) fn new(session: &'a Session) -> Self {
+    pub(in super::super) fn new(session: &'a Session, remains: &Remains) -> Self {
         let files = &session.accesses;
         let processes: BTreeSet<_> =
             session.processes().map(|(key, _)| key).chain(files.processes.iter().copied()).collect();
         let mut builder = Builder::new(files, processes.into_iter().collect());
-        builder.accesses(&names::transient(files));
+        builder.accesses(&remains.transient);
         builder.executions(session);
         let mut changes: Vec<u32> = (0..index(files.changes.len())).collect();
         let at = |number: &u32| &files.changes[*number as usize];
