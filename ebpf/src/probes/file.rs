@@ -12,22 +12,21 @@ use aya_ebpf::helpers::generated::{
     bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user, bpf_probe_read_user_str,
 };
 use glasshouse_common::{
-    Family, FileChangeRecord, FileFailedRecord, flags, kind,
-    limits::{ACCESS_INTERVAL_NS, COMPONENT_BYTES, PATH_BYTES},
+    Family, FileChangeRecord, flags, kind,
+    limits::{COMPONENT_BYTES, PATH_BYTES},
     operation,
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
-use super::descriptor;
+use super::{descriptor, failed};
 use crate::{
     emit::send,
     file::{self, CREATED, Found, NOTHING, TRUNCATED},
     layout::{Block, Kernel, Words, entry, offset, opaque},
-    maps::{ACCESSES, Scratch, scratch},
+    maps::{Scratch, scratch},
     path::{self, PathRef, mix},
     task,
     text::{self, Owner},
-    totals,
 };
 
 /// `EINVAL` of `asm-generic/errno-base.h`.
@@ -85,7 +84,7 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
             if word.argument(FileCall::PATH) != NO_ARGUMENT
                 || changes && word.argument(FileCall::FD) != NO_ARGUMENT
             {
-                failed(start, process, word.0, result, call);
+                failed::failed(start, process, word.0, result, call);
             }
         }
         _ if word.0 & FileCall::FAILURES != 0 => {}
@@ -348,7 +347,7 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, _result: i64, 
 /// Finds the directory that a path is relative to, by the path's first byte, for a call whose directory descriptor is
 /// at `shift`. Puts it into the scratch memory.
 #[inline(always)]
-unsafe fn find_base(found: *mut Found, word: FileCall, shift: u32, first: u8) {
+pub(super) unsafe fn find_base(found: *mut Found, word: FileCall, shift: u32, first: u8) {
     let has_none = word.argument(shift) == NO_ARGUMENT;
     let fd = if has_none { AT_FDCWD as u32 } else { argument(found, word, shift) as u32 };
     base_path(fd, u32::from(first));
@@ -386,7 +385,7 @@ pub(super) unsafe fn send_base(base: PathRef, first: u8, second: u32) -> u32 {
 /// Sends a path argument of a call, the first or the second, with what it is relative to. Returns the flags that say so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
+pub(super) unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
     // The second path's arguments are so much further in the word.
@@ -401,83 +400,10 @@ unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
 
-/// A call that takes a path, or that changes a file by its descriptor, failed. Equal attempts are counted in one entry.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
-    let (tgid, word) = (process as u32, FileCall(word));
-    let Some(scratch) = scratch() else { return 0 };
-    let found = &raw mut (*scratch).file;
-    let mut hash = 0;
-    if word.argument(FileCall::PATH) == NO_ARGUMENT {
-        // By descriptor: the file itself.
-        let file = file::of_descriptor(argument(found, word, FileCall::FD) as u32);
-        if file.0 == 0 {
-            return 0;
-        }
-        (*found).base = PathRef::at(file.member(offset!(file_path)));
-    } else {
-        let own = (&raw mut (*scratch).walk.bytes).cast::<u8>();
-        let name = argument(found, word, FileCall::PATH);
-        hash = hash_bytes(bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64);
-        find_base(found, word, FileCall::BASE, *own);
-    }
-    let errno = -result as u32;
-    let what = word.operation() << 16 | errno & 0xffff;
-    let now = task::now();
-    let key = file::begin_failure(found, start, tgid, hash, what, now);
-    let Some(entry) = file::find_or_make(key) else { return 0 };
-    totals::count_failure(entry, now);
-    if (*entry).seen == 0 {
-        announce_failure(key, word.0, errno, call);
-    } else if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
-        file::send_totals(key, now);
-    }
-    0
-}
-
-/// Sends the first record of attempts that fail alike, with their paths.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64) -> i32 {
-    let (Some(entry), Some(scratch)) = (ACCESSES.get_ptr_mut(&key), scratch()) else { return 0 };
-    let word = FileCall(word);
-    let text = &raw mut (*scratch).text;
-    let lost = (*text).lost;
-    (*text).owner =
-        Owner { at: (*entry).first_at, start: (*entry).start, tgid: (*entry).tgid, tid: file::tid() };
-    let mut bits = flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
-    if word.argument(FileCall::PATH) == NO_ARGUMENT {
-        text::path(kind::TEXT_BASE, (*scratch).file.base);
-    } else {
-        bits = send_argument(word.0, 0) as u32;
-    }
-    if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
-        bits |= send_argument(word.0, 1) as u32;
-    }
-    let record = (&raw mut (*text).bytes).cast::<FileFailedRecord>();
-    let owner = &raw const (*text).owner;
-    let size = size_of::<FileFailedRecord>() as u32;
-    core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
-    (*record).header =
-        task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::FILE_FAILED, size);
-    (*record).access = key;
-    totals::copy_totals(entry, &raw mut (*record).totals);
-    (*record).operation = word.operation();
-    (*record).errno = errno;
-    (*record).flags = bits;
-    (*record).call = call as u32;
-    (*record).abi = (call >> 32) as u32;
-    (*record).reserved = 0;
-    send(Family::Files, u64::from(size));
-    file::sent(entry, (*text).lost - lost, task::now());
-    0
-}
-
 /// A hash of so many bytes at the beginning of the walk's buffer. What is no length gives itself.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn hash_bytes(length: u64) -> u64 {
+pub(super) unsafe extern "C" fn hash_bytes(length: u64) -> u64 {
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
     (*found).hash = length;

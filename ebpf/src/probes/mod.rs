@@ -5,6 +5,7 @@
 mod descriptor;
 mod exec;
 mod exit;
+mod failed;
 mod file;
 mod fork;
 mod ring;
