@@ -51,5 +51,7 @@ pub const CHANGE_RESOLVED: u32 = 1 << 5;
 /// Change: there is nothing that the first path argument could be relative to: its descriptor is not open. The same,
 /// shifted by two as the flags of the paths are, of the second.
 pub const CHANGE_NO_BASE: u32 = 1 << 7;
+/// Failed: the first path argument follows the record, and was not sent before it.
+pub const CHANGE_FOLLOWS: u32 = 1 << 10;
 /// Change: asked for through a ring without a completion; whether it happened is not known.
 pub const CHANGE_UNCONFIRMED: u32 = 1 << 6;

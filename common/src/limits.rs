@@ -23,15 +23,16 @@ pub const SCOPE_ENTRIES: u32 = 32_768;
 /// microseconds. More than builds and test suites run at once, and allocated in a fraction of a millisecond.
 pub const POOL_ENTRIES: u32 = 256;
 /// Distinct (process, call, errno) facts: denied calls and calls outside of the table.
-pub const RARE_ENTRIES: u32 = 65_536;
+pub const RARE_ENTRIES: u32 = 16_384;
 /// Executed files that the kernel side remembers. One that has fallen out costs a wake-up when it is executed again.
 pub const EXECUTED_ENTRIES: u32 = 1_024;
 /// Bytes of the ring of process records.
 pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of the ring of activity records.
 pub const ACTIVITY_RING_BYTES: u32 = 4 * 1024 * 1024;
-/// Uses of files, and failed attempts, that are counted at the same time: of processes that are alive.
-pub const ACCESS_ENTRIES: u32 = 262_144;
+/// Uses of files, and failed attempts, that are counted at the same time: of processes that are alive. Twice as many take
+/// more than a millisecond longer to make room for, at every start.
+pub const ACCESS_ENTRIES: u32 = 131_072;
 /// The least time between two records of one use of a file, nanoseconds.
 pub const ACCESS_INTERVAL_NS: u64 = 100_000_000;
 /// Descriptors looked at when observation starts.

@@ -384,7 +384,7 @@ record! {
 }
 
 record! {
-    /// [`crate::kind::FILE_FAILED`].
+    /// [`crate::kind::FILE_FAILED`], followed by `length` bytes.
     FileFailedRecord, 160, {
         /// Common header.
         header: Header,
@@ -402,8 +402,8 @@ record! {
         call: u32,
         /// ABI of that call.
         abi: u32,
-        /// Zero.
-        reserved: u32,
+        /// Bytes that follow, of the first path argument.
+        length: u32,
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) struct Found {
     pub(crate) hash: u64,
     pub(crate) at: u64,
     pub(crate) left: u64,
+    /// Of a path argument that was read: its bytes with its NUL, its first byte.
+    pub(crate) length: u64,
+    pub(crate) first: u64,
     /// Of the inode that facts are told of, what is needed of it on the kernels seen.
     pub(crate) inode: [u64; 24],
     /// Whether other tasks can exchange the descriptors of the task that runs.

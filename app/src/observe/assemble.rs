@@ -12,7 +12,7 @@ use glasshouse_common::{
 };
 
 use files::Requests;
-use texts::{Text, path_from_argument, plain_text, resolved_path, split, strings};
+use texts::{Texts, path_from_argument, plain_text, resolved_path, split, strings};
 
 use super::decode::{DecodeError, Record, SyscallCounts, next_record};
 use crate::{
@@ -40,9 +40,6 @@ struct Pending {
 /// Whose texts wait: the process, its thread, and whether they came by the ring of files. What comes by one ring says
 /// nothing of what is still to come by the other.
 type Waiting = (ProcessKey, u32, bool);
-
-/// Texts, by which they are.
-type Texts = HashMap<u16, Text>;
 
 /// Puts records together.
 pub struct Assembler {
@@ -147,8 +144,12 @@ impl Assembler {
                 self.requests.add(&request, &mut texts, &self.native, &self.compat)
             }
             Record::RingResult(result) => self.requests.complete(&result),
-            Record::FileFailed(failed) => {
+            Record::FileFailed(failed, argument) => {
                 let mut texts = self.take_texts(&failed.header);
+                if failed.flags & flags::CHANGE_FOLLOWS != 0 {
+                    let text = texts.of(kind::TEXT_ARGUMENT);
+                    (text.bytes, text.total) = (argument.to_vec(), argument.len() as u32);
+                }
                 files::failed(&failed, &mut texts).map(|kind| event(&failed.header, kind))
             }
         }
@@ -163,9 +164,9 @@ impl Assembler {
         }
         let pending = self.pending.entry(key).or_default();
         if pending.at != record.header.at {
-            *pending = Pending { at: record.header.at, texts: Texts::new() };
+            *pending = Pending { at: record.header.at, texts: Texts::default() };
         }
-        let text = pending.texts.entry(record.text).or_default();
+        let text = pending.texts.of(record.text);
         text.flags |= record.flags;
         text.errno = text.errno.max(record.errno);
         text.total = record.total;
@@ -179,30 +180,34 @@ impl Assembler {
     }
 
     fn take_texts(&mut self, header: &Header) -> Texts {
+        // Most records have none.
+        if self.pending.is_empty() {
+            return Texts::default();
+        }
         let files = kind::family(header.kind, 0) == Family::Files;
         match self.pending.remove(&(key(header), header.tid, files)) {
             Some(pending) if pending.at == header.at => pending.texts,
-            _ => Texts::new(),
+            _ => Texts::default(),
         }
     }
 
     fn exec(&mut self, record: &ExecRecord, mut texts: Texts) -> Exec {
-        let cwd = resolved_path(texts.remove(&kind::TEXT_CWD));
-        let filename = plain_text(texts.remove(&kind::TEXT_FILENAME));
+        let cwd = resolved_path(texts.remove(kind::TEXT_CWD));
+        let filename = plain_text(texts.remove(kind::TEXT_FILENAME));
         let image = ExecutedFile {
-            path: resolved_path(texts.remove(&kind::TEXT_IMAGE_PATH)),
+            path: resolved_path(texts.remove(kind::TEXT_IMAGE_PATH)),
             facts: file_facts(&record.image),
         };
         let script =
             (record.flags & flags::EXEC_INTERPRETED != 0).then(|| match file_facts(&record.script) {
                 Some(facts) => ExecutedFile {
-                    path: resolved_path(texts.remove(&kind::TEXT_SCRIPT_PATH)),
+                    path: resolved_path(texts.remove(kind::TEXT_SCRIPT_PATH)),
                     facts: Some(facts),
                 },
                 None => ExecutedFile { path: path_from_argument(&filename, &cwd), facts: None },
             });
-        let argv = texts.remove(&kind::TEXT_ARGV);
-        let environment = texts.remove(&kind::TEXT_ENV);
+        let argv = texts.remove(kind::TEXT_ARGV);
+        let environment = texts.remove(kind::TEXT_ENV);
         Exec {
             is_root: record.flags & flags::EXEC_ROOT != 0,
             parent: ProcessKey { start: record.parent_start, tgid: record.parent_tgid },
@@ -342,7 +347,7 @@ fn fork(record: &ForkRecord) -> Fork {
 
 fn exec_failed(record: &ExecFailedRecord, texts: &mut Texts) -> ExecFailed {
     ExecFailed {
-        filename: plain_text(texts.remove(&kind::TEXT_FILENAME)),
+        filename: plain_text(texts.remove(kind::TEXT_FILENAME)),
         errno: record.errno as i32,
         call: syscall(record.abi, record.call),
         dirfd: (record.dirfd != AT_FDCWD).then_some(record.dirfd),

@@ -32,8 +32,8 @@ pub enum Record<'a> {
     FileTotals(FileTotalsRecord),
     /// A change of a file.
     FileChange(FileChangeRecord),
-    /// A failed attempt.
-    FileFailed(FileFailedRecord),
+    /// A failed attempt, with its path argument if that follows.
+    FileFailed(FileFailedRecord, &'a [u8]),
     /// A request through a ring.
     RingRequest(FileChangeRecord),
     /// What became of one.
@@ -140,7 +140,10 @@ fn decode<'a>(header: &Header, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         }
         kind::FILE_TOTALS => Record::FileTotals(fixed(header, bytes)?.0),
         kind::FILE_CHANGE => Record::FileChange(fixed(header, bytes)?.0),
-        kind::FILE_FAILED => Record::FileFailed(fixed(header, bytes)?.0),
+        kind::FILE_FAILED => {
+            let (record, at): (FileFailedRecord, _) = fixed(header, bytes)?;
+            Record::FileFailed(record, tail(header, bytes, at, record.length as usize)?)
+        }
         kind::RING_REQUEST => Record::RingRequest(fixed(header, bytes)?.0),
         kind::RING_RESULT => Record::RingResult(fixed(header, bytes)?.0),
         other => return Err(DecodeError::UnknownKind(other)),

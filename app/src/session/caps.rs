@@ -22,7 +22,7 @@ pub const MAX_DENIED_PER_PROCESS: usize = 2_048;
 pub const MAX_TEXT_BYTES: u64 = 128 * 1024 * 1024;
 /// Distinct files: path, device and inode. A large build touches some 50,000.
 pub const MAX_FILES: u64 = 250_000;
-/// Uses of a file by a process under one path: this many take 165 MiB, and the receipt of them 85 more.
+/// Uses of a file by a process under one path: this many take some 150 MiB, and the receipt of them half as much again.
 pub const MAX_ACCESSES: u64 = 1_000_000;
 /// Changes of files: an unpacked archive makes two or three of each file.
 pub const MAX_FILE_CHANGES: u64 = 250_000;

@@ -1,6 +1,6 @@
 //! Attempts that failed: what was tried, on which path, with which error, and how often.
 
-use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user_str};
 use glasshouse_common::{
     Family, FileFailedRecord, flags, kind,
     limits::{ACCESS_INTERVAL_NS, PATH_BYTES},
@@ -10,10 +10,10 @@ use glasshouse_common::{
 use super::file::{argument, find_base, hash_bytes, send_argument};
 use crate::{
     emit::send,
-    file,
-    layout::offset,
+    file::{self, Found},
+    layout::{offset, opaque},
     maps::{ACCESSES, scratch},
-    path::PathRef,
+    path::{self, PathRef},
     task,
     text::{self, Owner},
     totals,
@@ -37,8 +37,12 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     } else {
         let own = (&raw mut (*scratch).walk.bytes).cast::<u8>();
         let name = argument(found, word, FileCall::PATH);
-        hash = hash_bytes(bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64);
+        let taken = bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64;
+        hash = hash_bytes(taken);
+        (*found).first = u64::from(*own);
         find_base(found, word, FileCall::BASE, *own);
+        // What went wrong has no length.
+        (*found).length = if taken > u64::from(PATH_BYTES) { 0 } else { taken };
     }
     let errno = -result as u32;
     let what = word.operation() << 16 | errno & 0xffff;
@@ -54,19 +58,31 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     0
 }
 
+/// Whether the path argument that was read last begins at the root of the mount namespace. One that had to be cut is sent
+/// apart, for that is said of texts only.
+#[inline(always)]
+unsafe fn needs_no_base(found: *const Found) -> bool {
+    (*found).length > 1
+        && (*found).length < u64::from(PATH_BYTES)
+        && (*found).first == u64::from(b'/')
+        && path::is_namespace_root((*found).base)
+}
+
 /// Sends the first record of attempts that fail alike, with their paths.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64) -> i32 {
     let (Some(entry), Some(scratch)) = (ACCESSES.get_ptr_mut(&key), scratch()) else { return 0 };
     let word = FileCall(word);
-    let text = &raw mut (*scratch).text;
+    let (text, found) = (&raw mut (*scratch).text, &raw const (*scratch).file);
     let lost = (*text).lost;
     (*text).owner =
         Owner { at: (*entry).first_at, start: (*entry).start, tgid: (*entry).tgid, tid: file::tid() };
     let mut bits = flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         text::path(kind::TEXT_BASE, (*scratch).file.base);
+    } else if word.argument(FileCall::NEW_PATH) == NO_ARGUMENT && needs_no_base(found) {
+        bits = flags::CHANGE_ARGUMENT | flags::CHANGE_FOLLOWS;
     } else {
         bits = send_argument(word.0, 0) as u32;
     }
@@ -86,8 +102,18 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     (*record).flags = bits;
     (*record).call = call as u32;
     (*record).abi = (call >> 32) as u32;
-    (*record).reserved = 0;
-    send(Family::Files, u64::from(size));
+    (*record).length = 0;
+    let mut size = u64::from(size);
+    if bits & flags::CHANGE_FOLLOWS != 0 {
+        // As it was read when it was hashed, without its NUL.
+        let length = opaque((*found).length.wrapping_sub(1)) & 0xfff;
+        let to = (&raw mut (*text).bytes).cast::<u8>().add(size_of::<FileFailedRecord>());
+        bpf_probe_read_kernel(to.cast(), length as u32, (&raw const (*scratch).walk.bytes).cast());
+        (*record).length = length as u32;
+        size += length;
+        (*record).header.size = size as u32;
+    }
+    send(Family::Files, size);
     file::sent(entry, (*text).lost - lost, task::now());
     0
 }

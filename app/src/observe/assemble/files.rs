@@ -9,8 +9,8 @@ use glasshouse_common::{
 };
 
 use super::{
-    Texts, event, file_facts, syscall,
-    texts::{Text, plain_text, resolved_path},
+    event, file_facts, syscall,
+    texts::{Text, Texts, plain_text, resolved_path},
 };
 use crate::{
     event::{
@@ -68,7 +68,7 @@ pub(super) fn seen(record: &FileRecord, components: &[u8], texts: &mut Texts) ->
     Some(EventKind::FileSeen(Box::new(FileSeen {
         access: record.access,
         path,
-        asked: raced.then(|| plain_text(texts.remove(&kind::TEXT_ARGUMENT))),
+        asked: raced.then(|| plain_text(texts.remove(kind::TEXT_ARGUMENT))),
         origin: match record.origin {
             flags::ORIGIN_OPENED => FileOrigin::Opened,
             flags::ORIGIN_INHERITED => FileOrigin::Inherited,
@@ -110,12 +110,12 @@ pub(super) fn changed(
         Abi::Compat => FileCall(compat.file_calls[record.call as usize % TABLE_LEN]),
         Abi::Ring => of_ring(record.operation),
     };
-    let text = (record.flags & flags::CHANGE_EXTRA != 0).then(|| plain_text(texts.remove(&kind::TEXT_EXTRA)));
+    let text = (record.flags & flags::CHANGE_EXTRA != 0).then(|| plain_text(texts.remove(kind::TEXT_EXTRA)));
     let mut operation = operation_of(record.operation)?;
     if operation == FileOperation::Delete && record.call_flags & AT_REMOVEDIR != 0 {
         operation = FileOperation::RemoveDirectory;
     }
-    let source = (operation == FileOperation::Mount).then(|| texts.get(&kind::TEXT_ARGUMENT)).flatten();
+    let source = (operation == FileOperation::Mount).then(|| texts.get(kind::TEXT_ARGUMENT)).flatten();
     let source = source.filter(|source| {
         record.call_flags & MS_PATHS == 0
             && !source.bytes.starts_with(b"/")
@@ -305,19 +305,19 @@ fn by_argument(path: Observed<Vec<u8>>) -> ResolvedPath {
 
 /// The two paths of a call, as far as it has them.
 fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<ResolvedPath>) {
-    let base = (bits & flags::CHANGE_BASE != 0).then(|| texts.remove(&kind::TEXT_BASE));
+    let base = (bits & flags::CHANGE_BASE != 0).then(|| texts.remove(kind::TEXT_BASE));
     let nowhere = by_argument(Observed::Unreadable(Unreadable::NotAvailable));
     let path = if bits & flags::CHANGE_NO_BASE != 0 {
-        texts.remove(&kind::TEXT_ARGUMENT);
+        texts.remove(kind::TEXT_ARGUMENT);
         Some(nowhere.clone())
     } else if bits & flags::CHANGE_RESOLVED != 0 {
         Some(resolved_path(base.flatten()))
     } else {
-        (bits & flags::CHANGE_ARGUMENT != 0).then(|| join_argument(base, texts.remove(&kind::TEXT_ARGUMENT)))
+        (bits & flags::CHANGE_ARGUMENT != 0).then(|| join_argument(base, texts.remove(kind::TEXT_ARGUMENT)))
     };
-    let new_base = (bits & flags::CHANGE_NEW_BASE != 0).then(|| texts.remove(&kind::TEXT_NEW_BASE));
+    let new_base = (bits & flags::CHANGE_NEW_BASE != 0).then(|| texts.remove(kind::TEXT_NEW_BASE));
     let new_path = (bits & flags::CHANGE_NEW_ARGUMENT != 0)
-        .then(|| join_argument(new_base, texts.remove(&kind::TEXT_NEW_ARGUMENT)));
+        .then(|| join_argument(new_base, texts.remove(kind::TEXT_NEW_ARGUMENT)));
     let new_path = if bits & flags::CHANGE_NO_BASE << 2 != 0 { Some(nowhere) } else { new_path };
     (path, new_path)
 }

@@ -243,3 +243,33 @@ proptest! {
         assembler().events(&bytes, &mut Vec::new());
     }
 }
+
+#[test]
+fn a_failed_attempt_brings_its_path_or_was_sent_it() {
+    let record = |bits: u32, argument: &[u8]| {
+        let size = (size_of::<abi::FileFailedRecord>() + argument.len()) as u32;
+        let record = abi::FileFailedRecord {
+            header: Header { kind: kind::FILE_FAILED, size, ..WHO },
+            access: 9,
+            operation: abi::operation::OPEN,
+            errno: 2,
+            flags: flags::CHANGE_ARGUMENT | bits,
+            length: argument.len() as u32,
+            ..abi::FileFailedRecord::default()
+        };
+        [record.as_bytes(), argument].concat()
+    };
+    let path_of = |records: &[Vec<u8>]| {
+        let mut events = Vec::new();
+        assembler().events(&records.concat(), &mut events);
+        match events.remove(0).kind {
+            EventKind::FileFailed(failed) => failed.path.path,
+            other => panic!("not a failed attempt: {other:?}"),
+        }
+    };
+    let expected = Observed::Complete(b"/etc/missing".to_vec());
+    assert_eq!(path_of(&[record(flags::CHANGE_FOLLOWS, b"/etc/./missing")]), expected);
+    let apart = [text(kind::TEXT_ARGUMENT, 0, 12, 0, b"/etc/missing"), record(0, b"")];
+    assert_eq!(path_of(&apart), expected);
+    assert_eq!(path_of(&[record(0, b"")]), Observed::Unreadable(Unreadable::Lost));
+}

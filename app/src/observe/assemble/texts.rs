@@ -14,6 +14,30 @@ pub(super) struct Text {
     pub(super) in_root: u32,
 }
 
+/// The texts of one record, by which they are: a handful at most.
+#[derive(Debug, Default)]
+pub(super) struct Texts(Vec<(u16, Text)>);
+
+impl Texts {
+    /// The text of a kind, an empty one if there was none.
+    pub(super) fn of(&mut self, which: u16) -> &mut Text {
+        let at = self.0.iter().position(|(kind, _)| *kind == which).unwrap_or_else(|| {
+            self.0.push((which, Text::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    pub(super) fn get(&self, which: u16) -> Option<&Text> {
+        self.0.iter().find(|(kind, _)| *kind == which).map(|(_, text)| text)
+    }
+
+    pub(super) fn remove(&mut self, which: u16) -> Option<Text> {
+        let at = self.0.iter().position(|(kind, _)| *kind == which)?;
+        Some(self.0.swap_remove(at).1)
+    }
+}
+
 /// A string that was sent as it is.
 pub(super) fn plain_text(text: Option<Text>) -> Observed<Vec<u8>> {
     let Some(text) = text else { return Observed::Unreadable(Unreadable::Lost) };
