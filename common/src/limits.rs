@@ -28,8 +28,8 @@ pub const RARE_ENTRIES: u32 = 16_384;
 pub const EXECUTED_ENTRIES: u32 = 1_024;
 /// Bytes of the ring of process records.
 pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
-/// Bytes of the ring of activity records.
-pub const ACTIVITY_RING_BYTES: u32 = 4 * 1024 * 1024;
+/// Bytes of the ring of activity records. 400 programs that start at once send 6 MiB.
+pub const ACTIVITY_RING_BYTES: u32 = 8 * 1024 * 1024;
 /// Uses of files, and failed attempts, that are counted at the same time: of processes that are alive. Twice as many take
 /// more than a millisecond longer to make room for, at every start.
 pub const ACCESS_ENTRIES: u32 = 131_072;

@@ -20,7 +20,7 @@ use aya_obj::{EbpfSectionKind, Object, btf::BtfFeatures};
 use glasshouse_common::{Counters, RareKey, layout::ABSENT, state, syscall::TABLE_LEN};
 use zerocopy::IntoBytes;
 
-pub(super) use sys::{Attachment, ProgramStats};
+pub(super) use sys::{Attachment, ProgramStats, raise_priority};
 pub(super) use vmlinux::{VMLINUX, Vmlinux};
 
 use super::{

@@ -166,3 +166,9 @@ pub(crate) fn program_stats(program: BorrowedFd<'_>) -> io::Result<ProgramStats>
         missed: info.recursion_misses,
     })
 }
+
+/// Lets the calling thread run before others, where that is allowed. What it starts would inherit it.
+pub(crate) fn raise_priority() {
+    // SAFETY: changes nothing but the priority of the calling thread, whose id 0 stands for.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
+}
