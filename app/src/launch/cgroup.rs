@@ -11,7 +11,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::{
             ffi::{OsStrExt as _, OsStringExt as _},
-            fs::{DirBuilderExt as _, OpenOptionsExt as _},
+            fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
         },
     },
     path::{Component, Path, PathBuf},
@@ -75,7 +75,7 @@ impl Cgroup {
         remove_stale(callers);
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
         for _ in 0..NAME_ATTEMPTS {
-            let path = callers.join(format!("glasshouse-{}-{:08x}", std::process::id(), random()?));
+            let path = callers.join(name_of(std::process::id(), pid_namespace(), random()?));
             match fs::DirBuilder::new().mode(0o755).create(&path) {
                 Ok(()) => {
                     let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(&path);
@@ -250,13 +250,23 @@ fn groups_below(group: &Path) -> Vec<PathBuf> {
     groups
 }
 
+/// Inode number of glasshouse's own pid namespace, in which its pid is its name.
+fn pid_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino())
+}
+
+fn name_of(pid: u32, namespace: u64, random: u32) -> String {
+    format!("glasshouse-{pid}-{namespace:x}-{random:08x}")
+}
+
 /// Removes the groups of those glasshouses that were killed before they could do it, once nobody is in them any more:
-/// the kernel removes no other. Whoever lives, or has got the pid of one who does not, keeps his. One of another pid
-/// namespace looks dead; it could lose its group in the moment between the making of it and of the child.
+/// the kernel removes no other. Whoever lives, or has got the pid of one who does not, keeps his; so does one of another
+/// pid namespace, of whom it cannot be told from here.
 fn remove_stale(callers: &Path) {
     let Ok(entries) = fs::read_dir(callers) else { return };
+    let namespace = pid_namespace();
     for entry in entries.flatten() {
-        let Some(pid) = maker(&entry.file_name()) else { continue };
+        let Some(pid) = maker(&entry.file_name(), namespace) else { continue };
         let group = entry.path();
         if signal::kill(pid, None) == Err(Errno::ESRCH) && !is_populated(&group) {
             // Nested ones first.
@@ -265,10 +275,13 @@ fn remove_stale(callers: &Path) {
     }
 }
 
-/// Whose group this is, from the name that [`Cgroup::create_below`] gives.
-fn maker(name: &OsStr) -> Option<Pid> {
-    let (pid, random) = name.to_str()?.strip_prefix("glasshouse-")?.split_once('-')?;
-    let is_ours = random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+/// Whose group of this pid namespace this is, from the name that [`name_of`] gives.
+fn maker(name: &OsStr, namespace: u64) -> Option<Pid> {
+    let (pid, rest) = name.to_str()?.strip_prefix("glasshouse-")?.split_once('-')?;
+    let (made_in, random) = rest.split_once('-')?;
+    let is_ours = random.len() == 8
+        && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && u64::from_str_radix(made_in, 16) == Ok(namespace);
     pid.parse().ok().filter(|&pid: &i32| is_ours && pid > 0).map(Pid::from_raw)
 }
 
@@ -359,11 +372,11 @@ mod tests {
 
     #[test]
     fn groups_of_others_are_not_taken_for_ours() {
-        assert_eq!(maker(OsStr::new("glasshouse-12-0123abcd")), Some(Pid::from_raw(12)));
+        assert_eq!(maker(OsStr::new("glasshouse-12-f-0123abcd"), 15), Some(Pid::from_raw(12)));
         for name in
-            ["glasshouse-12", "glasshouse-x-0123abcd", "glasshouse--1-0123abcd", "glasshouse-12-my.slice"]
+            ["glasshouse-12", "glasshouse-x-f-0123abcd", "glasshouse-12-e-0123abcd", "glasshouse-12-my.slice"]
         {
-            assert_eq!(maker(OsStr::new(name)), None, "{name}");
+            assert_eq!(maker(OsStr::new(name), 15), None, "{name}");
         }
     }
 
@@ -373,14 +386,14 @@ mod tests {
         let callers = group.path().parent().unwrap();
         let mut dead = Command::new("true").spawn().unwrap();
         dead.wait().unwrap();
-        let left = |pid: u32, random: &str| {
-            let path = callers.join(format!("glasshouse-{pid}-{random}"));
+        let left = |pid: u32, random: u32| {
+            let path = callers.join(name_of(pid, pid_namespace(), random));
             fs::create_dir_all(path.join("nested")).unwrap();
             path
         };
-        let empty = left(dead.id(), "00000001");
-        let populated = left(dead.id(), "00000002");
-        let living = left(std::process::id(), "00000003");
+        let empty = left(dead.id(), 1);
+        let populated = left(dead.id(), 2);
+        let living = left(std::process::id(), 3);
         let mut inhabitant = sleeper();
         add_to(&populated, inhabitant.id()).unwrap();
         remove_stale(callers);
