@@ -65,3 +65,8 @@ pub const MAP: u32 = 30;
 pub const PROTECT: u32 = 31;
 /// Reads and writes handed over by io_submit.
 pub const SUBMIT: u32 = 32;
+
+/// Whether an operation changes something: of those that have no path, only their failures say something of a file.
+pub const fn is_change(operation: u32) -> bool {
+    operation == TRUNCATE || operation >= DELETE && operation <= PIVOT_ROOT
+}

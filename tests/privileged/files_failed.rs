@@ -132,6 +132,8 @@ fn failures_of_an_open_file() {
         "d=openat AT_FDCWD . O_RDONLY|O_DIRECTORY",
         "fails EISDIR read d 10",
         "fails EBADF read 99 10",
+        "3x fails ENODEV mmap d 4096 PROT_READ MAP_SHARED",
+        "3x fails EBADF copy_file_range a 0 a 0 10 0",
     ]);
     let folder = watched.folder();
     fs::write(folder.join("file"), "").unwrap();

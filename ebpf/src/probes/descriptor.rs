@@ -31,7 +31,7 @@ const REQUESTS: u32 = 1_024;
 /// A descriptor was used, or a mapping.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn used(start: u64, process: u64, word: u64, result: i64, _call: u64) -> i32 {
+pub(super) unsafe extern "C" fn used(start: u64, process: u64, word: u64, result: i64) -> i32 {
     let (tgid, word) = (process as u32, FileCall(word));
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;

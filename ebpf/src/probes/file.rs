@@ -3,8 +3,9 @@
 //! ([`FileCall`]).
 //!
 //! The functions that are not inlined are global ones: the verifier looks at each once, and not at every call. They
-//! take the same five numbers: the start and the id of the process, the call's word, its result, and its number with
-//! its ABI in the upper half. Its arguments are in the scratch memory by then.
+//! take numbers: the start and the id of the process, the call's word, its result, and its number with its ABI in the
+//! upper half; none that they do not use, for the compiler then passes what the verifier refuses. The call's arguments are
+//! in the scratch memory by then.
 
 use core::ffi::c_void;
 
@@ -80,9 +81,8 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
         // It is no symbolic link, which many programs ask of every directory on their way.
         operation::READLINK if result == -EINVAL => {}
         _ if result < 0 => {
-            let changes = word.operation() >= operation::DELETE || word.operation() == operation::TRUNCATE;
             if word.argument(FileCall::PATH) != NO_ARGUMENT
-                || changes && word.argument(FileCall::FD) != NO_ARGUMENT
+                || operation::is_change(word.operation()) && word.argument(FileCall::FD) != NO_ARGUMENT
             {
                 failed::failed(start, process, word.0, result, call);
             }
@@ -98,10 +98,10 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
         | operation::MAP
         | operation::PROTECT
         | operation::SUBMIT => {
-            descriptor::used(start, process, word.0, result, call);
+            descriptor::used(start, process, word.0, result);
         }
         _ => {
-            changed(start, process, word.0, result, call);
+            changed(start, process, word.0, call);
         }
     }
 }
@@ -123,9 +123,6 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
         let how = open_flags;
         open_flags = user_word(how);
         mode = user_word(how + 8);
-    }
-    if word.0 & FileCall::CREAT != 0 {
-        open_flags |= O_TRUNC;
     }
     let implied = if word.0 & FileCall::CREAT != 0 { O_CREAT | O_TRUNC } else { 0 };
     let has_path = word.argument(FileCall::PATH) != NO_ARGUMENT;
@@ -294,7 +291,7 @@ unsafe fn send_change(scratch: *mut Scratch, change: Change, call: u64) {
 /// A call that changes something succeeded.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn changed(start: u64, process: u64, word: u64, _result: i64, call: u64) -> i32 {
+unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> i32 {
     let (tgid, word) = (process as u32, FileCall(word));
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw const (*scratch).file;

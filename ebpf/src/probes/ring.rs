@@ -6,8 +6,8 @@
 //! request, with the names that are gone by the time it completes, and by its result.
 
 use glasshouse_common::{
-    Family, FileChangeRecord, RingRequest, RingResultRecord, flags, kind, limits::RING_OPCODES, operation,
-    syscall::ABI_RING,
+    Family, FileChangeRecord, RingRequest, RingResultRecord, flags, kind, layout::ABSENT,
+    limits::RING_OPCODES, operation, syscall::ABI_RING,
 };
 
 use super::{
@@ -84,7 +84,7 @@ unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
     }
 }
 
-/// Where the parts of a request lie.
+/// Where the parts of a request lie; [`ABSENT`] those that it does not have.
 struct Parts {
     dir: u32,
     path: u32,
@@ -94,37 +94,36 @@ struct Parts {
     mode: u32,
 }
 
+impl Parts {
+    const ABSENT: Self =
+        Self { dir: ABSENT, path: ABSENT, new_dir: ABSENT, new_path: ABSENT, flags: ABSENT, mode: ABSENT };
+}
+
 /// A request that has a path was made.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32, skips: u32) -> i32 {
-    use glasshouse_common::layout::ABSENT;
     let request = Kernel(request);
     let operation = operation_of(opcode);
     let parts = match operation {
         operation::OPEN => Parts {
             dir: offset!(ring_open_dir),
             path: offset!(ring_open_path),
-            new_dir: ABSENT,
-            new_path: ABSENT,
             flags: offset!(ring_open_flags),
             mode: offset!(ring_open_mode),
+            ..Parts::ABSENT
         },
         operation::DELETE => Parts {
             dir: offset!(ring_unlink_dir),
             path: offset!(ring_unlink_path),
-            new_dir: ABSENT,
-            new_path: ABSENT,
             flags: offset!(ring_unlink_flags),
-            mode: ABSENT,
+            ..Parts::ABSENT
         },
         operation::MKDIR => Parts {
             dir: offset!(ring_mkdir_dir),
             path: offset!(ring_mkdir_path),
-            new_dir: ABSENT,
-            new_path: ABSENT,
-            flags: ABSENT,
             mode: offset!(ring_mkdir_mode),
+            ..Parts::ABSENT
         },
         operation::RENAME => Parts {
             dir: offset!(ring_rename_dir),
@@ -132,23 +131,18 @@ unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32,
             new_dir: offset!(ring_rename_new_dir),
             new_path: offset!(ring_rename_new_path),
             flags: offset!(ring_rename_flags),
-            mode: ABSENT,
+            ..Parts::ABSENT
         },
-        operation::SYMLINK => Parts {
-            dir: offset!(ring_link_new_dir),
-            path: offset!(ring_link_new_path),
-            new_dir: ABSENT,
-            new_path: ABSENT,
-            flags: ABSENT,
-            mode: ABSENT,
-        },
+        operation::SYMLINK => {
+            Parts { dir: offset!(ring_link_new_dir), path: offset!(ring_link_new_path), ..Parts::ABSENT }
+        }
         _ => Parts {
             dir: offset!(ring_link_dir),
             path: offset!(ring_link_path),
             new_dir: offset!(ring_link_new_dir),
             new_path: offset!(ring_link_new_path),
             flags: offset!(ring_link_flags),
-            mode: ABSENT,
+            ..Parts::ABSENT
         },
     };
     let at = task::now();

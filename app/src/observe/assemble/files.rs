@@ -428,6 +428,13 @@ mod tests {
     }
 
     #[test]
+    fn every_change_has_a_name() {
+        for code in (0..=u32::from(u8::MAX)).filter(|code| operation::is_change(*code)) {
+            assert!(operation_of(code).is_some(), "{code}");
+        }
+    }
+
+    #[test]
     fn what_was_lost_is_said() {
         let base_lost = join_argument(Some(None), text(b"x", u32::MAX));
         assert_eq!(base_lost.path, Observed::Unreadable(Unreadable::Lost));
