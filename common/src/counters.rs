@@ -8,20 +8,22 @@ pub enum Family {
     Process = 0,
     /// System-call counts of processes that ended.
     Syscalls = 1,
-    /// What is done with files, and the texts of it.
+    /// What is done with files, what fails, and the texts of it.
     Files = 2,
+    /// What is done with sockets, and what goes through them.
+    Network = 3,
 }
 
 /// Number of families.
-pub const FAMILIES: usize = 3;
+pub const FAMILIES: usize = 4;
 
 record! {
     /// Per CPU; user space adds them up.
-    Counters, 80, {
+    Counters, 120, {
         /// Records the kernel side wanted to send, by [`Family`].
-        emitted: [u64; 3],
+        emitted: [u64; 4],
         /// Records that found no room, by [`Family`].
-        dropped: [u64; 3],
+        dropped: [u64; 4],
         /// Processes that could not be put in scope.
         scope_full: u64,
         /// Rare system-call facts that found no room.
@@ -30,5 +32,11 @@ record! {
         access_full: u64,
         /// Dropped records of files whose facts a later one brought.
         files_recovered: u64,
+        /// Sockets that found no room.
+        sockets_full: u64,
+        /// Flows that made room for others, their totals sent.
+        flows_evicted: u64,
+        /// Dropped records of flows whose facts a later one brought.
+        flows_recovered: u64,
     }
 }

@@ -30,6 +30,16 @@ pub const FILE_FAILED: u32 = 12;
 pub const RING_REQUEST: u32 = 13;
 /// Such a request was completed: [`crate::RingResultRecord`].
 pub const RING_RESULT: u32 = 14;
+/// What a socket and one peer exchange: [`crate::FlowRecord`].
+pub const FLOW: u32 = 15;
+/// A further process uses a socket: [`crate::SocketUsedRecord`].
+pub const SOCKET_USED: u32 = 16;
+/// A unix socket was given a name, connected, accepted or used: [`crate::UnixRecord`]; its texts were sent before it.
+pub const UNIX_SOCKET: u32 = 17;
+/// A call on a socket failed for the first time: [`crate::SocketFailedRecord`].
+pub const SOCKET_FAILED: u32 = 18;
+/// The beginning of a packet's payload: [`crate::PacketRecord`] and the bytes.
+pub const PACKET: u32 = 19;
 
 /// The argument strings, each ended by NUL, as they lie in the new image.
 pub const TEXT_ARGV: u16 = 1;
@@ -54,12 +64,19 @@ pub const TEXT_NEW_BASE: u16 = 9;
 pub const TEXT_NEW_ARGUMENT: u16 = 10;
 /// A text argument that is no path: what a symbolic link points to, the name of an attribute.
 pub const TEXT_EXTRA: u16 = 11;
+/// The path that a unix socket's address leads to, as components, leaf first, each ended by NUL.
+pub const TEXT_SOCKET_PATH: u16 = 12;
 
 /// The family that records of a kind are accounted for in.
 pub const fn family(kind: u32, text: u16) -> crate::Family {
     match kind {
         SYSCALLS => crate::Family::Syscalls,
-        FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED | RING_REQUEST | RING_RESULT => crate::Family::Files,
+        // What fails has its totals counted as those of files are, and comes by the same way.
+        FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED | RING_REQUEST | RING_RESULT | SOCKET_FAILED => {
+            crate::Family::Files
+        }
+        FLOW | SOCKET_USED | UNIX_SOCKET | PACKET => crate::Family::Network,
+        TEXT if text == TEXT_SOCKET_PATH => crate::Family::Network,
         TEXT if text >= TEXT_BASE => crate::Family::Files,
         _ => crate::Family::Process,
     }

@@ -28,6 +28,7 @@ pub mod layout;
 pub mod limits;
 pub mod operation;
 pub mod payload;
+pub mod socket;
 pub mod state;
 pub mod syscall;
 

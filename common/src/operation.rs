@@ -66,6 +66,23 @@ pub const PROTECT: u32 = 31;
 /// Reads and writes handed over by io_submit.
 pub const SUBMIT: u32 = 32;
 
+/// A socket made.
+pub const SOCKET: u32 = 40;
+/// A pair of sockets made.
+pub const SOCKET_PAIR: u32 = 41;
+/// A socket connected.
+pub const CONNECT: u32 = 42;
+/// A socket given an address.
+pub const BIND: u32 = 43;
+/// A socket made to listen.
+pub const LISTEN: u32 = 44;
+/// A connection accepted.
+pub const ACCEPT: u32 = 45;
+/// Sent through a socket.
+pub const SEND: u32 = 46;
+/// Received through a socket.
+pub const RECEIVE: u32 = 47;
+
 /// Whether an operation changes something: of those that have no path, only their failures say something of a file.
 pub const fn is_change(operation: u32) -> bool {
     operation == TRUNCATE || operation >= DELETE && operation <= PIVOT_ROOT

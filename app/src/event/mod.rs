@@ -5,10 +5,12 @@
 //! users and groups are those of the initial namespaces unless a field says otherwise. Texts are the exact bytes.
 
 mod files;
+mod network;
 
 use std::sync::Arc;
 
 pub use files::*;
+pub use network::*;
 
 /// Nanoseconds of `CLOCK_BOOTTIME`.
 pub type BootNs = u64;
@@ -20,6 +22,11 @@ pub struct ProcessKey {
     pub start: BootNs,
     /// Thread group id.
     pub tgid: u32,
+}
+
+impl ProcessKey {
+    /// Stands for a process that is not known.
+    pub const NOBODY: Self = Self { start: 0, tgid: 0 };
 }
 
 /// A value as far as it could be observed. An unknown value is never an empty one.
@@ -236,6 +243,16 @@ pub enum EventKind {
     FileChanged(Box<FileChanged>),
     /// An attempt failed for the first time; how often it did is in its totals.
     FileFailed(Box<FileFailed>),
+    /// What is known of a flow by now.
+    Flow(Box<Flow>),
+    /// A further process uses a socket.
+    SocketUsed(SocketUsed),
+    /// A unix socket was given a name, connected, accepted or used.
+    UnixSocket(Box<UnixSocket>),
+    /// A call on a socket failed for the first time.
+    SocketFailed(Box<SocketFailed>),
+    /// The beginning of a packet's payload.
+    Payload(Box<Payload>),
 }
 
 /// A new process.

@@ -30,7 +30,7 @@ const DRAIN_TRIES: u32 = 200;
 const DRAIN_PAUSE: Duration = Duration::from_micros(100);
 
 /// Names of the families, in their order.
-const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls", "files"];
+const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls", "files", "network"];
 
 /// Reads the kernel side's maps.
 pub(super) struct Sweeper {

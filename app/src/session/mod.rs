@@ -120,6 +120,11 @@ impl Session {
                 self.process_mut(key);
                 self.accesses.failed(key, event.at, failed);
             }
+            EventKind::Flow(_)
+            | EventKind::SocketUsed(_)
+            | EventKind::UnixSocket(_)
+            | EventKind::SocketFailed(_)
+            | EventKind::Payload(_) => {}
         }
     }
 
