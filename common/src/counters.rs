@@ -1,7 +1,7 @@
 //! What the kernel side counts about itself.
 
 /// Families of records whose loss is accounted for separately.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Family {
     /// Process lifecycle: fork, exec and its texts, exit, credentials.

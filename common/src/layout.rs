@@ -250,6 +250,89 @@ offsets! {
     /// Device.
     sb_dev = "super_block"."s_dev";
 
+    /// What a file of a socket belongs to.
+    file_private = "file"."private_data";
+    /// The protocol's part of a socket.
+    socket_sock = "socket"."sk";
+    /// Number of a socket's inode, which lies behind the socket.
+    socket_inode = "socket_alloc"."vfs_inode.i_ino";
+    /// `AF_*`.
+    sock_family = "sock"."__sk_common.skc_family";
+    /// State of TCP and SCTP.
+    sock_state = "sock"."__sk_common.skc_state";
+    /// The peer's IPv4 address.
+    sock_daddr = "sock"."__sk_common.skc_daddr";
+    /// Local IPv4 address.
+    sock_rcv_saddr = "sock"."__sk_common.skc_rcv_saddr";
+    /// The peer's port, in the order of the network.
+    sock_dport = "sock"."__sk_common.skc_dport";
+    /// Local port.
+    sock_num = "sock"."__sk_common.skc_num";
+    /// The peer's IPv6 address.
+    sock_v6_daddr = "sock"."__sk_common.skc_v6_daddr";
+    /// Local IPv6 address.
+    sock_v6_rcv_saddr = "sock"."__sk_common.skc_v6_rcv_saddr";
+    /// Network namespace.
+    sock_net = "sock"."__sk_common.skc_net.net";
+    /// A number that no other socket has; 0 until somebody asks for it.
+    sock_cookie = "sock"."__sk_common.skc_cookie.counter";
+    /// `SOCK_*` flags by number.
+    sock_flags = "sock"."__sk_common.skc_flags";
+    /// Error to be told to the process.
+    sock_error = "sock"."sk_err";
+    /// The process's part of the socket; none while nobody has it, or any more.
+    sock_socket = "sock"."sk_socket";
+    /// `IPPROTO_*`.
+    sock_protocol = "sock"."sk_protocol";
+    /// `SOCK_*`.
+    sock_type = "sock"."sk_type";
+    /// Connections that may wait to be accepted.
+    sock_backlog = "sock"."sk_max_ack_backlog";
+    /// Process that the peer belongs to, of a unix socket.
+    sock_peer_pid = "sock"."sk_peer_pid";
+    /// Control group of whoever made it.
+    sock_group = "sock"."sk_cgrp_data.cgroup";
+    /// Local port in the order of the network, also when it has been given back.
+    inet_sport = "inet_sock"."inet_sport";
+    /// Segments sent.
+    tcp_segs_out = "tcp_sock"."segs_out";
+    /// Segments received.
+    tcp_segs_in = "tcp_sock"."segs_in";
+    /// Bytes of payload sent, repeated ones too.
+    tcp_bytes_sent = "tcp_sock"."bytes_sent";
+    /// Bytes of payload that were repeated.
+    tcp_bytes_retrans = "tcp_sock"."bytes_retrans";
+    /// Bytes received in order, and one for the end of the stream.
+    tcp_bytes_received = "tcp_sock"."bytes_received";
+    /// Address of a unix socket.
+    unix_address = "unix_sock"."addr";
+    /// The file of that address.
+    unix_path = "unix_sock"."path";
+    /// What a unix socket is connected to.
+    unix_peer = "unix_sock"."peer";
+    /// Bytes of an address, its family included.
+    address_length = "unix_address"."len";
+    /// The address.
+    address_name = "unix_address"."name";
+    /// The socket of a packet.
+    skb_sock = "sk_buff"."sk";
+    /// Start of the network header in a packet's buffer.
+    skb_network_header = "sk_buff"."network_header";
+    /// Start of the transport header.
+    skb_transport_header = "sk_buff"."transport_header";
+    /// Depth of a control group.
+    cgroup_level = "cgroup"."level";
+    /// Its ancestors by depth, itself included: the groups, or before Linux 6.0 their numbers.
+    cgroup_ancestors = "cgroup"."ancestors" | "ancestor_ids";
+    /// Its node in the file system.
+    cgroup_node = "cgroup"."kn";
+    /// Number of a node.
+    node_id = "kernfs_node"."id";
+    /// Control groups of a task.
+    task_cgroups = "task_struct"."cgroups";
+    /// The one of version 2.
+    cgroups_default = "css_set"."dfl_cgrp";
+
     /// Kind of a request made through a ring.
     ring_opcode = "io_kiocb"."opcode";
     /// Descriptor of the file that it is to work on, until it has the file.

@@ -43,5 +43,24 @@ pub const INHERITED_FDS: u32 = 1_024;
 pub const MOVED_FILES: u32 = 2_048;
 /// Requests made through rings that wait for their completion and are followed.
 pub const RING_REQUESTS: u32 = 16_384;
+/// Sockets that are followed at the same time. The oldest make room for new ones, their totals sent, and come back when
+/// they are used again.
+pub const SOCKET_ENTRIES: u32 = 16_384;
+/// The same of what sockets exchange with further peers.
+pub const FLOW_ENTRIES: u32 = 16_384;
+/// Processes that use a socket that another one made, which were told. One that has fallen out is told again.
+pub const SOCKET_USERS: u32 = 8_192;
+/// Bytes of the ring of what is done with sockets, and of packets.
+pub const NETWORK_RING_BYTES: u32 = 2 * 1024 * 1024;
+/// The least time between two records of one flow, nanoseconds.
+pub const FLOW_INTERVAL_NS: u64 = 100_000_000;
+/// Bytes of one packet's payload that are looked at.
+pub const PACKET_BYTES: u32 = 4_096;
+/// The same of a small one, as most are.
+pub const SMALL_PACKET_BYTES: u32 = 512;
+/// Bytes of payload that are looked at at the beginning of a connection, in each direction.
+pub const BEGINNING_BYTES: u32 = 16 * 1024;
+/// The same where the connection is one of the port of DNS.
+pub const DNS_STREAM_BYTES: u32 = 64 * 1024;
 /// Kinds of requests (`IORING_OP_*`) that are told apart.
 pub const RING_OPCODES: usize = 128;

@@ -102,3 +102,49 @@ pub struct Access {
 }
 
 const _: () = assert!(core::mem::size_of::<Access>() == 208);
+
+/// What the kernel side keeps of a socket, with what it exchanges with its peer; or of what it exchanges with a further
+/// peer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// What is told of it.
+    pub facts: crate::FlowFacts,
+    /// `start_boottime` of the process that made or accepted the socket.
+    pub start: u64,
+    /// When a record was sent last.
+    pub sent_at: u64,
+    /// Jiffies when the transport was asked last for its totals.
+    pub ticks: u64,
+    /// Thread group id of that process; 0 if it is not known.
+    pub tgid: u32,
+    /// 1 when a record was sent.
+    pub seen: u32,
+    /// 1 when something has changed since.
+    pub dirty: u32,
+    /// Records of it that found no room since one did.
+    pub dropped: u32,
+    /// Bytes of payload that were looked at, by direction; [`CAPTURED`] when there is no more interest.
+    pub captured: [u32; 2],
+    /// Errno that the last attempt to connect ended with, as its own record has told.
+    pub failed: u32,
+    /// 1 when a unix socket was announced.
+    pub announced: u32,
+}
+
+/// See [`Flow::captured`].
+pub const CAPTURED: u32 = u32::MAX;
+
+const _: () = assert!(core::mem::size_of::<Flow>() == 304);
+
+/// Key of what a socket exchanges with a further peer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowKey {
+    /// The socket.
+    pub socket: u64,
+    /// The peer's address.
+    pub remote: [u64; 2],
+    /// The peer's port.
+    pub port: u64,
+}

@@ -42,6 +42,9 @@ pub const CLASS_CREDENTIALS: u32 = 5;
 /// Has to do with files: what exactly the call's [`FileCall`] says.
 pub const CLASS_FILE: u32 = 6;
 
+/// Has to do with sockets; what exactly the call's [`FileCall`] says.
+pub const CLASS_SOCKET: u32 = 7;
+
 /// What a call does to files, and which of its arguments say so: one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileCall(pub u64);
@@ -82,6 +85,8 @@ impl FileCall {
     pub const RECEIVES: u64 = 1 << 48;
     /// The path lies within the address of a socket, if that is one of the file system.
     pub const SOCKET_ADDRESS: u64 = 1 << 49;
+    /// The result is a number of messages, and not of bytes.
+    pub const COUNTS_MESSAGES: u64 = 1 << 50;
 
     /// A call that is of no interest.
     pub const NONE: Self = Self(0);

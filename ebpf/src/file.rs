@@ -25,10 +25,14 @@ use crate::{
     layout::{Block, Kernel, Words, constant, offset, opaque},
     maps::{ACCESSES, MOVED, MOVES, scratch},
     path::{self, PathRef, mix},
-    scope, task,
+    scope, socket, task,
     text::{self, Owner},
     totals::{copy_totals, count},
 };
+
+/// `S_IFMT` and `S_IFSOCK` of `linux/stat.h`.
+const S_IFMT: u16 = 0o170_000;
+const S_IFSOCK: u16 = 0o140_000;
 
 /// Operation of a use that counts nothing: the file is to be known.
 pub(crate) const NOTHING: u32 = 0;
@@ -61,6 +65,12 @@ pub(crate) struct Found {
     pub(crate) inode: [u64; 24],
     /// Whether other tasks can exchange the descriptors of the task that runs.
     shared: u64,
+    /// Whether the file that was identified is a socket.
+    is_socket: u64,
+    /// Of an address that was read: what makes its socket, see `probes::network`.
+    pub(crate) socket: u64,
+    /// When the path of a unix socket was sent that is about to be told of; 0 if none was.
+    pub(crate) path_at: u64,
 }
 
 /// The open file of a descriptor of the task that runs; null if there is none. Read through the helper: for each load
@@ -86,6 +96,17 @@ unsafe extern "C" fn file_of(fd: u32) -> u64 {
 const FILES_WORDS: usize = 5;
 /// Words of `struct file` up to its path, on the kernels seen.
 const FILE_WORDS: usize = 12;
+
+#[inline(always)]
+fn is_of_socket(inode: Kernel) -> bool {
+    inode.read::<u16>(offset!(inode_mode)) & S_IFMT == S_IFSOCK
+}
+
+/// Whether an open file is a socket.
+#[inline(always)]
+pub(crate) fn is_socket(file: Kernel) -> bool {
+    is_of_socket(file.follow(offset!(file_inode)))
+}
 
 /// See [`file_of`].
 #[inline(always)]
@@ -163,7 +184,9 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
     let new = &raw mut (*scratch).file.new;
     let mut words = Words::<FILE_WORDS>::uninit();
     let file = Block::read(Kernel(file), &mut words);
-    let inode: u64 = Kernel(file.get_or_read(offset!(file_inode))).read(offset!(inode_ino));
+    let inode = Kernel(file.get_or_read(offset!(file_inode)));
+    (*scratch).file.is_socket = u64::from(is_of_socket(inode));
+    let inode: u64 = inode.read(offset!(inode_ino));
     (*new).start = start;
     (*new).tgid = tgid;
     (*new).dentry = file.get_or_read(offset!(file_path) + offset!(path_dentry));
@@ -178,6 +201,10 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
 unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, asked: u64) -> u64 {
     let operation = (process >> 32) as u32;
     let mut key = identify(start, process as u32, file, asked);
+    if scratch().is_some_and(|scratch| (*scratch).file.is_socket != 0) {
+        let sk = socket::of_file(Kernel(file));
+        return socket::use_socket(start, process, sk.0, amount);
+    }
     let entry = match known(&mut key, file, operation) {
         Some(entry) => entry,
         None => {

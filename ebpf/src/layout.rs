@@ -54,6 +54,10 @@ pub(crate) static EXEC_CALLS: [[u32; 2]; ABIS] = [[u32::MAX; 2]; ABIS];
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_BIT: u32 = 0;
 
+/// 1 if the workload has a control group of its own.
+#[unsafe(no_mangle)]
+pub(crate) static HAS_GROUP: u32 = 0x5eed_0002;
+
 /// Pid of the root in its innermost pid namespace.
 #[unsafe(no_mangle)]
 pub(crate) static ROOT_PID: u32 = 0;

@@ -25,6 +25,7 @@ mod maps;
 mod path;
 mod probes;
 mod scope;
+mod socket;
 mod task;
 mod text;
 mod totals;

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use glasshouse_common::{
     Counters, FileId, RareKey, RingRequest, limits,
-    state::{Access, Counts, Process},
+    state::{Access, Counts, Flow, FlowKey, Process},
 };
 
 use crate::{file::Found, path::Walk, text::Text};
@@ -64,6 +64,50 @@ pub(crate) static RING_REQUESTS: HashMap<u64, RingRequest> =
 /// Requests made through rings of which no record tells, or not what became of them, by opcode.
 #[map]
 pub(crate) static RING_UNTOLD: Array<u64> = Array::with_max_entries(limits::RING_OPCODES as u32, 0);
+
+/// Sockets, each with what it exchanges with its peer, or with the first of its peers. By the socket's cookie, or by the
+/// number of its inode where it has none; see [`crate::socket`].
+#[map]
+pub(crate) static SOCKETS: HashMap<u64, Flow> =
+    HashMap::with_max_entries(limits::SOCKET_ENTRIES + 64, BPF_F_NO_PREALLOC);
+
+/// What sockets exchange with further peers.
+#[map]
+pub(crate) static FLOWS: HashMap<FlowKey, Flow> =
+    HashMap::with_max_entries(limits::FLOW_ENTRIES + 64, BPF_F_NO_PREALLOC);
+
+/// Keys of the sockets, in the order in which they came, from [`SOCKETS_MADE`] modulo the length.
+#[map]
+pub(crate) static SOCKET_ORDER: Array<u64> = Array::with_max_entries(limits::SOCKET_ENTRIES, 0);
+
+/// The same of flows.
+#[map]
+pub(crate) static FLOW_ORDER: Array<FlowKey> = Array::with_max_entries(limits::FLOW_ENTRIES, 0);
+
+/// Sockets so far.
+#[unsafe(no_mangle)]
+pub(crate) static mut SOCKETS_MADE: u64 = 0;
+
+/// Flows with further peers so far.
+#[unsafe(no_mangle)]
+pub(crate) static mut FLOWS_MADE: u64 = 0;
+
+/// Processes that use a socket which is another's, and were told.
+#[map]
+pub(crate) static SOCKET_USERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(limits::SOCKET_USERS, 0);
+
+/// Source of zeroes for new sockets and flows.
+#[map]
+pub(crate) static NO_FLOW: Array<Flow> = Array::with_max_entries(1, 0);
+
+/// The workload's control group: its address, its depth and its number, in which order they lie. All 0 if it has none of
+/// its own.
+#[unsafe(no_mangle)]
+pub(crate) static mut GROUP: [u64; 3] = [0; 3];
+
+/// What is done with sockets, and packets.
+#[map]
+pub(crate) static NETWORK_RING: RingBuf = RingBuf::with_byte_size(limits::NETWORK_RING_BYTES, 0);
 
 /// Process records and their texts, and the system-call counts of processes that ended.
 #[map]

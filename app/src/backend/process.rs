@@ -63,7 +63,8 @@ impl Backend for ProcessBackend {
         let namespace = std::fs::metadata("/proc/self/ns/pid").map_err(|error| {
             LaunchError::Refused(format!("cannot read /proc/self/ns/pid: {error}; is /proc mounted?"))
         })?;
-        Ok(Target { pid, pid_namespace: namespace.ino() })
+        let group = self.cgroup.as_ref().and_then(Cgroup::directory);
+        Ok(Target { pid, pid_namespace: namespace.ino(), group })
     }
 
     fn start(&mut self, give_up: Option<BorrowedFd<'_>>) -> Result<RootProcess, LaunchError> {

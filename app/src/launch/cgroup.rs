@@ -8,7 +8,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{
             ffi::{OsStrExt as _, OsStringExt as _},
             fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
@@ -95,6 +95,11 @@ impl Cgroup {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its directory.
+    pub fn directory(&self) -> Option<OwnedFd> {
+        self.directory.try_clone().ok().map(OwnedFd::from)
     }
 
     /// Moves a process into it. Costs 10 ms or more (`cgroup_threadgroup_rwsem`); a child that begins life in the

@@ -1,6 +1,7 @@
 //! From records to events: joins each record with the texts that were sent before it. Pure.
 
 pub(super) mod files;
+pub(super) mod network;
 mod texts;
 
 use std::{collections::HashMap, sync::Arc};
@@ -37,9 +38,9 @@ struct Pending {
     texts: Texts,
 }
 
-/// Whose texts wait: the process, its thread, and whether they came by the ring of files. What comes by one ring says
-/// nothing of what is still to come by the other.
-type Waiting = (ProcessKey, u32, bool);
+/// Whose texts wait: the process, its thread, and the family that they came with. What comes by one ring says nothing of
+/// what is still to come by another.
+type Waiting = (ProcessKey, u32, Family);
 
 /// Puts records together.
 pub struct Assembler {
@@ -116,7 +117,8 @@ impl Assembler {
             }
             Record::Exit(exit) => {
                 let ended = key(&exit.header);
-                self.pending.retain(|(process, _, files), _| *process != ended || *files);
+                self.pending
+                    .retain(|(process, _, family), _| *process != ended || *family != Family::Process);
                 Some(event(&exit.header, EventKind::Exit(self::exit(&exit, self.page_bytes))))
             }
             Record::Credentials(call) => {
@@ -144,6 +146,14 @@ impl Assembler {
                 self.requests.add(&request, &mut texts, &self.native, &self.compat)
             }
             Record::RingResult(result) => self.requests.complete(&result),
+            Record::Flow(flow) => Some(event(&flow.header, network::flow(&flow))),
+            Record::SocketUsed(used) => Some(event(&used.header, network::used(&used))),
+            Record::UnixSocket(unix) => {
+                let mut texts = self.take_texts(&unix.header);
+                Some(event(&unix.header, network::unix(&unix, &mut texts)))
+            }
+            Record::SocketFailed(failed) => Some(event(&failed.header, network::failed(&failed))),
+            Record::Packet(packet, bytes) => Some(event(&packet.header, network::payload(&packet, bytes))),
             Record::FileFailed(failed, argument) => {
                 let mut texts = self.take_texts(&failed.header);
                 if failed.flags & flags::CHANGE_FOLLOWS != 0 {
@@ -156,8 +166,8 @@ impl Assembler {
     }
 
     fn text(&mut self, record: &TextRecord, bytes: &[u8]) {
-        let files = kind::family(kind::TEXT, record.text) == Family::Files;
-        let key = (key(&record.header), record.header.tid, files);
+        let family = kind::family(kind::TEXT, record.text);
+        let key = (key(&record.header), record.header.tid, family);
         if self.pending.len() >= MAX_PENDING && !self.pending.contains_key(&key) {
             let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.at).map(|(key, _)| *key);
             oldest.map(|key| self.pending.remove(&key));
@@ -184,8 +194,8 @@ impl Assembler {
         if self.pending.is_empty() {
             return Texts::default();
         }
-        let files = kind::family(header.kind, 0) == Family::Files;
-        match self.pending.remove(&(key(header), header.tid, files)) {
+        let family = kind::family(header.kind, 0);
+        match self.pending.remove(&(key(header), header.tid, family)) {
             Some(pending) if pending.at == header.at => pending.texts,
             _ => Texts::default(),
         }

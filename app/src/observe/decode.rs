@@ -2,8 +2,8 @@
 
 use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, FileChangeRecord, FileFailedRecord,
-    FileRecord, FileTotalsRecord, ForkRecord, Header, RingResultRecord, SyscallCount, SyscallsRecord,
-    TextRecord, kind,
+    FileRecord, FileTotalsRecord, FlowRecord, ForkRecord, Header, PacketRecord, RingResultRecord,
+    SocketFailedRecord, SocketUsedRecord, SyscallCount, SyscallsRecord, TextRecord, UnixRecord, kind,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -38,6 +38,16 @@ pub enum Record<'a> {
     RingRequest(FileChangeRecord),
     /// What became of one.
     RingResult(RingResultRecord),
+    /// What a socket and a peer exchange.
+    Flow(FlowRecord),
+    /// A further process uses a socket.
+    SocketUsed(SocketUsedRecord),
+    /// A unix socket was given a name, connected, accepted or used.
+    UnixSocket(UnixRecord),
+    /// A call on a socket failed.
+    SocketFailed(SocketFailedRecord),
+    /// The beginning of a packet's payload.
+    Packet(PacketRecord, &'a [u8]),
 }
 
 /// Entries of a [`SyscallsRecord`].
@@ -146,6 +156,14 @@ fn decode<'a>(header: &Header, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         }
         kind::RING_REQUEST => Record::RingRequest(fixed(header, bytes)?.0),
         kind::RING_RESULT => Record::RingResult(fixed(header, bytes)?.0),
+        kind::FLOW => Record::Flow(fixed(header, bytes)?.0),
+        kind::SOCKET_USED => Record::SocketUsed(fixed(header, bytes)?.0),
+        kind::UNIX_SOCKET => Record::UnixSocket(fixed(header, bytes)?.0),
+        kind::SOCKET_FAILED => Record::SocketFailed(fixed(header, bytes)?.0),
+        kind::PACKET => {
+            let (record, at): (PacketRecord, _) = fixed(header, bytes)?;
+            Record::Packet(record, tail(header, bytes, at, record.length as usize)?)
+        }
         other => return Err(DecodeError::UnknownKind(other)),
     })
 }
@@ -185,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..2048), kind in 0u32..16, size in 0u32..600) {
+        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..2048), kind in 0u32..24, size in 0u32..600) {
             let mut bytes = bytes;
             if bytes.len() >= size_of::<Header>() {
                 bytes[24..28].copy_from_slice(&kind.to_ne_bytes());

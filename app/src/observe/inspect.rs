@@ -43,8 +43,14 @@ pub fn inspect() -> Result<Inspection, ObserveError> {
     let Ground { kernel, prepared } = Ground::lay()?;
     let (native, compat) = (Table::native(), Table::compat());
     // No process has the pid 0.
-    let target = Target { pid: 0, pid_namespace: 0 };
-    let constants = load::Constants { kernel: &kernel, target, native: &native, compat: &compat };
+    let target = Target { pid: 0, pid_namespace: 0, group: None };
+    let constants = load::Constants {
+        kernel: &kernel,
+        target: &target,
+        loads_all: true,
+        native: &native,
+        compat: &compat,
+    };
     let loaded = load::Loaded::load(prepared, &constants)?;
     let programs = loaded
         .programs

@@ -55,7 +55,7 @@ impl Kernel {
         let is_structure = |name: &[u8]| OFFSETS.iter().any(|(_, structure, _)| structure.as_bytes() == name);
         let is_tracepoint = |name: &[u8]| {
             name.strip_prefix(b"btf_trace_").is_some_and(|name| {
-                PROBES.iter().any(|probe| probe.names().any(|known| known.as_bytes() == name))
+                PROBES.iter().any(|probe| probe.tracepoints().iter().any(|known| known.as_bytes() == name))
             })
         };
         let btf = Btf::index(bytes, is_structure, is_tracepoint)
@@ -82,7 +82,8 @@ impl Kernel {
             let id = btf.typedef(&format!("btf_trace_{name}"))?;
             Some(Tracepoint { name, id, arguments: btf.parameters(id)?.checked_sub(1)? })
         };
-        let tracepoints: Vec<_> = PROBES.iter().map(|probe| probe.names().find_map(tracepoint)).collect();
+        let tracepoints: Vec<_> =
+            PROBES.iter().map(|probe| probe.tracepoints().iter().copied().find_map(tracepoint)).collect();
         Ok(Self { offsets, tracepoints, compat_bit: COMPAT_BIT })
     }
 }

@@ -18,13 +18,13 @@ pub mod replay;
 mod ring;
 mod sweep;
 
-use std::{path::Path, thread::JoinHandle};
+use std::{os::fd::OwnedFd, path::Path, thread::JoinHandle};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 use crate::{
     event::{Event, ProcessKey},
-    facts::ObservationFacts,
+    facts::{Gap, GapKind, ObservationFacts, ProbeFacts},
     syscalls::Table,
     timings::Timings,
 };
@@ -35,18 +35,21 @@ use intake::Intake;
 use kernel::Kernel;
 pub use load::OBJECT;
 use load::{Constants, Loaded, Prepared, VMLINUX, Vmlinux};
+use plan::PROBES;
 use record::Recorder;
 use ring::{Collector, Rings};
 use sweep::Sweeper;
 
 /// What is to be observed: a process that is held until observation is in place. Its successful exec is where
 /// observation starts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Target {
     /// Its pid, as glasshouse sees it.
     pub pid: u32,
     /// Inode number of the pid namespace of which `pid` is a number (`/proc/self/ns/pid`).
     pub pid_namespace: u64,
+    /// The directory of a control group of version 2 that it is in, and nobody else.
+    pub group: Option<OwnedFd>,
 }
 
 /// Observation in progress.
@@ -82,7 +85,7 @@ pub enum ObserveError {
 }
 
 /// Names of the rings.
-const RINGS: [&str; ring::RINGS] = ["PROCESS_RING", "ACTIVITY_RING"];
+const RINGS: [&str; ring::RINGS] = ["PROCESS_RING", "ACTIVITY_RING", "NETWORK_RING"];
 
 /// What an observation needs and what does not depend on its target: made on a thread of its own, while the command is
 /// being prepared.
@@ -158,10 +161,16 @@ impl Observer {
         let Ground { kernel, prepared } = groundwork.finish()?;
         timings.mark("kernel types and maps");
         let (native, compat) = (Table::native(), Table::compat());
-        let constants = Constants { kernel: &kernel, target, native: &native, compat: &compat };
+        let constants = Constants {
+            kernel: &kernel,
+            target: &target,
+            loads_all: false,
+            native: &native,
+            compat: &compat,
+        };
         let mut loaded = Loaded::load(prepared, &constants)?;
         timings.mark("load and attach");
-        let rings = Rings([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?]);
+        let rings = Rings([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?, loaded.ring(RINGS[2])?]);
         let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;
         let collector = Collector::start(rings)
             .map_err(|error| ObserveError::Failed(format!("cannot start the collector: {error}")))?;
@@ -203,11 +212,29 @@ impl Observer {
         }
         timings.mark("drain");
         events.extend(self.intake.assembler.unfinished());
+        facts.gaps.extend(packets_unseen(&facts.probes));
         facts.gaps.extend(self.intake.recorder.as_ref().and_then(Recorder::gap));
         let alive = self.sweeper.sweep(&self.loaded, &self.intake, &mut events, &mut facts);
         timings.mark("sweep");
         Finished { events, facts, alive }
     }
+}
+
+/// What is missing where packets are not seen.
+fn packets_unseen(probes: &[ProbeFacts]) -> Option<Gap> {
+    let of_group = |name: &str| {
+        PROBES.iter().any(|probe| probe.name == name && matches!(probe.hook, plan::Hook::Group(_)))
+    };
+    let unseen = probes.iter().find(|probe| of_group(&probe.name) && !probe.attached)?;
+    Some(Gap {
+        kind: GapKind::Partial,
+        code: "packets_unseen",
+        detail: format!(
+            "packets are not seen ({}): of datagrams the bytes are those of system calls and packets are not counted, and \
+             there are no DNS messages, server names or other first bytes",
+            unseen.reason.as_deref().unwrap_or("no probe")
+        ),
+    })
 }
 
 fn page_bytes() -> u64 {
@@ -217,4 +244,5 @@ fn page_bytes() -> u64 {
 /// Limits of the kernel side that a receipt states when they were reached.
 const SCOPE_LIMIT: (&str, u64) = ("processes in scope", limits::SCOPE_ENTRIES as u64);
 const RARE_LIMIT: (&str, u64) = ("denied system calls", limits::RARE_ENTRIES as u64);
+const SOCKET_LIMIT: (&str, u64) = ("sockets", limits::SOCKET_ENTRIES as u64);
 const ACCESS_LIMIT: (&str, u64) = ("uses of files", limits::ACCESS_ENTRIES as u64);

@@ -5,20 +5,51 @@
 pub struct Probe {
     /// Name of the program in the eBPF object; with `_raw` appended the one for `raw_tp`.
     pub name: &'static str,
-    /// Tracepoint.
-    pub tracepoint: &'static str,
-    /// Its name on older kernels.
-    pub formerly: Option<&'static str>,
+    /// Where it is attached.
+    pub hook: Hook,
     /// Observation cannot do without it.
     pub required: bool,
     /// What it is for.
     pub purpose: &'static str,
 }
 
+/// Where a probe is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A tracepoint, by its names, the present one first.
+    Tracepoint(&'static [&'static str]),
+    /// The workload's control group.
+    Group(GroupHook),
+}
+
+/// What happens in a control group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupHook {
+    /// A socket is made.
+    SocketCreate,
+    /// The last descriptor of a socket is closed.
+    SocketRelease,
+    /// A packet is sent or received.
+    Packets,
+}
+
 impl Probe {
-    /// The tracepoint's names, the present one first.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(self.tracepoint).chain(self.formerly)
+    /// The names of its tracepoint, the present one first; none if it has none.
+    pub fn tracepoints(&self) -> &'static [&'static str] {
+        match self.hook {
+            Hook::Tracepoint(names) => names,
+            Hook::Group(_) => &[],
+        }
+    }
+
+    /// What it is attached to, in a word.
+    pub fn place(&self) -> &'static str {
+        match self.hook {
+            Hook::Tracepoint(names) => names.first().copied().unwrap_or_default(),
+            Hook::Group(GroupHook::SocketCreate) => "sock_create",
+            Hook::Group(GroupHook::SocketRelease) => "sock_release",
+            Hook::Group(GroupHook::Packets) => "packets",
+        }
     }
 }
 
@@ -27,50 +58,67 @@ impl Probe {
 pub const PROBES: &[Probe] = &[
     Probe {
         name: "exit",
-        tracepoint: "sched_process_exit",
-        formerly: None,
+        hook: Hook::Tracepoint(&["sched_process_exit"]),
         required: true,
         purpose: "ends of processes",
     },
     Probe {
         name: "sys_exit",
-        tracepoint: "sys_exit",
-        formerly: None,
+        hook: Hook::Tracepoint(&["sys_exit"]),
         required: true,
         purpose: "system calls",
     },
     Probe {
         name: "fork",
-        tracepoint: "task_newtask",
-        formerly: None,
+        hook: Hook::Tracepoint(&["task_newtask"]),
         required: true,
         purpose: "new processes and threads",
     },
     Probe {
         name: "prepare_exec",
-        tracepoint: "sched_prepare_exec",
-        formerly: None,
+        hook: Hook::Tracepoint(&["sched_prepare_exec"]),
         required: false,
         purpose: "which exec call it was (Linux 6.10; inferred without)",
     },
     Probe {
         name: "ring_complete",
-        tracepoint: "io_uring_complete",
-        formerly: None,
+        hook: Hook::Tracepoint(&["io_uring_complete"]),
         required: false,
         purpose: "results of requests through a ring (io_uring)",
     },
     Probe {
         name: "ring_submit",
-        tracepoint: "io_uring_submit_req",
-        formerly: Some("io_uring_submit_sqe"),
+        hook: Hook::Tracepoint(&["io_uring_submit_req", "io_uring_submit_sqe"]),
         required: false,
         purpose: "requests through a ring (io_uring)",
     },
     Probe {
+        name: "sock_state",
+        hook: Hook::Tracepoint(&["inet_sock_set_state"]),
+        required: false,
+        purpose: "states and results of connections",
+    },
+    Probe {
+        name: "sock_release",
+        hook: Hook::Group(GroupHook::SocketRelease),
+        required: false,
+        purpose: "ends of sockets",
+    },
+    Probe {
+        name: "packet",
+        hook: Hook::Group(GroupHook::Packets),
+        required: false,
+        purpose: "packets: addresses, bytes, names",
+    },
+    Probe {
+        name: "sock_create",
+        hook: Hook::Group(GroupHook::SocketCreate),
+        required: false,
+        purpose: "whose a socket is",
+    },
+    Probe {
         name: "exec",
-        tracepoint: "sched_process_exec",
-        formerly: None,
+        hook: Hook::Tracepoint(&["sched_process_exec"]),
         required: true,
         purpose: "new process images",
     },

@@ -17,7 +17,7 @@ use crate::{event::Event, syscalls::Table};
 const MAGIC: [u8; 8] = *b"glassrec";
 
 /// Version of the format, of which the layouts of the records are a part: raised with every change of theirs.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The beginning of a recording.
 #[repr(C)]

@@ -45,7 +45,7 @@ pub(super) struct Batch {
 }
 
 /// How many rings there are.
-pub(super) const RINGS: usize = 2;
+pub(super) const RINGS: usize = 3;
 
 /// The rings.
 pub(super) struct Rings(pub(super) [RingBuf<MapData>; RINGS]);

@@ -10,8 +10,8 @@ use glasshouse_common::{
 };
 
 use super::{
-    ACCESS_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT,
-    assemble::{device, files, syscall},
+    ACCESS_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT, SOCKET_LIMIT,
+    assemble::{device, files, network, syscall},
     intake::Intake,
     load::{Loaded, Plain},
     ring::{Batch, Rings},
@@ -39,6 +39,8 @@ pub(super) struct Sweeper {
     counts: HashMap<MapData, u64, Plain<state::Counts>>,
     rare: HashMap<MapData, Plain<RareKey>, u64>,
     accesses: HashMap<MapData, u64, Plain<state::Access>>,
+    sockets: HashMap<MapData, u64, Plain<state::Flow>>,
+    flows: HashMap<MapData, Plain<state::FlowKey>, Plain<state::Flow>>,
     untold: Array<MapData, u64>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
     native: Table,
@@ -64,6 +66,8 @@ impl Sweeper {
             counts: loaded.hash("COUNTS")?,
             rare: loaded.hash("RARE")?,
             accesses: loaded.hash("ACCESSES")?,
+            sockets: loaded.hash("SOCKETS")?,
+            flows: loaded.hash("FLOWS")?,
             untold: loaded.array("RING_UNTOLD")?,
             counters: loaded.counters()?,
             native,
@@ -88,6 +92,9 @@ impl Sweeper {
                 sum.rare_full += value.rare_full;
                 sum.access_full += value.access_full;
                 sum.files_recovered += value.files_recovered;
+                sum.sockets_full += value.sockets_full;
+                sum.flows_evicted += value.flows_evicted;
+                sum.flows_recovered += value.flows_recovered;
             }
         }
         sum
@@ -126,6 +133,7 @@ impl Sweeper {
         let alive = self.sweep_scope(at, events, facts);
         self.sweep_rare(at, events, facts);
         let recovered = self.sweep_accesses(at, events, facts);
+        let flows_recovered = self.sweep_flows(at, events, facts);
         let counters = self.counters();
         for (family, name) in FAMILY_NAMES.iter().enumerate() {
             facts.families.push(FamilyFacts {
@@ -135,6 +143,8 @@ impl Sweeper {
                 dropped: counters.dropped[family],
                 recovered: if family == Family::Files as usize {
                     counters.files_recovered + recovered
+                } else if family == Family::Network as usize {
+                    counters.flows_recovered + flows_recovered
                 } else {
                     0
                 },
@@ -261,6 +271,25 @@ impl Sweeper {
         recovered
     }
 
+    /// What is known of flows and was not sent. Gives how many dropped records that makes up for.
+    fn sweep_flows(&self, at: BootNs, events: &mut Vec<Event>, facts: &mut ObservationFacts) -> u64 {
+        let sockets = self.sockets.iter().map(|entry| entry.map(|(_, Plain(flow))| flow));
+        let flows = self.flows.iter().map(|entry| entry.map(|(_, Plain(flow))| flow));
+        let mut recovered = 0;
+        for flow in sockets.chain(flows) {
+            match flow {
+                Ok(flow) if flow.dirty != 0 => {
+                    recovered += u64::from(flow.dropped);
+                    let process = ProcessKey { start: flow.start, tgid: flow.tgid };
+                    events.push(Event { at, process, tid: 0, kind: network::flow_of(&flow.facts) });
+                }
+                Ok(_) => {}
+                Err(error) => note_unswept(&error, facts),
+            }
+        }
+        recovered
+    }
+
     /// Denied calls, and calls without a slot of their own.
     fn sweep_rare(&self, at: BootNs, events: &mut Vec<Event>, facts: &mut ObservationFacts) {
         for entry in self.rare.iter() {
@@ -334,6 +363,7 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
         (counters.scope_full, SCOPE_LIMIT, "scope_full", "were started that could not be followed"),
         (counters.rare_full, RARE_LIMIT, "denied_full", "could not be counted"),
         (counters.access_full, ACCESS_LIMIT, "files_full", "could not be counted"),
+        (counters.sockets_full, SOCKET_LIMIT, "sockets_full", "could not be followed"),
     ] {
         if count == 0 {
             continue;

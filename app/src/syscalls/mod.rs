@@ -6,9 +6,12 @@
 mod files;
 pub mod rings;
 
-use glasshouse_common::syscall::{
-    CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
-    CLASS_SHIFT, FileCall, NO_SLOT, SLOTS, TABLE_LEN,
+use glasshouse_common::{
+    operation,
+    syscall::{
+        CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
+        CLASS_SHIFT, CLASS_SOCKET, FileCall, NO_SLOT, SLOTS, TABLE_LEN,
+    },
 };
 
 use crate::event::{Abi, Syscall};
@@ -127,7 +130,14 @@ impl Table {
                 slots.len() as u32 - 1
             };
             *file_call = file_call_of(abi, name).0;
-            let class = if *file_call == FileCall::NONE.0 { class(name) } else { CLASS_FILE };
+            let operation = FileCall(*file_call).operation();
+            let class = match operation {
+                0 => class(name),
+                operation::SOCKET..=operation::SOCKET_CALL => CLASS_SOCKET,
+                // It gives a socket a name, which may be a file's.
+                _ if name == "bind" => CLASS_SOCKET,
+                _ => CLASS_FILE,
+            };
             *word = slot | class << CLASS_SHIFT;
         }
         Self { words, file_calls, abi, slots }

@@ -17,7 +17,7 @@ use crate::{
     layout::{Kernel, constant, entry, offset, opaque},
     maps::{EXECUTED, ROOT_SEEN, scratch},
     path::{self, PathRef},
-    scope, task,
+    scope, socket, task,
     text::{self, Owner},
 };
 
@@ -78,6 +78,9 @@ unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Proc
         return None;
     }
     core::ptr::write_volatile(seen, 1);
+    if constant!(HAS_GROUP) != 0 {
+        socket::note_group(current);
+    }
     if !scope::add(tgid, start, ABI_NATIVE, true) {
         return None;
     }

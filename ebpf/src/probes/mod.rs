@@ -8,7 +8,10 @@ mod exit;
 mod failed;
 mod file;
 mod fork;
+pub(crate) mod network;
+mod packet;
 mod ring;
+mod sock;
 pub(crate) mod syscall;
 
 /// Defines both kinds of a probe: `probe!(name, "tracepoint", body)`.

@@ -6,11 +6,11 @@ use glasshouse_common::{
     state::NEW_IMAGE,
     syscall::{
         ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
-        CLASS_SHIFT, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
+        CLASS_SHIFT, CLASS_SOCKET, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
-use super::{file, probe};
+use super::{file, network, probe};
 use crate::{
     emit::send,
     file::{announce_inherited, tid, use_descriptor},
@@ -63,7 +63,8 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     }
     let class = word >> CLASS_SHIFT;
     word &= SLOT_MASK;
-    let call = if class == CLASS_FILE { file::word(abi, number) } else { FileCall::NONE };
+    let call =
+        if class == CLASS_FILE || class == CLASS_SOCKET { file::word(abi, number) } else { FileCall::NONE };
     let is_read_or_write = matches!(call.operation(), operation::READ | operation::WRITE);
     if result >= 0 && is_read_or_write && abi == ABI_NATIVE {
         // Nearly always the first argument, and mostly the whole of what happens: without a detour.
@@ -95,6 +96,14 @@ unsafe extern "C" fn on_class(start: u64, class: u32, word: u64, result: i64, ca
     keep_arguments(scratch, abi);
     if class == CLASS_FILE {
         file::on_call(start, tgid, FileCall(word), result, call);
+        return 0;
+    }
+    if class == CLASS_SOCKET {
+        network::on_socket_call(start, u64::from(tgid), word, result, call);
+        let word = FileCall(word);
+        if word.operation() == operation::MKNOD {
+            file::on_call(start, tgid, word, result, call);
+        }
         return 0;
     }
     let owner = &raw mut (*scratch).text.owner;

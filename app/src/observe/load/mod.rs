@@ -26,7 +26,7 @@ pub(super) use vmlinux::{VMLINUX, Vmlinux};
 use super::{
     ObserveError, Target,
     kernel::{Kernel, Tracepoint},
-    plan::{PROBES, Probe},
+    plan::{Hook, PROBES, Probe},
 };
 use crate::{facts::ProbeFacts, syscalls::Table};
 
@@ -62,6 +62,10 @@ unsafe impl aya::Pod for Plain<RareKey> {}
 unsafe impl aya::Pod for Plain<state::Access> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<Counters> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<state::Flow> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<state::FlowKey> {}
 
 /// A program in the kernel.
 pub(super) struct Program {
@@ -87,7 +91,9 @@ pub(super) struct Loaded {
 /// What the programs are told before they are loaded.
 pub(super) struct Constants<'a> {
     pub(super) kernel: &'a Kernel,
-    pub(super) target: Target,
+    pub(super) target: &'a Target,
+    /// Programs of control groups are loaded even if there is none that they could be attached to.
+    pub(super) loads_all: bool,
     pub(super) native: &'a Table,
     pub(super) compat: &'a Table,
 }
@@ -100,7 +106,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let slot = |table: &Table| {
         table.slot_of(crate::syscalls::SIGRETURN).unwrap_or(glasshouse_common::syscall::NO_SLOT)
     };
-    let Constants { kernel, target, native, compat } = constants;
+    let Constants { kernel, target, native, compat, .. } = constants;
     let compat_bit = if kernel.offsets.task_ti_status == ABSENT { 0 } else { kernel.compat_bit };
     let slots = [native, compat].map(|table| slot(table));
     let words = [native.words, compat.words];
@@ -108,6 +114,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let number = |table: &Table, name| table.number(name).unwrap_or(u32::MAX);
     let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
+    let has_group = u32::from(target.group.is_some());
     let seed = random();
     let arguments = |name: &str| {
         let probe = PROBES.iter().position(|probe| probe.name == name);
@@ -129,6 +136,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
         ("SIGRETURN_SLOTS", (slots.as_bytes(), true)),
         ("EXEC_CALLS", (execs.as_bytes(), true)),
         ("COMPAT_BIT", (compat_bit.as_bytes(), true)),
+        ("HAS_GROUP", (has_group.as_bytes(), true)),
         ("ROOT_PID", (target.pid.as_bytes(), true)),
         ("ROOT_PID_NAMESPACE", (namespace.as_bytes(), true)),
     ]);
@@ -237,6 +245,13 @@ fn load_probe(
     probe: Probe,
     tracepoint: Option<Tracepoint>,
 ) -> Result<Program, Refusal> {
+    if let Hook::Group(hook) = probe.hook {
+        let attachment = Attachment::Group(hook);
+        return match load_one(object, btf, probe.name, attachment, None) {
+            Ok(fd) => Ok(Program { probe, attachment, fd }),
+            Err(error) => Err((attachment, error)),
+        };
+    }
     let raw_name = format!("{}_raw", probe.name);
     let only_raw = std::env::var_os(ONLY_RAW).is_some();
     let typed = tracepoint.filter(|_| !only_raw).map(|known| (Attachment::TpBtf(known.id), probe.name));
@@ -254,11 +269,12 @@ fn load_probe(
 
 /// Loads every probe of the plan. The verifier takes nearly all of the time that loading takes: two threads take the
 /// programs in turn, the longest first.
-fn load_probes(
-    object: &Object,
-    btf: &OwnedFd,
-    tracepoints: &[Option<Tracepoint>],
-) -> Vec<Result<Program, Refusal>> {
+fn load_probes(object: &Object, btf: &OwnedFd, constants: &Constants<'_>) -> Vec<Result<Program, Refusal>> {
+    let tracepoints = &constants.kernel.tracepoints;
+    // They could not be attached to anything.
+    let is_useless = |probe: &Probe| {
+        matches!(probe.hook, Hook::Group(_)) && constants.target.group.is_none() && !constants.loads_all
+    };
     let length = |probe: &Probe| {
         let program = object.programs.get(probe.name);
         let function = program.and_then(|program| object.functions.get(&program.function_key()));
@@ -270,7 +286,14 @@ fn load_probes(
     let work = || {
         let mut loaded = Vec::new();
         while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            loaded.push((*index, load_probe(object, btf, PROBES[*index], tracepoints[*index])));
+            let probe = PROBES[*index];
+            let program = match probe.hook {
+                Hook::Group(hook) if is_useless(&probe) => {
+                    Err((Attachment::Group(hook), io::Error::from(io::ErrorKind::NotFound)))
+                }
+                _ => load_probe(object, btf, probe, tracepoints[*index]),
+            };
+            loaded.push((*index, program));
         }
         loaded
     };
@@ -287,7 +310,7 @@ fn load_probes(
 /// The end of what the verifier had to say about a program that it refused.
 fn verifier_words(object: &Object, btf: &OwnedFd, probe: Probe, attachment: Attachment) -> String {
     let name = match attachment {
-        Attachment::TpBtf(_) => probe.name.to_owned(),
+        Attachment::TpBtf(_) | Attachment::Group(_) => probe.name.to_owned(),
         Attachment::RawTp => format!("{}_raw", probe.name),
     };
     let mut log = vec![0; 4 << 20];
@@ -308,21 +331,28 @@ impl Loaded {
         let btf = load_types(&mut object)?;
         let object = &object;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
-        let programs = load_probes(object, &btf, &constants.kernel.tracepoints);
+        let programs = load_probes(object, &btf, constants);
         for ((probe, known), program) in PROBES.iter().zip(&constants.kernel.tracepoints).zip(programs) {
             let attached = program.and_then(|program| {
-                let name = known.map_or(probe.tracepoint, |known| known.name);
-                let tracepoint = CString::new(name).unwrap_or_default();
-                match sys::attach(program.fd.as_fd(), program.attachment, &tracepoint) {
-                    Ok(link) => Ok((program, link)),
-                    Err(error) => Err((program.attachment, error)),
-                }
+                let link = match (program.attachment, &constants.target.group) {
+                    (Attachment::Group(hook), Some(group)) => {
+                        sys::attach_to_group(program.fd.as_fd(), hook, group.as_fd())
+                    }
+                    // Loaded to be looked at.
+                    (Attachment::Group(_), None) => Ok(Vec::new()),
+                    (attachment, _) => {
+                        let name = known.map_or(probe.place(), |known| known.name);
+                        let tracepoint = CString::new(name).unwrap_or_default();
+                        sys::attach(program.fd.as_fd(), attachment, &tracepoint).map(|link| vec![link])
+                    }
+                };
+                link.map_err(|error| (program.attachment, error)).map(|links| (program, links))
             });
             let (kind, reason) = match attached {
-                Ok((program, link)) => {
+                Ok((program, links)) => {
                     let kind = program.attachment.kind();
                     loaded.programs.push(program);
-                    loaded.links.push(link);
+                    loaded.links.extend(links);
                     (kind, None)
                 }
                 Err((attachment, error)) if probe.required => {
@@ -336,8 +366,16 @@ impl Loaded {
                     )));
                 }
                 Err((attachment, error)) => {
-                    let reason =
-                        format!("this kernel does not have the tracepoint {} ({error})", probe.tracepoint);
+                    let reason = match attachment {
+                        Attachment::Group(_) if constants.target.group.is_none() && !constants.loads_all => {
+                            "the command has no control group of its own".into()
+                        }
+                        Attachment::Group(_) => {
+                            let words = verifier_words(object, &btf, *probe, attachment);
+                            format!("the control group does not take it ({error}) {words}").trim().to_owned()
+                        }
+                        _ => format!("this kernel does not have the tracepoint {} ({error})", probe.place()),
+                    };
                     (attachment.kind(), Some(reason))
                 }
             };

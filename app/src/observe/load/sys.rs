@@ -8,12 +8,19 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
+use crate::observe::plan::GroupHook;
 use aya_obj::{
     Function,
     generated::{
-        bpf_attach_type::BPF_TRACE_RAW_TP,
+        bpf_attach_type::{
+            self, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_SOCK_CREATE,
+            BPF_CGROUP_INET_SOCK_RELEASE, BPF_TRACE_RAW_TP,
+        },
         bpf_attr, bpf_cmd, bpf_func_info, bpf_prog_info,
-        bpf_prog_type::{BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_TRACING},
+        bpf_prog_type::{
+            self, BPF_PROG_TYPE_CGROUP_SKB, BPF_PROG_TYPE_CGROUP_SOCK, BPF_PROG_TYPE_RAW_TRACEPOINT,
+            BPF_PROG_TYPE_TRACING,
+        },
     },
 };
 
@@ -24,6 +31,18 @@ pub(crate) enum Attachment {
     TpBtf(u32),
     /// By the tracepoint's name.
     RawTp,
+    /// To a control group.
+    Group(GroupHook),
+}
+
+/// Which type of program sees what happens in a control group, and how the kernel numbers that. A program for packets may be
+/// attached to either way, as long as it lets all of them pass: it is loaded for the first.
+fn group_types(hook: GroupHook) -> (bpf_prog_type, &'static [bpf_attach_type]) {
+    match hook {
+        GroupHook::SocketCreate => (BPF_PROG_TYPE_CGROUP_SOCK, &[BPF_CGROUP_INET_SOCK_CREATE]),
+        GroupHook::SocketRelease => (BPF_PROG_TYPE_CGROUP_SOCK, &[BPF_CGROUP_INET_SOCK_RELEASE]),
+        GroupHook::Packets => (BPF_PROG_TYPE_CGROUP_SKB, &[BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_EGRESS]),
+    }
 }
 
 impl Attachment {
@@ -32,6 +51,7 @@ impl Attachment {
         match self {
             Self::TpBtf(_) => "tp_btf",
             Self::RawTp => "raw_tp",
+            Self::Group(_) => "cgroup",
         }
     }
 }
@@ -95,6 +115,11 @@ pub(crate) fn load_program(
             load.attach_btf_id = id;
         }
         Attachment::RawTp => load.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT as u32,
+        Attachment::Group(hook) => {
+            let (program, attach) = group_types(hook);
+            load.prog_type = program as u32;
+            load.expected_attach_type = attach[0] as u32;
+        }
     }
     if let Some(log) = log {
         load.log_level = 1;
@@ -116,6 +141,24 @@ pub(crate) fn attach(
         attr.raw_tracepoint.name = tracepoint.as_ptr() as u64;
     }
     bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr).map(owned)
+}
+
+/// Attaches a program to a control group, beside those of others; closing the result detaches it.
+pub(crate) fn attach_to_group(
+    program: BorrowedFd<'_>,
+    hook: GroupHook,
+    group: BorrowedFd<'_>,
+) -> io::Result<Vec<OwnedFd>> {
+    let attach = |kind: &bpf_attach_type| {
+        let mut attr = empty_attr();
+        // SAFETY: writing this member of a zeroed union of integers; it is the one that BPF_LINK_CREATE reads.
+        let link = unsafe { &mut attr.link_create };
+        link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+        link.__bindgen_anon_2.target_fd = group.as_raw_fd() as u32;
+        link.attach_type = *kind as u32;
+        bpf(bpf_cmd::BPF_LINK_CREATE, &mut attr).map(owned)
+    };
+    group_types(hook).1.iter().map(attach).collect()
 }
 
 /// Freezes a map: user space can no longer write to it, and the verifier takes its values as constants.

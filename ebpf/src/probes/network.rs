@@ -1,0 +1,491 @@
+//! System calls on sockets, when they return: who made, connected, bound and accepted which, and what failed.
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use glasshouse_common::{
+    Family, SocketFailedRecord, UnixRecord, kind,
+    limits::ACCESS_INTERVAL_NS,
+    operation,
+    socket::{
+        FLOW_BOUND, FLOW_CONNECTED, FLOW_LISTENS, ORIGIN_ACCEPTED, ORIGIN_INHERITED, ORIGIN_RECEIVED,
+        OUTBOUND, UNIX_PATH, UNIX_PEER_NAME,
+    },
+    syscall::{ABI_NATIVE, FileCall},
+};
+
+use super::file::hash_bytes;
+use crate::{
+    emit::send,
+    file::{self, INHERITED},
+    layout::{Kernel, offset, opaque},
+    maps::{FLOWS, SOCKETS, scratch},
+    path::{PathRef, mix},
+    scope,
+    socket::{
+        AF_INET, AF_INET6, AF_UNIX, Ends, FURTHER, OWN, choose_flow, find_socket, has_states, of_file,
+        send_flow, take_ends, use_socket,
+    },
+    task,
+    text::{self, Owner},
+    totals,
+};
+
+/// Errors that say nothing of the network, of `asm-generic/errno*.h`: come again later, it goes on, it is so already, that is
+/// no socket.
+const EINTR: u64 = 4;
+const EBADF: u64 = 9;
+const ENOTSOCK: u64 = 88;
+const EAGAIN: u64 = 11;
+const EALREADY: u64 = 114;
+const EINPROGRESS: u64 = 115;
+const EISCONN: u64 = 106;
+/// What the kernel has interrupted and begins again, of `linux/errno.h`.
+const ERESTARTSYS: u64 = 512;
+/// `SOCK_STREAM` of `linux/net.h`.
+const STREAM: u16 = 1;
+/// Bytes of an address that are kept: the longest is that of a unix socket.
+const ADDRESS_BYTES: u64 = 112;
+/// Where the address is that a call was given, beside the numbers of arguments: in a message, whose address is the second
+/// argument; nowhere.
+const IN_MESSAGE: u32 = 14;
+const NOWHERE: u32 = 15;
+/// What is done by each call of `socketcall`, of `linux/net.h`; in the upper half, which argument is the address.
+static SOCKETCALLS: [u32; 32] = {
+    const fn done(what: u32, address: u32) -> u32 {
+        what | address << 16
+    }
+    let mut calls = [0; 32];
+    calls[1] = done(operation::SOCKET, NOWHERE);
+    calls[2] = done(operation::BIND, 1);
+    calls[3] = done(operation::CONNECT, 1);
+    calls[4] = done(operation::LISTEN, NOWHERE);
+    calls[5] = done(operation::ACCEPT, NOWHERE);
+    calls[8] = done(operation::SOCKET_PAIR, NOWHERE);
+    calls[9] = done(operation::SEND, NOWHERE);
+    calls[10] = done(operation::RECEIVE, NOWHERE);
+    calls[11] = done(operation::SEND, 4);
+    calls[12] = done(operation::RECEIVE, NOWHERE);
+    calls[16] = done(operation::SEND, IN_MESSAGE);
+    calls[17] = done(operation::RECEIVE, NOWHERE);
+    calls[18] = done(operation::ACCEPT, NOWHERE);
+    calls[19] = done(operation::RECEIVE, NOWHERE);
+    calls[20] = done(operation::SEND, IN_MESSAGE);
+    calls
+};
+/// Shift of the argument that is the address, in the number of a call with its ABI.
+const ADDRESS: u32 = 40;
+
+/// A call of class `CLASS_SOCKET` returns. Its arguments are in the scratch memory. A global function, as those that
+/// follow: the verifier looks at each once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn on_socket_call(
+    start: u64,
+    tgid: u64,
+    word: u64,
+    result: i64,
+    call: u64,
+) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw const (*scratch).file;
+    let word = FileCall(word);
+    let mut what = word.operation();
+    let mut address = word.argument(FileCall::PATH) as u32;
+    if what == operation::MKNOD {
+        what = operation::BIND;
+    } else if what == operation::SOCKET_CALL {
+        let number = opaque((*found).arguments[0]) & 31;
+        let done = core::ptr::read_volatile((&raw const SOCKETCALLS).cast::<u32>().add(number as usize));
+        let arguments = (*found).arguments[1];
+        (what, address) = (done & 0xffff, done >> 16);
+        take_socketcall(arguments);
+    } else if word.0 & FileCall::FLAGS_IN_MEMORY != 0 {
+        address = IN_MESSAGE;
+    }
+    let fd = (*found).arguments[0] as u32;
+    let process = tgid & 0xffff_ffff | u64::from(what) << 32;
+    let errno = if result < 0 { -result as u64 } else { 0 };
+    if errno == 0 || what == operation::CONNECT && errno == EINPROGRESS {
+        match what {
+            operation::CONNECT => _ = connected(start, process, fd, u32::from(errno == 0)),
+            operation::BIND | operation::LISTEN => _ = named(start, process, fd),
+            operation::ACCEPT => _ = accepted(start, process, fd, result as u32),
+            operation::SOCKET_PAIR => _ = made_pair(start, process),
+            _ => {
+                let fd = if what == operation::SOCKET { result as u32 } else { fd };
+                let amount = if word.0 & FileCall::COUNTS_MESSAGES != 0 { 0 } else { result as u64 };
+                socket_used(start, process, fd, amount);
+            }
+        }
+    } else if errno < ERESTARTSYS
+        && !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN)
+        && what != operation::ACCEPT
+    {
+        socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, fd);
+    }
+    0
+}
+
+/// Puts the arguments of a `socketcall` in place of its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn take_socketcall(address: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let arguments = &raw mut (*scratch).file.arguments;
+    let mut words = [0_u32; 6];
+    bpf_probe_read_user((&raw mut words).cast(), 24, address as *const _);
+    let mut index = 0;
+    while index < 6 {
+        (*arguments)[index] = u64::from(words[index]);
+        index += 1;
+    }
+    0
+}
+
+/// The socket of a descriptor of the task that runs and its entry's key, made if need be; 0 if it is none.
+#[inline(always)]
+unsafe fn socket_of(start: u64, process: u64, fd: u32, amount: u64) -> (Kernel, u64) {
+    let file = file::of_descriptor(fd);
+    if file.0 == 0 || !file::is_socket(file) {
+        return (Kernel(0), 0);
+    }
+    let sk = of_file(file);
+    (sk, use_socket(start, process, sk.0, amount))
+}
+
+/// A socket was made, or used.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn socket_used(start: u64, process: u64, fd: u32, amount: u64) -> i32 {
+    socket_of(start, process, fd, amount);
+    0
+}
+
+/// A socket was connected, or is being so.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn connected(start: u64, process: u64, fd: u32, is_done: u32) -> i32 {
+    let (sk, key) = socket_of(start, process, fd, 0);
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
+    let facts = &raw mut (*entry).facts;
+    if (*facts).family == AF_UNIX {
+        announce_with_path(start, process, sk.0, key);
+        return 0;
+    }
+    if has_states(facts) || is_done == 0 || !matches!((*facts).family, AF_INET | AF_INET6) {
+        return 0;
+    }
+    connected_datagram(key, sk.0);
+    0
+}
+
+/// A socket of datagrams has a peer now; if it had one already, or is bound, what it exchanges with this one is told apart.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn connected_datagram(socket: u64, sk: u64) -> i32 {
+    let Some(entry) = SOCKETS.get_ptr_mut(&socket) else { return 0 };
+    let sk = Kernel(sk);
+    let mut ends = Ends::default();
+    ends.key.socket = socket;
+    ends.key.port = u64::from(u16::from_be(sk.read(offset!(sock_dport))));
+    let remote = (&raw mut ends.key.remote).cast::<u8>();
+    if (*entry).facts.family == AF_INET {
+        sk.read_to::<4>(offset!(sock_daddr), remote.cast());
+    } else {
+        sk.read_to::<16>(offset!(sock_v6_daddr), remote.cast());
+    }
+    // Without a peer, it was disconnected.
+    if ends.key.remote[0] | ends.key.remote[1] == 0 {
+        return 0;
+    }
+    let now = task::now();
+    let flow = match choose_flow(entry, &raw mut ends, now) {
+        OWN => entry,
+        FURTHER => match FLOWS.get_ptr_mut(&ends.key) {
+            Some(flow) => flow,
+            None => return 0,
+        },
+        _ => return 0,
+    };
+    if (*flow).facts.flags & FLOW_CONNECTED == 0 {
+        take_ends(flow, sk.0);
+        (*flow).facts.flags |= FLOW_CONNECTED;
+        (*flow).facts.direction = OUTBOUND;
+        send_flow(flow, now);
+    }
+    0
+}
+
+/// A socket was bound, or listens.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn named(start: u64, process: u64, fd: u32) -> i32 {
+    let (sk, key) = socket_of(start, process, fd, 0);
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
+    let facts = &raw mut (*entry).facts;
+    let listens = (process >> 32) as u32 == operation::LISTEN;
+    if listens {
+        (*facts).flags |= FLOW_LISTENS;
+        (*facts).backlog = sk.read(offset!(sock_backlog));
+    } else {
+        (*facts).flags |= FLOW_BOUND;
+    }
+    if (*facts).family == AF_UNIX {
+        announce_with_path(start, process, sk.0, key);
+        return 0;
+    }
+    take_ends(entry, sk.0);
+    core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+    // A socket of connections is bound for something else to come.
+    let is_told = (*entry).seen != 0 && listens && (*facts).state != 0;
+    if (listens || !has_states(facts)) && !is_told {
+        send_flow(entry, task::now());
+    }
+    0
+}
+
+/// A connection was accepted.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn accepted(start: u64, process: u64, fd: u32, new: u32) -> i32 {
+    let listener = file::of_descriptor(fd);
+    let listener = if listener.0 == 0 { 0 } else { find_socket(of_file(listener).0) };
+    let (sk, key) = socket_of(start, process, new, 0);
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
+    (*entry).facts.listener = listener;
+    if (*entry).facts.family == AF_UNIX {
+        announce_with_path(start, process, sk.0, key);
+    } else {
+        send_flow(entry, task::now());
+    }
+    0
+}
+
+/// Two sockets were made, connected with each other.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn made_pair(start: u64, process: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let mut fds = [0_u32; 2];
+    bpf_probe_read_user((&raw mut fds).cast(), 8, (*scratch).file.arguments[3] as *const _);
+    socket_used(start, process, fds[0], 0);
+    socket_used(start, process, fds[1], 0);
+    0
+}
+
+/// The socket that has the name: itself, or its peer. Only the one that waited need have one.
+#[inline(always)]
+fn named_end(sk: Kernel) -> (Kernel, Kernel) {
+    let address = sk.follow(offset!(unix_address));
+    if address.0 != 0 {
+        return (sk, address);
+    }
+    let peer = sk.follow(offset!(unix_peer));
+    (peer, if peer.0 == 0 { peer } else { peer.follow(offset!(unix_address)) })
+}
+
+/// Tells of a unix socket, with the file that its name leads to.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn announce_with_path(start: u64, process: u64, sk: u64, key: u64) -> i32 {
+    let (named, address) = named_end(Kernel(sk));
+    if address.0 != 0 {
+        let path = PathRef::at(named.member(offset!(unix_path)));
+        if path.dentry != 0 {
+            let at = task::now();
+            text::set_owner(Owner { at, start, tgid: process as u32, tid: file::tid() });
+            text::path(kind::TEXT_SOCKET_PATH, path);
+            if let Some(scratch) = scratch() {
+                (*scratch).file.path_at = at;
+            }
+        }
+    }
+    announce_unix(start, process, sk, key)
+}
+
+/// Tells of a unix socket: its name or that of its peer, and whose the peer is. Its path has been sent, if `path_at` says
+/// when.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn announce_unix(start: u64, process: u64, sk: u64, key: u64) -> i32 {
+    let (Some(entry), Some(scratch)) = (SOCKETS.get_ptr_mut(&key), scratch()) else { return 0 };
+    (*entry).announced = 1;
+    let sk = Kernel(sk);
+    let (tgid, what) = (process as u32, (process >> 32) as u32);
+    let mut bits = 0;
+    let mut at = (*scratch).file.path_at;
+    (*scratch).file.path_at = 0;
+    if at != 0 {
+        bits = UNIX_PATH;
+    } else {
+        at = task::now();
+    }
+    let (named, address) = named_end(sk);
+    if named != sk {
+        bits |= UNIX_PEER_NAME;
+    }
+    let record = (&raw mut (*scratch).text.bytes).cast::<UnixRecord>();
+    let size = size_of::<UnixRecord>() as u32;
+    (*record).header = task::header(at, start, tgid, file::tid(), kind::UNIX_SOCKET, size);
+    (*record).socket = key;
+    (*record).inode = (*entry).facts.inode;
+    let peer = sk.follow(offset!(sock_peer_pid));
+    let mut pid = 0;
+    if peer.0 != 0 {
+        pid = peer.member(offset!(pid_numbers)).read(offset!(upid_nr));
+    }
+    (*record).peer_tgid = pid;
+    (*record).peer_start = match scope::find(pid) {
+        Some(process) => (*process).start,
+        None => 0,
+    };
+    (*record).operation = what;
+    (*record).kind = (*entry).facts.kind;
+    (*record).flags = bits;
+    (*record).origin = match what {
+        operation::ACCEPT => ORIGIN_ACCEPTED,
+        INHERITED => ORIGIN_INHERITED,
+        _ if (*entry).tgid == tgid && (*entry).start == start => (*entry).facts.origin,
+        _ => ORIGIN_RECEIVED,
+    };
+    (*record).listener = (*entry).facts.listener;
+    (*record).reserved = 0;
+    (*record).backlog = (*entry).facts.backlog;
+    let mut length = 0;
+    if address.0 != 0 {
+        // Its family comes first.
+        length = opaque(u64::from(address.read::<u32>(offset!(address_length)).wrapping_sub(2)));
+        if length > ADDRESS_BYTES {
+            length = 0;
+        }
+        let to = (&raw mut (*record).name).cast();
+        bpf_probe_read_kernel(to, length as u32, (address.member(offset!(address_name)).0 + 2) as *const _);
+    }
+    (*record).name_length = length as u16;
+    send(Family::Network, u64::from(size));
+    0
+}
+
+/// A call on a socket failed. Equal attempts are counted in one entry, as those on files are.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn socket_failed(start: u64, process: u64, errno: u64, call: u64, fd: u32) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    let what = (process >> 32) as u32;
+    let mut facts = [0_u16; 4];
+    if what == operation::SOCKET || what == operation::SOCKET_PAIR {
+        facts[0] = (*found).arguments[0] as u16;
+        facts[1] = (*found).arguments[1] as u16 & 0xf;
+        facts[2] = (*found).arguments[2] as u16;
+    } else {
+        let (_, key) = socket_of(start, process, fd, 0);
+        let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
+        let of = &raw const (*entry).facts;
+        facts[0] = (*of).family;
+        facts[1] = (*of).kind;
+        facts[2] = (*of).protocol;
+        if has_states(of) {
+            // What became of a connection is told by the connection.
+            if matches!(what, operation::SEND | operation::RECEIVE) {
+                return 0;
+            }
+            if what == operation::CONNECT && u64::from((*entry).failed) == errno {
+                (*entry).failed = 0;
+                return 0;
+            }
+        }
+        if what == operation::RECEIVE && facts[1] == STREAM {
+            return 0;
+        }
+    }
+    let length = take_address(call);
+    let made = u64::from(facts[0])
+        | u64::from(facts[1]) << 16
+        | u64::from(facts[2]) << 32
+        | u64::from(length as u32) << 48;
+    (*found).socket = made;
+    count_socket_failure(start, process, errno, call);
+    0
+}
+
+/// Reads the address that a call was given into the walk's buffer. Returns its length.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn take_address(call: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let arguments = (&raw const (*scratch).file.arguments).cast::<u64>();
+    let which = opaque(call >> ADDRESS) & 15;
+    if which == u64::from(NOWHERE) {
+        return 0;
+    }
+    let (address, length);
+    if which != u64::from(IN_MESSAGE) {
+        address = *arguments.add(which as usize);
+        length = *arguments.add((opaque(which + 1) & 15) as usize) & 0xffff_ffff;
+    } else if call >> 32 & 0xff == u64::from(ABI_NATIVE) {
+        let mut name = [0_u64; 2];
+        bpf_probe_read_user((&raw mut name).cast(), 16, *arguments.add(1) as *const _);
+        address = name[0];
+        length = name[1] & 0xffff_ffff;
+    } else {
+        let mut name = [0_u32; 2];
+        bpf_probe_read_user((&raw mut name).cast(), 8, *arguments.add(1) as *const _);
+        address = u64::from(name[0]);
+        length = u64::from(name[1]);
+    }
+    let mut length = opaque(length);
+    if length > ADDRESS_BYTES {
+        length = ADDRESS_BYTES;
+    }
+    if address == 0 || length < 2 {
+        return 0;
+    }
+    let to = (&raw mut (*scratch).walk.bytes).cast();
+    if bpf_probe_read_user(to, length as u32, address as *const _) < 0 { 0 } else { length as i32 }
+}
+
+/// Counts a failed call, whose address is in the walk's buffer, and tells the first of its kind.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, call: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    let (tgid, what) = (process as u32, (process >> 32) as u32);
+    let made = (*found).socket;
+    let length = opaque(made >> 48) & 0x7f;
+    let hash = mix(hash_bytes(length), made);
+    (*found).base = PathRef { mnt: 0, dentry: 0 };
+    let now = task::now();
+    let key = file::begin_failure(found, start, tgid, hash, what << 16 | errno as u32 & 0xffff, now);
+    let Some(entry) = file::find_or_make(key) else { return 0 };
+    totals::count_failure(entry, now);
+    if (*entry).seen != 0 {
+        if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
+            file::send_totals(key, now);
+        }
+        return 0;
+    }
+    let text = &raw mut (*scratch).text;
+    let lost = (*text).lost;
+    let record = (&raw mut (*text).bytes).cast::<SocketFailedRecord>();
+    let size = size_of::<SocketFailedRecord>() as u32;
+    core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
+    (*record).header = task::header((*entry).first_at, start, tgid, file::tid(), kind::SOCKET_FAILED, size);
+    (*record).access = key;
+    totals::copy_totals(entry, &raw mut (*record).totals);
+    (*record).operation = what;
+    (*record).errno = errno as u32;
+    (*record).call = call as u32;
+    (*record).abi = (call >> 32) as u32 & 0xff;
+    (*record).family = made as u16;
+    (*record).kind = (made >> 16) as u16;
+    (*record).protocol = (made >> 32) as u16;
+    (*record).address_length = length as u16;
+    let to = (&raw mut (*record).address).cast();
+    if length <= ADDRESS_BYTES {
+        bpf_probe_read_kernel(to, length as u32, (&raw const (*scratch).walk.bytes).cast());
+    }
+    send(Family::Files, u64::from(size));
+    file::sent(entry, (*text).lost - lost, task::now());
+    0
+}

@@ -1,0 +1,393 @@
+//! Packets of the workload's sockets: counted by the socket that they belong to, in the middle of whatever runs. TCP counts
+//! for itself and is asked for its totals now and then. The first bytes of payload are sent where they look like something
+//! that names who is talked to.
+
+use aya_ebpf::{
+    bindings::__sk_buff,
+    helpers::generated::{bpf_get_socket_cookie, bpf_jiffies64, bpf_skb_load_bytes},
+};
+use glasshouse_common::{
+    PacketRecord, kind,
+    limits::{BEGINNING_BYTES, DNS_STREAM_BYTES, PACKET_BYTES, SMALL_PACKET_BYTES},
+    socket::{FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND, RECEIVED, SENT},
+    state::{CAPTURED, Flow},
+};
+
+use crate::{
+    atomic::add,
+    emit::{reserve, submit},
+    layout::{Kernel, offset, opaque},
+    maps::{FLOWS, SOCKETS},
+    socket::{
+        AF_INET6, Ends, FURTHER, OWN, RAW, SCTP, changed, choose_flow, find_socket, is_tcp, make_socket,
+        take_ends, take_totals,
+    },
+    task,
+};
+
+/// What a program of a control group returns to let a packet pass.
+const PASS: i32 = 1;
+/// `ETH_P_IP` of `linux/if_ether.h`, in the order of the network.
+const IPV4: u32 = 0x0800_u16.to_be() as u32;
+/// `IPPROTO_*` of `linux/in.h`.
+const ICMP: u16 = 1;
+const UDP: u16 = 17;
+const ICMPV6: u16 = 58;
+const UDPLITE: u16 = 136;
+/// Ports of DNS, multicast DNS and link-local multicast name resolution.
+const DNS: u16 = 53;
+const MDNS: u16 = 5353;
+const LLMNR: u16 = 5355;
+/// The least that a question of DNS takes.
+const DNS_QUESTION: u32 = 17;
+
+/// A packet of a socket of the workload is sent or received: it is attached to both, so that the verifier looks at it once.
+/// One that was received knows by which interface.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "cgroup_skb/ingress")]
+unsafe extern "C" fn packet(context: *mut __sk_buff) -> i32 {
+    on_packet(context, if (*context).ingress_ifindex == 0 { SENT } else { RECEIVED });
+    PASS
+}
+
+#[inline(always)]
+unsafe fn on_packet(context: *mut __sk_buff, direction: u32) {
+    let cookie = bpf_get_socket_cookie(context.cast());
+    let entry = match SOCKETS.get_ptr_mut(&cookie) {
+        Some(entry) => entry,
+        None => {
+            let sk = Kernel(context as u64).follow(offset!(skb_sock));
+            let mut key = find_socket(sk.0);
+            if key == 0 {
+                key = make_socket(sk.0, FLOW_RESUMED);
+            }
+            match SOCKETS.get_ptr_mut(&key) {
+                Some(entry) => entry,
+                None => return,
+            }
+        }
+    };
+    if is_tcp(&raw const (*entry).facts) {
+        if (*entry).facts.flags & FLOW_LISTENS == 0 {
+            let captured = (&raw mut (*entry).captured).cast::<u32>();
+            let captured = if direction == SENT { captured } else { captured.add(1) };
+            if *captured != CAPTURED {
+                take_beginning(context, entry, direction);
+            }
+            on_segment(context, entry);
+        }
+    } else {
+        on_datagram(context, entry, u32::from(direction == SENT));
+    }
+}
+
+/// Length of the network header.
+#[inline(always)]
+fn network_length(context: *mut __sk_buff) -> u32 {
+    let buffer = Kernel(context as u64);
+    let network: u16 = buffer.read(offset!(skb_network_header));
+    let transport: u16 = buffer.read(offset!(skb_transport_header));
+    u32::from(transport.wrapping_sub(network))
+}
+
+#[inline(always)]
+unsafe fn on_segment(context: *mut __sk_buff, entry: *mut Flow) {
+    if bpf_jiffies64() != (*entry).ticks {
+        let sk = Kernel(context as u64).follow(offset!(skb_sock));
+        take_totals(entry, sk.0);
+        if (*entry).facts.local_port == 0 {
+            take_ends(entry, sk.0);
+        }
+        if (*entry).tgid != 0 {
+            changed(entry, task::now());
+        }
+    }
+}
+
+/// Takes what there is of the first bytes of a connection, in one direction. A global function, as those that follow: the
+/// verifier looks at each once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn take_beginning(context: *mut __sk_buff, entry: *mut Flow, direction: u32) -> i32 {
+    if entry.is_null() {
+        return 0;
+    }
+    let taken = (&raw mut (*entry).captured).cast::<u32>();
+    let taken = if direction == SENT { taken } else { taken.add(1) };
+    let transport = network_length(context);
+    let mut header = [0_u32; 4];
+    if bpf_skb_load_bytes(context.cast(), transport, (&raw mut header).cast(), 16) < 0 {
+        return 0;
+    }
+    // The fourth word begins with the length of the header, in words of 32 bits.
+    let payload = transport + (header[3] >> 2 & 0x3c);
+    let whole = (*context).len;
+    if whole <= payload {
+        return 0;
+    }
+    let length = whole - payload;
+    let is_dns = (*entry).facts.local_port == DNS || (*entry).facts.remote_port == DNS;
+    if *taken == 0 && !is_dns {
+        let mut first = [0_u8; 4];
+        bpf_skb_load_bytes(context.cast(), payload, (&raw mut first).cast(), 1);
+        // A TLS handshake, a word in capital letters or a greeting that begins with a number, or the length of a short
+        // message of DNS.
+        let is_of_interest = matches!(first[0], 0x16 | b'A'..=b'Z' | b'2' | 0..=1);
+        if !is_of_interest {
+            *taken = CAPTURED;
+            return 0;
+        }
+    }
+    let sequence = u32::from_be(header[1]);
+    send_payload(context, entry, direction, u64::from(payload) | u64::from(length) << 32, sequence);
+    let limit = if is_dns { DNS_STREAM_BYTES } else { BEGINNING_BYTES };
+    let sum = (*taken).wrapping_add(length);
+    *taken = if sum >= limit || length >= limit { CAPTURED } else { sum };
+    0
+}
+
+/// Finds the ends of a packet. Returns where its transport header begins; a negative number if it has none.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn find_ends(
+    context: *mut __sk_buff,
+    socket: *mut Flow,
+    ends: *mut Ends,
+    is_sent: u32,
+) -> i32 {
+    if socket.is_null() || ends.is_null() {
+        return -1;
+    }
+    let facts = &raw const (*socket).facts;
+    (*ends).key.socket = (*facts).socket;
+    let mut header = [0_u64; 5];
+    // Source and destination: two words at the end of the shortest header of IPv4, two of two words of that of IPv6.
+    let (source, destination);
+    if (*context).protocol == IPV4 {
+        if bpf_skb_load_bytes(context.cast(), 0, (&raw mut header).cast(), 20) < 0 {
+            return -1;
+        }
+        let (from, to) = (header[1] >> 32, header[2] & 0xffff_ffff);
+        if (*facts).family == AF_INET6 {
+            const MAPPED: u64 = 0xffff_0000;
+            source = [0, MAPPED | from << 32];
+            destination = [0, MAPPED | to << 32];
+        } else {
+            source = [from, 0];
+            destination = [to, 0];
+        }
+    } else {
+        if bpf_skb_load_bytes(context.cast(), 0, (&raw mut header).cast(), 40) < 0 {
+            return -1;
+        }
+        source = [header[1], header[2]];
+        destination = [header[3], header[4]];
+    }
+    if is_sent != 0 {
+        (*ends).local = source;
+        (*ends).key.remote = destination;
+    } else {
+        (*ends).local = destination;
+        (*ends).key.remote = source;
+    }
+    network_length(context) as i32
+}
+
+/// Finds the ports of a packet whose transport header begins there, and how long that is.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn find_ports(
+    context: *mut __sk_buff,
+    socket: *mut Flow,
+    ends: *mut Ends,
+    is_sent: u32,
+    at: u32,
+) -> i32 {
+    if socket.is_null() || ends.is_null() {
+        return 0;
+    }
+    let facts = &raw const (*socket).facts;
+    (*ends).local_port = u32::from((*facts).local_port);
+    let protocol = (*facts).protocol;
+    if (*facts).kind == RAW {
+        return 0;
+    }
+    if !matches!(protocol, UDP | UDPLITE | SCTP) {
+        (*ends).header = if matches!(protocol, ICMP | ICMPV6) { 8 } else { 0 };
+        return 0;
+    }
+    (*ends).header = if protocol == SCTP { 12 } else { 8 };
+    let mut ports = [0_u16; 2];
+    if bpf_skb_load_bytes(context.cast(), at, (&raw mut ports).cast(), 4) < 0 {
+        return 0;
+    }
+    let (source, destination) = (u16::from_be(ports[0]), u16::from_be(ports[1]));
+    (*ends).local_port = u32::from(if is_sent != 0 { source } else { destination });
+    (*ends).key.port = u64::from(if is_sent != 0 { destination } else { source });
+    0
+}
+
+/// Counts a packet with so many bytes of payload.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn count_packet(
+    flow: *mut Flow,
+    ends: *mut Ends,
+    is_sent: u32,
+    length: u32,
+    now: u64,
+) -> i32 {
+    if flow.is_null() || ends.is_null() {
+        return 0;
+    }
+    let facts = &raw mut (*flow).facts;
+    if (*facts).direction == 0 {
+        (*facts).direction = if is_sent != 0 { OUTBOUND } else { INBOUND };
+    }
+    let local = (&raw mut (*facts).local).cast::<u64>();
+    local.write_volatile((*ends).local[0]);
+    local.add(1).write_volatile((*ends).local[1]);
+    (*facts).local_port = (*ends).local_port as u16;
+    let packets = u64::from((*ends).header);
+    if is_sent != 0 {
+        add(&raw mut (*facts).bytes_sent, u64::from(length));
+        add(&raw mut (*facts).packets_sent, packets);
+    } else {
+        add(&raw mut (*facts).bytes_received, u64::from(length));
+        add(&raw mut (*facts).packets_received, packets);
+    }
+    changed(flow, now);
+    0
+}
+
+/// A packet of a protocol without connections, or of one whose packets the process makes itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, is_sent: u32) -> i32 {
+    if socket.is_null() {
+        return 0;
+    }
+    let mut ends = Ends::default();
+    let transport = find_ends(context, socket, &raw mut ends, is_sent);
+    if transport < 0 {
+        return 0;
+    }
+    find_ports(context, socket, &raw mut ends, is_sent, transport as u32);
+    let payload = opaque(u64::from(transport as u32 + ends.header)) as u32;
+    let whole = (*context).len;
+    let length = if whole > payload { opaque(u64::from(whole - payload)) as u32 } else { 0 };
+    let segments = (*context).gso_segs;
+    // Of no more use as a length: how many packets this one stands for.
+    ends.header = if segments == 0 { 1 } else { segments };
+    let now = task::now();
+    let chosen = choose_flow(socket, &raw mut ends, now);
+    let flow = match chosen {
+        OWN => socket,
+        FURTHER => match FLOWS.get_ptr_mut(&ends.key) {
+            Some(flow) => flow,
+            None => return 0,
+        },
+        _ => return 0,
+    };
+    count_packet(flow, &raw mut ends, is_sent, length, now);
+    let facts = &raw const (*socket).facts;
+    if length >= DNS_QUESTION && (*facts).kind != RAW && matches!((*facts).protocol, UDP | UDPLITE) {
+        let is_port = |port: u16| matches!(port, DNS | MDNS | LLMNR);
+        if is_port(ends.local_port as u16)
+            || is_port(ends.key.port as u16)
+            || may_be_dns(context, payload) != 0
+        {
+            send_payload(context, flow, 1 - (is_sent & 1), u64::from(payload) | u64::from(length) << 32, 0);
+        }
+    }
+    0
+}
+
+/// Whether what begins here may be a message of DNS with one question.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn may_be_dns(context: *mut __sk_buff, at: u32) -> i32 {
+    let mut header = [0_u8; 12];
+    if bpf_skb_load_bytes(context.cast(), at, (&raw mut header).cast(), 12) < 0 {
+        return 0;
+    }
+    // Opcode and reserved bits are 0, the number of questions is 1, those of records are small.
+    let unlikely = header[2] & 0x78
+        | header[3] & 0x40
+        | header[4]
+        | header[5] ^ 1
+        | header[6]
+        | header[8]
+        | header[10]
+        | header[11] & 0xfc;
+    i32::from(unlikely == 0)
+}
+
+/// A packet's record with room for so many bytes.
+#[repr(C)]
+struct Packet<const BYTES: usize> {
+    record: PacketRecord,
+    bytes: [u8; BYTES],
+}
+
+/// Sends the beginning of a packet's payload, which lies at the lower half of `place` and has the length of the upper.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn send_payload(
+    context: *mut __sk_buff,
+    entry: *mut Flow,
+    direction: u32,
+    place: u64,
+    sequence: u32,
+) -> i32 {
+    if entry.is_null() {
+        return 0;
+    }
+    if place >> 32 <= u64::from(SMALL_PACKET_BYTES) {
+        send_bytes::<{ SMALL_PACKET_BYTES as usize }>(context, entry, direction, place, sequence);
+    } else {
+        send_bytes::<{ PACKET_BYTES as usize }>(context, entry, direction, place, sequence);
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn send_bytes<const BYTES: usize>(
+    context: *mut __sk_buff,
+    entry: *mut Flow,
+    direction: u32,
+    place: u64,
+    sequence: u32,
+) {
+    let (payload, whole) = (place as u32, (place >> 32) as u32);
+    let Some(mut room) = reserve::<Packet<BYTES>>() else { return };
+    let packet = room.as_mut_ptr();
+    let record = &raw mut (*packet).record;
+    let facts = &raw const (*entry).facts;
+    let size = size_of::<Packet<BYTES>>() as u32;
+    let mut length = opaque(u64::from(whole));
+    if length > BYTES as u64 {
+        length = BYTES as u64;
+    }
+    (*record).header = task::header(task::now(), (*entry).start, (*entry).tgid, 0, kind::PACKET, size);
+    (*record).flow = (*facts).flow;
+    (*record).socket = (*facts).socket;
+    let (from, to) = ((&raw const (*facts).local).cast::<u64>(), (&raw mut (*record).local).cast::<u64>());
+    to.write_volatile(from.read_volatile());
+    to.add(1).write_volatile(from.add(1).read_volatile());
+    let (from, to) = ((&raw const (*facts).remote).cast::<u64>(), (&raw mut (*record).remote).cast::<u64>());
+    to.write_volatile(from.read_volatile());
+    to.add(1).write_volatile(from.add(1).read_volatile());
+    (*record).local_port = (*facts).local_port;
+    (*record).remote_port = (*facts).remote_port;
+    (*record).family = (*facts).family;
+    (*record).protocol = (*facts).protocol;
+    (*record).sequence = sequence;
+    (*record).direction = direction;
+    (*record).total = whole;
+    (*record).reserved = 0;
+    let bytes = (&raw mut (*packet).bytes).cast();
+    let is_read = length > 0 && bpf_skb_load_bytes(context.cast(), payload, bytes, length as u32) == 0;
+    (*record).length = if is_read { length as u32 } else { 0 };
+    submit(room);
+}

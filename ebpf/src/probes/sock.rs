@@ -1,0 +1,179 @@
+//! The life of sockets: made and released in the workload's control group (`sock_create`, `sock_release`), and the states
+//! of connections (`inet_sock_set_state(sock, old, new)`), of whoever it is.
+
+use aya_ebpf::{bindings::bpf_sock, helpers::generated::bpf_get_socket_cookie};
+use glasshouse_common::{
+    limits::FLOW_INTERVAL_NS,
+    socket::{
+        CLOSE, ESTABLISHED, FLOW_CONNECTED, FLOW_ENDED, FLOW_LISTENS, FLOW_RESUMED, INBOUND, LISTEN,
+        ORIGIN_CREATED, OUTBOUND, STATES, SYN_SENT,
+    },
+    state::Flow,
+};
+
+use super::probe;
+use crate::{
+    layout::{Kernel, constant, offset, opaque},
+    maps::SOCKETS,
+    path::mix,
+    scope,
+    socket::{
+        self, find_socket, has_states, is_in_group, is_tcp, make_socket, own, send_flow, take_ends,
+        take_totals,
+    },
+    task,
+};
+
+/// What a program of a control group returns to let things happen.
+const GO_ON: i32 = 1;
+
+/// A process of the workload makes a socket.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "cgroup/sock_create")]
+unsafe extern "C" fn sock_create(context: *mut bpf_sock) -> i32 {
+    // It is given its number by this.
+    bpf_get_socket_cookie(context.cast());
+    let key = make_socket(address_of(context), 0);
+    if let Some(entry) = SOCKETS.get_ptr_mut(&key) {
+        own(entry, ORIGIN_CREATED);
+    }
+    GO_ON
+}
+
+/// The address of the socket that a program is about, as a plain number: it is there again in the process's part of it.
+#[inline(always)]
+fn address_of(context: *mut bpf_sock) -> u64 {
+    Kernel(context as u64).follow(offset!(sock_socket)).follow(offset!(socket_sock)).0
+}
+
+/// The last descriptor of a socket is closed.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "cgroup/sock_release")]
+unsafe extern "C" fn sock_release(context: *mut bpf_sock) -> i32 {
+    let key = find_socket(address_of(context));
+    if let Some(entry) = SOCKETS.get_ptr_mut(&key) {
+        // Connections go on until both sides have closed them.
+        let state = Kernel(context as u64).read::<u8>(offset!(sock_state));
+        if !has_states(&raw const (*entry).facts) || u16::from(state) == CLOSE {
+            end(key, entry, task::now());
+        }
+    }
+    GO_ON
+}
+
+/// Tells the last of a socket, if there is something, and forgets it.
+#[inline(always)]
+unsafe fn end(key: u64, entry: *mut Flow, now: u64) {
+    let is_told = (*entry).seen == 0 || (*entry).facts.flags & FLOW_ENDED != 0;
+    (*entry).facts.flags |= FLOW_ENDED;
+    if is_told && (*entry).dirty == 0 || send_flow(entry, now) != 0 {
+        let _ = SOCKETS.remove(&key);
+    }
+}
+
+probe!(sock_state, sock_state_raw, "inet_sock_set_state", on_state);
+
+#[inline(always)]
+unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
+    let old = *arguments.add(1) as u16;
+    let new = *arguments.add(2) as u16;
+    let address = task::address_of(*arguments);
+    let mut key = find_socket(address.0);
+    if key == 0 {
+        // A connection that was asked for by a peer belongs to nobody yet, and comes in the middle of anything.
+        let is_asked_for = new == ESTABLISHED && is_in_group(address.0) != 0;
+        if !is_asked_for && !(matches!(new, SYN_SENT | LISTEN) && is_own()) {
+            return;
+        }
+        if BTF && is_asked_for {
+            bpf_get_socket_cookie(*arguments as *mut _);
+        }
+        key = make_socket(address.0, if is_asked_for || new == SYN_SENT { 0 } else { FLOW_RESUMED });
+    }
+    set_state(key, address.0, u32::from(old), u32::from(new));
+}
+
+/// Whether the task that runs is one of a process in scope.
+#[inline(always)]
+unsafe fn is_own() -> bool {
+    let tgid: u32 = task::load(task::current(), offset!(task_tgid));
+    scope::find(tgid).is_some()
+}
+
+/// A connection goes into another state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
+    let facts = &raw mut (*entry).facts;
+    let sk = Kernel(sk);
+    let now = task::now();
+    let (old, new) = (old as u16, new as u16);
+    if new == SYN_SENT {
+        own(entry, ORIGIN_CREATED);
+        (*entry).failed = 0;
+        if (*entry).seen != 0 {
+            begin_again(entry, now);
+        }
+        (*facts).direction = OUTBOUND;
+        (*facts).flags |= FLOW_CONNECTED;
+        (*facts).first_at = now;
+    } else if new == LISTEN {
+        own(entry, ORIGIN_CREATED);
+        (*facts).flags |= FLOW_LISTENS;
+        (*facts).backlog = sk.read(offset!(sock_backlog));
+    } else if new == ESTABLISHED && old != SYN_SENT {
+        (*facts).direction = INBOUND;
+        (*facts).flags |= FLOW_CONNECTED;
+    }
+    // The last one has no peer any more on its way out of some states.
+    if new != CLOSE {
+        take_ends(entry, sk.0);
+    }
+    (*facts).state = new;
+    let state = opaque(u64::from(new));
+    if state < STATES as u64 {
+        (&raw mut (*facts).entered).cast::<u64>().add(state as usize).write_volatile(now);
+    }
+    if is_tcp(facts) && new != LISTEN && old != LISTEN {
+        take_totals(entry, sk.0);
+    }
+    (*facts).last_at = now;
+    core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+    if new != CLOSE {
+        // One that nobody has accepted yet is told with its owner.
+        let is_news =
+            (*entry).seen == 0 || new == ESTABLISHED || now.wrapping_sub((*entry).sent_at) > FLOW_INTERVAL_NS;
+        if (*entry).tgid != 0 && is_news {
+            send_flow(entry, now);
+        }
+        return 0;
+    }
+    // It has been given back by now where it was not asked for.
+    (*facts).local_port = u16::from_be(sk.read(offset!(inet_sport)));
+    let error: u32 = sk.read(offset!(sock_error));
+    (*facts).error = error;
+    (*facts).flags |= FLOW_ENDED;
+    if old == SYN_SENT {
+        (*entry).failed = error;
+    }
+    let is_told = send_flow(entry, now) != 0;
+    // A process that still has it may connect it anew.
+    if sk.follow(offset!(sock_socket)).0 == 0 && is_told {
+        let _ = SOCKETS.remove(&key);
+    }
+    0
+}
+
+/// A socket is connected again: that is another connection.
+#[inline(always)]
+unsafe fn begin_again(entry: *mut Flow, now: u64) {
+    let facts = &raw mut (*entry).facts;
+    (*facts).flow = mix(constant!(SEED) ^ (*facts).socket, now) | 1;
+    (*facts).flags &= !(FLOW_ENDED | FLOW_RESUMED);
+    (*facts).error = 0;
+    (*facts).entered = [0; STATES];
+    (*entry).seen = 0;
+    (*entry).captured = [0; 2];
+    socket::forget_totals(facts);
+}

@@ -1,0 +1,486 @@
+//! Sockets, and what they exchange with their peers: one entry per socket, which holds what goes to and fro with its
+//! peer, or with the first of several, and one per further peer. A record goes out when there is something to tell of an
+//! entry for the first time, and then at most every [`FLOW_INTERVAL_NS`]; each tells everything.
+//!
+//! Packets come in the middle of anything, in whatever process runs: nothing here uses the memory that a CPU has for one
+//! thing at a time, and nothing takes the task that runs for the socket's owner unless its caller says so.
+//!
+//! An entry is found by the socket's cookie. Sockets of the workload's control group have theirs from the beginning; for
+//! one that has none it is the number of its inode.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_probe_read_kernel};
+use glasshouse_common::{
+    FlowFacts, FlowRecord, SocketUsedRecord, kind,
+    limits::{FLOW_ENTRIES, FLOW_INTERVAL_NS, SOCKET_ENTRIES},
+    operation,
+    socket::{
+        FLOW_ABSOLUTE, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_ENDED, FLOW_EVICTED, FLOW_RESUMED,
+        INBOUND, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED,
+    },
+    state::{Flow, FlowKey},
+};
+
+use crate::{
+    atomic::{add, exchange, exchange_u32, incremented},
+    emit::{counters, reserve, submit},
+    file::INHERITED,
+    layout::{Kernel, constant, offset, opaque},
+    maps::{
+        FLOW_ORDER, FLOWS, FLOWS_MADE, GROUP, NO_FLOW, SOCKET_ORDER, SOCKET_USERS, SOCKETS, SOCKETS_MADE,
+    },
+    path::mix,
+    probes::network::announce_unix,
+    scope, task,
+};
+
+/// Marks a key that is the number of an inode.
+const BY_INODE: u64 = 1 << 63;
+/// `AF_UNIX`, `AF_INET` and `AF_INET6` of `linux/socket.h`.
+pub(crate) const AF_UNIX: u16 = 1;
+pub(crate) const AF_INET: u16 = 2;
+pub(crate) const AF_INET6: u16 = 10;
+/// `IPPROTO_*` of `linux/in.h`.
+pub(crate) const TCP: u16 = 6;
+pub(crate) const SCTP: u16 = 132;
+/// `SOCK_DONE` of `net/sock.h`: the stream has come to its end, which counts as a byte received.
+const DONE: u64 = 1 << 1;
+
+/// `SOCK_RAW` of `linux/net.h`: packets of a protocol that the process makes and reads itself.
+pub(crate) const RAW: u16 = 3;
+
+/// Whether a socket is one of TCP.
+#[inline(always)]
+pub(crate) unsafe fn is_tcp(facts: *const FlowFacts) -> bool {
+    (*facts).protocol == TCP && (*facts).kind != RAW && matches!((*facts).family, AF_INET | AF_INET6)
+}
+
+/// Whether a socket is one of connections, whose states are told.
+#[inline(always)]
+pub(crate) unsafe fn has_states(facts: *const FlowFacts) -> bool {
+    is_tcp(facts) || (*facts).protocol == SCTP && (*facts).kind != RAW
+}
+
+/// Notes the control group of the root, which is the workload's own.
+#[inline(always)]
+pub(crate) unsafe fn note_group(root: Kernel) {
+    let group = root.follow(offset!(task_cgroups)).follow(offset!(cgroups_default));
+    let to = (&raw mut GROUP).cast::<u64>();
+    core::ptr::write_volatile(to.add(1), u64::from(group.read::<u32>(offset!(cgroup_level))));
+    core::ptr::write_volatile(to.add(2), group.follow(offset!(cgroup_node)).read(offset!(node_id)));
+    core::ptr::write_volatile(to, group.0);
+}
+
+/// Whether a socket was made in the workload's control group, or in one below it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn is_in_group(sk: u64) -> i32 {
+    let own = (&raw const GROUP).cast::<u64>();
+    let (group, level, id) = (
+        core::ptr::read_volatile(own),
+        core::ptr::read_volatile(own.add(1)),
+        core::ptr::read_volatile(own.add(2)),
+    );
+    let of = Kernel(sk).follow(offset!(sock_group));
+    if group == 0 || of.0 == 0 {
+        return 0;
+    }
+    if of.0 == group {
+        return 1;
+    }
+    if u64::from(of.read::<u32>(offset!(cgroup_level))) <= level {
+        return 0;
+    }
+    let ancestor: u64 = Kernel(of.0 + level * 8).read(offset!(cgroup_ancestors));
+    i32::from(ancestor == group || ancestor == id)
+}
+
+#[inline(always)]
+fn inode_of(sk: Kernel) -> u64 {
+    let socket = sk.follow(offset!(sock_socket));
+    if socket.0 == 0 { 0 } else { socket.read(offset!(socket_inode)) }
+}
+
+/// The key of a socket's entry; 0 if there is none.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn find_socket(sk: u64) -> u64 {
+    let cookie: u64 = Kernel(sk).read(offset!(sock_cookie));
+    if cookie != 0 && SOCKETS.get_ptr_mut(&cookie).is_some() {
+        return cookie;
+    }
+    let by_inode = inode_of(Kernel(sk)) | BY_INODE;
+    if by_inode != BY_INODE && SOCKETS.get_ptr_mut(&by_inode).is_some() {
+        return by_inode;
+    }
+    0
+}
+
+/// Makes the entry of a socket, with `flags`. Returns its key; 0 if it cannot have one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn make_socket(sk: u64, flags: u32) -> u64 {
+    let mut key: u64 = Kernel(sk).read(offset!(sock_cookie));
+    let inode = inode_of(Kernel(sk));
+    if key == 0 {
+        if inode == 0 {
+            return 0;
+        }
+        key = inode | BY_INODE;
+    }
+    make_room(key);
+    let Some(nothing) = NO_FLOW.get_ptr_mut(0) else { return 0 };
+    if SOCKETS.insert(&key, &*nothing, u64::from(BPF_NOEXIST)).is_err() {
+        // Another CPU has made it, or there is no room.
+        if SOCKETS.get_ptr_mut(&key).is_none() {
+            note_full();
+            return 0;
+        }
+        return key;
+    }
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
+    (*entry).facts.socket = key;
+    (*entry).facts.inode = inode;
+    begin(entry, Kernel(sk), flags, task::now());
+    key
+}
+
+#[inline(always)]
+unsafe fn note_full() {
+    if let Some(counters) = counters() {
+        crate::atomic::increment(&raw mut (*counters).sockets_full);
+    }
+}
+
+/// Begins what a socket exchanges, in an entry of zeroes.
+#[inline(always)]
+unsafe fn begin(entry: *mut Flow, sk: Kernel, flags: u32, now: u64) {
+    let facts = &raw mut (*entry).facts;
+    (*facts).flow = mix(constant!(SEED) ^ (*facts).socket, now) | 1;
+    (*facts).first_at = now;
+    (*facts).last_at = now;
+    (*facts).family = sk.read(offset!(sock_family));
+    (*facts).kind = sk.read(offset!(sock_type));
+    (*facts).protocol = sk.read(offset!(sock_protocol));
+    (*facts).network_namespace = sk.follow(offset!(sock_net)).read(offset!(net_ns_inum));
+    let is_internet = matches!((*facts).family, AF_INET | AF_INET6);
+    (*facts).flags = flags
+        | if is_tcp(facts) {
+            FLOW_ABSOLUTE
+        } else if is_internet && is_in_group(sk.0) != 0 {
+            0
+        } else {
+            FLOW_BY_CALLS
+        };
+    take_ends(entry, sk.0);
+}
+
+/// Reads both ends of a socket, and its state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn take_ends(entry: *mut Flow, sk: u64) -> i32 {
+    if entry.is_null() {
+        return 0;
+    }
+    let facts = &raw mut (*entry).facts;
+    let sk = Kernel(sk);
+    let (local, remote) = (&raw mut (*facts).local, &raw mut (*facts).remote);
+    match (*facts).family {
+        AF_INET => {
+            sk.read_to::<4>(offset!(sock_rcv_saddr), local.cast());
+            sk.read_to::<4>(offset!(sock_daddr), remote.cast());
+        }
+        AF_INET6 => {
+            sk.read_to::<16>(offset!(sock_v6_rcv_saddr), local);
+            sk.read_to::<16>(offset!(sock_v6_daddr), remote);
+        }
+        _ => return 0,
+    }
+    (*facts).local_port = sk.read(offset!(sock_num));
+    (*facts).remote_port = u16::from_be(sk.read(offset!(sock_dport)));
+    if has_states(facts) {
+        (*facts).state = u16::from(sk.read::<u8>(offset!(sock_state)));
+    }
+    0
+}
+
+/// Makes room for one more socket: the oldest one goes, if it is still there, and its totals are sent.
+#[inline(always)]
+unsafe fn make_room(key: u64) {
+    let place = incremented(&raw mut SOCKETS_MADE) & u64::from(SOCKET_ENTRIES - 1);
+    let Some(slot) = SOCKET_ORDER.get_ptr_mut(place as u32) else { return };
+    let oldest = opaque(exchange(slot, key));
+    if oldest == 0 || oldest == key {
+        return;
+    }
+    if let Some(entry) = SOCKETS.get_ptr_mut(&oldest) {
+        evict(entry);
+        let _ = SOCKETS.remove(&oldest);
+    }
+}
+const _: () = assert!(SOCKET_ENTRIES.is_power_of_two() && FLOW_ENTRIES.is_power_of_two());
+
+#[inline(always)]
+unsafe fn evict(entry: *mut Flow) {
+    (*entry).facts.flags |= FLOW_EVICTED;
+    if (*entry).dirty != 0 {
+        send_flow(entry, task::now());
+    }
+    if let Some(counters) = counters() {
+        crate::atomic::increment(&raw mut (*counters).flows_evicted);
+    }
+}
+
+/// Both ends of a packet, or of a socket that was connected.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Ends {
+    /// The socket, and its peer.
+    pub(crate) key: FlowKey,
+    /// Its own address.
+    pub(crate) local: [u64; 2],
+    /// Its own port.
+    pub(crate) local_port: u32,
+    /// Of a packet: length of the transport header.
+    pub(crate) header: u32,
+}
+
+/// The flow is the one of the socket's own entry.
+pub(crate) const OWN: i32 = 1;
+/// The flow has an entry of its own.
+pub(crate) const FURTHER: i32 = 2;
+
+/// Finds what a socket exchanges with a peer: in its own entry with the one that it is connected to, or the first one of a
+/// socket that waits for nobody in particular; else in one that is made if there is none. Returns which; 0 if there is no
+/// room.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn choose_flow(socket: *mut Flow, ends: *mut Ends, now: u64) -> i32 {
+    if socket.is_null() || ends.is_null() {
+        return 0;
+    }
+    let facts = &raw mut (*socket).facts;
+    let remote = (&raw mut (*facts).remote).cast::<u64>();
+    let key = FlowKey {
+        socket: (*ends).key.socket,
+        remote: [(*ends).key.remote[0], (*ends).key.remote[1]],
+        port: (*ends).key.port,
+    };
+    let (first, second) = (remote.read_volatile(), remote.add(1).read_volatile());
+    let differs = first ^ key.remote[0] | second ^ key.remote[1] | u64::from((*facts).remote_port) ^ key.port;
+    if differs == 0 {
+        return OWN;
+    }
+    if first | second == 0 && (*facts).flags & (FLOW_BOUND | FLOW_CONNECTED) == 0 {
+        remote.write_volatile(key.remote[0]);
+        remote.add(1).write_volatile(key.remote[1]);
+        (*facts).remote_port = key.port as u16;
+        return OWN;
+    }
+    if FLOWS.get_ptr_mut(&key).is_none() && make_flow(socket, &key, now).is_none() {
+        return 0;
+    }
+    FURTHER
+}
+
+/// Makes the entry of what a socket exchanges with a further peer.
+#[inline(always)]
+unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> {
+    let place = incremented(&raw mut FLOWS_MADE) & u64::from(FLOW_ENTRIES - 1);
+    let slot = FLOW_ORDER.get_ptr_mut(place as u32)?;
+    let mut oldest = FlowKey::default();
+    bpf_probe_read_kernel((&raw mut oldest).cast(), size_of::<FlowKey>() as u32, slot.cast_const().cast());
+    if oldest.socket != 0
+        && let Some(entry) = FLOWS.get_ptr_mut(&oldest)
+    {
+        evict(entry);
+        let _ = FLOWS.remove(&oldest);
+    }
+    *slot = *key;
+    let is_mine = FLOWS.insert(key, NO_FLOW.get(0)?, u64::from(BPF_NOEXIST)).is_ok();
+    let Some(entry) = FLOWS.get_ptr_mut(key) else {
+        note_full();
+        return None;
+    };
+    if !is_mine {
+        return Some(());
+    }
+    // Like that of the socket, which says whose it is; what it counts is its own.
+    let (from, to) = (&raw const (*socket).facts, &raw mut (*entry).facts);
+    bpf_probe_read_kernel(to.cast(), size_of::<FlowFacts>() as u32, from.cast());
+    (*to).flow = mix(constant!(SEED) ^ key.socket ^ mix(key.remote[0], key.remote[1]), now ^ key.port) | 1;
+    forget_totals(to);
+    (*to).first_at = now;
+    (*to).direction = 0;
+    (*to).flags &= !(FLOW_ENDED | FLOW_EVICTED | FLOW_RESUMED);
+    let remote = (&raw mut (*to).remote).cast::<u64>();
+    remote.write_volatile(key.remote[0]);
+    remote.add(1).write_volatile(key.remote[1]);
+    (*to).remote_port = key.port as u16;
+    (*entry).start = (*socket).start;
+    (*entry).tgid = (*socket).tgid;
+    Some(())
+}
+
+/// Sends what is known of a flow.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn send_flow(entry: *mut Flow, now: u64) -> i32 {
+    if entry.is_null() {
+        return 0;
+    }
+    let Some(mut room) = reserve::<FlowRecord>() else {
+        (*entry).dirty = 1;
+        (*entry).dropped += 1;
+        return 0;
+    };
+    let record = room.as_mut_ptr();
+    // What changes from here on makes it dirty again.
+    core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
+    let size = size_of::<FlowRecord>() as u32;
+    (*record).header = task::header(now, (*entry).start, (*entry).tgid, 0, kind::FLOW, size);
+    let from = &raw const (*entry).facts;
+    bpf_probe_read_kernel((&raw mut (*record).facts).cast(), size_of::<FlowFacts>() as u32, from.cast());
+    submit(room);
+    (*entry).seen = 1;
+    (*entry).sent_at = now;
+    let dropped = exchange_u32(&raw mut (*entry).dropped, 0);
+    if dropped != 0
+        && let Some(counters) = counters()
+    {
+        add(&raw mut (*counters).flows_recovered, u64::from(dropped));
+    }
+    1
+}
+
+/// Something of a flow has changed: sends it if it was not told yet, or not lately.
+#[inline(always)]
+pub(crate) unsafe fn changed(entry: *mut Flow, now: u64) {
+    (*entry).facts.last_at = now;
+    core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+    if (*entry).seen == 0 || now.wrapping_sub((*entry).sent_at) > FLOW_INTERVAL_NS {
+        send_flow(entry, now);
+    }
+}
+
+/// Asks TCP for its totals.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn take_totals(entry: *mut Flow, sk: u64) -> i32 {
+    if entry.is_null() {
+        return 0;
+    }
+    let facts = &raw mut (*entry).facts;
+    let sk = Kernel(sk);
+    (*entry).ticks = bpf_jiffies64();
+    let end = sk.read::<u64>(offset!(sock_flags)) & DONE;
+    let received: u64 = sk.read(offset!(tcp_bytes_received));
+    (*facts).bytes_received = received.wrapping_sub(u64::from(end != 0 && received != 0));
+    let sent: u64 = sk.read(offset!(tcp_bytes_sent));
+    (*facts).bytes_sent = sent.wrapping_sub(sk.read::<u64>(offset!(tcp_bytes_retrans)));
+    (*facts).packets_sent = u64::from(sk.read::<u32>(offset!(tcp_segs_out)));
+    (*facts).packets_received = u64::from(sk.read::<u32>(offset!(tcp_segs_in)));
+    0
+}
+
+/// The protocol's part of the socket that a file is of.
+#[inline(always)]
+pub(crate) fn of_file(file: Kernel) -> Kernel {
+    file.follow(offset!(file_private)).follow(offset!(socket_sock))
+}
+
+/// How the process that does this came to have the socket.
+#[inline(always)]
+fn origin_of(operation: u32) -> u16 {
+    match operation {
+        operation::SOCKET | operation::SOCKET_PAIR => ORIGIN_CREATED,
+        operation::ACCEPT => ORIGIN_ACCEPTED,
+        INHERITED => ORIGIN_INHERITED,
+        _ => ORIGIN_RECEIVED,
+    }
+}
+
+/// The task that runs, of the process given, uses a socket. `process` has its id and, in the upper half, the operation.
+/// Returns the key of its entry; 0 if it has none.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, amount: u64) -> u64 {
+    let (tgid, operation) = (process as u32, (process >> 32) as u32);
+    let mut key = find_socket(sk);
+    if key == 0 {
+        let is_new = operation == operation::SOCKET || operation == operation::SOCKET_PAIR;
+        key = make_socket(sk, if is_new { 0 } else { FLOW_RESUMED });
+    }
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
+    let facts = &raw mut (*entry).facts;
+    if (*entry).tgid == 0 {
+        (*entry).start = start;
+        (*facts).origin = origin_of(operation);
+        core::ptr::write_volatile(&raw mut (*entry).tgid, tgid);
+        if operation == operation::ACCEPT {
+            (*facts).direction = INBOUND;
+            (*facts).inode = inode_of(Kernel(sk));
+        }
+        core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+    } else if (*entry).start ^ start | u64::from((*entry).tgid ^ tgid) != 0 {
+        note_user(key, start, tgid, u32::from(origin_of(operation)));
+    }
+    if (*facts).flags & FLOW_BY_CALLS != 0 {
+        match operation {
+            operation::WRITE | operation::SEND => add(&raw mut (*facts).bytes_sent, amount),
+            operation::READ | operation::RECEIVE => add(&raw mut (*facts).bytes_received, amount),
+            _ => {}
+        }
+        if (*facts).family == AF_UNIX && (*entry).announced == 0 && operation != operation::SOCKET {
+            announce_unix(start, process, sk, key);
+        }
+        if operation != operation::SOCKET || (*facts).family != AF_UNIX {
+            let now = task::now();
+            changed(entry, now);
+        }
+    } else if operation == INHERITED {
+        changed(entry, task::now());
+    }
+    key
+}
+
+/// Tells that a further process uses a socket, once.
+#[inline(always)]
+unsafe fn note_user(socket: u64, start: u64, tgid: u32, origin: u32) {
+    let who = mix(mix(constant!(SEED) ^ socket, start), u64::from(tgid));
+    if SOCKET_USERS.get_ptr(&who).is_some() {
+        return;
+    }
+    let Some(mut room) = reserve::<SocketUsedRecord>() else { return };
+    let record = room.as_mut_ptr();
+    let size = size_of::<SocketUsedRecord>() as u32;
+    (*record).header = task::header(task::now(), start, tgid, 0, kind::SOCKET_USED, size);
+    (*record).socket = socket;
+    (*record).origin = origin;
+    (*record).reserved = 0;
+    submit(room);
+    let told = opaque(1);
+    let _ = SOCKET_USERS.insert(&who, &told, 0);
+}
+
+/// The process of the task that runs is the owner of a socket that nobody owns yet, if it is observed.
+#[inline(always)]
+pub(crate) unsafe fn own(entry: *mut Flow, origin: u16) {
+    let task = task::current_address();
+    let tgid: u32 = task.read(offset!(task_tgid));
+    if (*entry).tgid != 0 || scope::find(tgid).is_none() {
+        return;
+    }
+    (*entry).start = task::start(task);
+    (*entry).facts.origin = origin;
+    core::ptr::write_volatile(&raw mut (*entry).tgid, tgid);
+}
+
+/// Begins to count anew.
+#[inline(always)]
+pub(crate) unsafe fn forget_totals(facts: *mut FlowFacts) {
+    (*facts).bytes_sent = 0;
+    (*facts).bytes_received = 0;
+    (*facts).packets_sent = 0;
+    (*facts).packets_received = 0;
+}
