@@ -370,10 +370,11 @@ impl Loaded {
                         Attachment::Group(_) if constants.target.group.is_none() && !constants.loads_all => {
                             "the command has no control group of its own".into()
                         }
-                        Attachment::Group(_) => {
+                        Attachment::Group(_) if constants.loads_all => {
                             let words = verifier_words(object, &btf, *probe, attachment);
-                            format!("the control group does not take it ({error}) {words}").trim().to_owned()
+                            format!("this kernel does not take it ({error}): {words}")
                         }
+                        Attachment::Group(_) => format!("the control group does not take it ({error})"),
                         _ => format!("this kernel does not have the tracepoint {} ({error})", probe.place()),
                     };
                     (attachment.kind(), Some(reason))
