@@ -14,6 +14,7 @@ pub mod host;
 pub mod launch;
 pub mod observe;
 pub mod options;
+pub mod protocol;
 pub mod receipt;
 pub mod runner;
 pub mod session;

@@ -4,6 +4,7 @@
 //! escaped: a name must not move the cursor or turn the reading direction.
 
 mod files;
+mod network;
 mod sensitive;
 
 use std::{
@@ -49,6 +50,7 @@ pub fn write(out: &mut dyn Write, receipt: &Receipt, written: Option<&Written>) 
         line(out, "denied", &denied(receipt))?;
     }
     files::write(out, receipt)?;
+    network::write(out, receipt)?;
     if let Some(text) = not_hashed(receipt) {
         line(out, "not hashed", &text)?;
     }

@@ -1,5 +1,7 @@
 //! Names of errors and signals.
 
+use std::borrow::Cow;
+
 use nix::{errno::Errno, sys::signal::Signal};
 
 /// Name of an errno: `ENOENT`, or `errno_N` for one without a name.
@@ -23,6 +25,92 @@ pub(super) fn signal(signal: i32) -> String {
     }
 }
 
+/// Name of a transport protocol (`IPPROTO_*`).
+pub(super) fn ip_protocol(protocol: u16) -> Cow<'static, str> {
+    Cow::Borrowed(match protocol {
+        1 => "icmp",
+        6 => "tcp",
+        17 => "udp",
+        58 => "icmpv6",
+        132 => "sctp",
+        136 => "udplite",
+        262 => "mptcp",
+        _ => return Cow::Owned(format!("ipproto_{protocol}")),
+    })
+}
+
+/// Name of a socket's type (`SOCK_*`).
+pub(super) fn socket_type(kind: u16) -> Cow<'static, str> {
+    Cow::Borrowed(match kind {
+        1 => "stream",
+        2 => "dgram",
+        3 => "raw",
+        4 => "rdm",
+        5 => "seqpacket",
+        6 => "dccp",
+        10 => "packet",
+        _ => return Cow::Owned(format!("type_{kind}")),
+    })
+}
+
+/// Name of an address family (`AF_*`).
+pub(super) fn address_family(family: u16) -> Cow<'static, str> {
+    Cow::Borrowed(match family {
+        1 => "unix",
+        2 => "inet",
+        10 => "inet6",
+        16 => "netlink",
+        17 => "packet",
+        31 => "bluetooth",
+        38 => "alg",
+        40 => "vsock",
+        _ => return Cow::Owned(format!("af_{family}")),
+    })
+}
+
+/// Name of a protocol of netlink (`linux/netlink.h`).
+pub(super) fn netlink_protocol(protocol: u16) -> Option<&'static str> {
+    Some(match protocol {
+        0 => "route",
+        2 => "usersock",
+        3 => "firewall",
+        4 => "sock_diag",
+        5 => "nflog",
+        6 => "xfrm",
+        7 => "selinux",
+        8 => "iscsi",
+        9 => "audit",
+        10 => "fib_lookup",
+        11 => "connector",
+        12 => "netfilter",
+        13 => "ip6_fw",
+        14 => "dnrtmsg",
+        15 => "kobject_uevent",
+        16 => "generic",
+        18 => "scsitransport",
+        19 => "ecryptfs",
+        20 => "rdma",
+        21 => "crypto",
+        22 => "smc",
+        _ => return None,
+    })
+}
+
+/// Name of a version of TLS, as a ClientHello has it.
+pub(super) fn tls_version(version: u16) -> Cow<'static, str> {
+    Cow::Borrowed(match version {
+        0x0300 => "SSL 3.0",
+        0x0301 => "TLS 1.0",
+        0x0302 => "TLS 1.1",
+        0x0303 => "TLS 1.2",
+        0x0304 => "TLS 1.3",
+        0xfeff => "DTLS 1.0",
+        0xfefd => "DTLS 1.2",
+        0xfefc => "DTLS 1.3",
+        _ => return Cow::Owned(format!("0x{version:04x}")),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +122,10 @@ mod tests {
             [signal(9), signal(34), signal(33), signal(64)],
             ["SIGKILL", "SIGRTMIN+0", "signal_33", "SIGRTMIN+30"]
         );
+        assert_eq!([ip_protocol(6), ip_protocol(99)], ["tcp", "ipproto_99"]);
+        assert_eq!([socket_type(2), socket_type(9)], ["dgram", "type_9"]);
+        assert_eq!([address_family(38), address_family(29)], ["alg", "af_29"]);
+        assert_eq!([netlink_protocol(9), netlink_protocol(1)], [Some("audit"), None]);
+        assert_eq!([tls_version(0x0304), tls_version(0x7f1c)], ["TLS 1.3", "0x7f1c"]);
     }
 }

@@ -30,6 +30,22 @@ pub const MAX_FILE_CHANGES: u64 = 250_000;
 pub const MAX_FILE_FAILURES: u64 = 100_000;
 /// Bytes of distinct texts about files: paths, targets of symbolic links, names of attributes.
 pub const MAX_FILE_TEXT_BYTES: u64 = 64 * 1024 * 1024;
+/// Connections and listeners: this many take some 30 MiB, and the receipt of them twice as much.
+pub const MAX_CONNECTIONS: u64 = 100_000;
+/// Further processes by socket: a server with forked workers has one per worker and connection.
+pub const MAX_SOCKET_USERS: u64 = 100_000;
+/// Unix sockets by process and name: a desktop session has a few hundred.
+pub const MAX_UNIX_SOCKETS: u64 = 50_000;
+/// Sockets of other families that are open at once, and kinds of them by process.
+pub const MAX_OTHER_SOCKETS: u64 = 20_000;
+/// Failed calls on sockets by process, call, address and errno: a scan of all ports of one host makes 65,536.
+pub const MAX_SOCKET_FAILURES: u64 = 100_000;
+/// Questions to name servers: a large crawl asks for some 10,000 names.
+pub const MAX_DNS: u64 = 50_000;
+/// Records of their answers: most have fewer than ten.
+pub const MAX_DNS_ANSWERS: u64 = 500_000;
+/// Bytes of distinct texts about sockets: names of hosts and of unix sockets, targets of requests.
+pub const MAX_NETWORK_TEXT_BYTES: u64 = 32 * 1024 * 1024;
 /// Results of hashing that came before their exec, per process. They should not: two files of a few execs.
 pub(super) const MAX_EARLY_HASHES: usize = 64;
 
@@ -64,6 +80,22 @@ pub struct Caps {
     pub file_failures: u64,
     /// See [`MAX_FILE_TEXT_BYTES`].
     pub file_text_bytes: u64,
+    /// See [`MAX_CONNECTIONS`].
+    pub connections: u64,
+    /// See [`MAX_SOCKET_USERS`].
+    pub socket_users: u64,
+    /// See [`MAX_UNIX_SOCKETS`].
+    pub unix_sockets: u64,
+    /// See [`MAX_OTHER_SOCKETS`].
+    pub other_sockets: u64,
+    /// See [`MAX_SOCKET_FAILURES`].
+    pub socket_failures: u64,
+    /// See [`MAX_DNS`].
+    pub dns: u64,
+    /// See [`MAX_DNS_ANSWERS`].
+    pub dns_answers: u64,
+    /// See [`MAX_NETWORK_TEXT_BYTES`].
+    pub network_text_bytes: u64,
 }
 
 impl Default for Caps {
@@ -83,6 +115,14 @@ impl Default for Caps {
             file_changes: MAX_FILE_CHANGES,
             file_failures: MAX_FILE_FAILURES,
             file_text_bytes: MAX_FILE_TEXT_BYTES,
+            connections: MAX_CONNECTIONS,
+            socket_users: MAX_SOCKET_USERS,
+            unix_sockets: MAX_UNIX_SOCKETS,
+            other_sockets: MAX_OTHER_SOCKETS,
+            socket_failures: MAX_SOCKET_FAILURES,
+            dns: MAX_DNS,
+            dns_answers: MAX_DNS_ANSWERS,
+            network_text_bytes: MAX_NETWORK_TEXT_BYTES,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod caps;
 mod files;
+mod network;
 mod process;
 mod shared;
 mod texts;
@@ -17,6 +18,8 @@ use files::Files;
 pub use files::{
     ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Remains, Text,
 };
+use network::Network;
+pub use network::*;
 use process::grow;
 pub use process::{
     CredentialChange, DeniedCalls, Ended, Execution, FailedExecution, Hashed, KeptFile, KeptPath, Origin,
@@ -42,6 +45,7 @@ pub struct Session {
     files: Shared<KeptFile>,
     paths: Shared<KeptPath>,
     accesses: Files,
+    network: Network,
     /// Of all processes: those created beyond the cap.
     untracked: u64,
     live: u64,
@@ -83,6 +87,7 @@ impl Session {
             files: Shared::default(),
             paths: Shared::default(),
             accesses: Files::new(&caps),
+            network: Network::new(&caps),
             untracked: 0,
             live: 0,
             impossible_parents: 0,
@@ -111,7 +116,11 @@ impl Session {
                 self.process_mut(key);
                 self.accesses.seen(key, event.at, seen);
             }
-            EventKind::FileTotals(totals) => self.accesses.totals(totals),
+            EventKind::FileTotals(totals) => {
+                if !self.network.totals(totals) {
+                    self.accesses.totals(totals);
+                }
+            }
             EventKind::FileChanged(changed) => {
                 self.process_mut(key);
                 self.accesses.changed(key, event.at, changed);
@@ -124,7 +133,7 @@ impl Session {
             | EventKind::SocketUsed(_)
             | EventKind::UnixSocket(_)
             | EventKind::SocketFailed(_)
-            | EventKind::Payload(_) => {}
+            | EventKind::Payload(_) => self.socket_event(event),
         }
     }
 
@@ -213,7 +222,12 @@ impl Session {
 
     /// Uses of files that have totals, and of which the first use was not recorded.
     pub fn unannounced_accesses(&self) -> u64 {
-        self.accesses.unannounced()
+        if self.network.has_refused_failures() { 0 } else { self.accesses.unannounced() }
+    }
+
+    /// What is known of sockets by now.
+    pub fn network(&self) -> NetworkView {
+        NetworkView::new(&self.network)
     }
 
     /// Every list that has a cap.
@@ -230,7 +244,11 @@ impl Session {
             ("syscalls.denied", tallies.denied),
             ("text_bytes", self.texts.bytes()),
         ];
-        own.into_iter().chain(self.accesses.limits()).map(|(list, tally)| Limit { list, tally }).collect()
+        own.into_iter()
+            .chain(self.accesses.limits())
+            .chain(self.network.limits())
+            .map(|(list, tally)| Limit { list, tally })
+            .collect()
     }
 
     /// The process, made if need be; `None` when there are too many.

@@ -1,9 +1,12 @@
-//! Made-up events for tests: single ones, and whole runs with the two rings kept apart.
+//! Made-up events for tests: single ones, and whole runs with the rings kept apart.
+
+mod network;
 
 use std::sync::Arc;
 
 use proptest::{prelude::*, sample::Index};
 
+pub(crate) use self::network::*;
 use crate::event::*;
 
 /// Numbers that no table has a name for: what a test expects must not depend on the machine.
@@ -240,19 +243,23 @@ pub(crate) fn file_failed(
 pub(crate) struct Run {
     pub(crate) process_ring: Vec<Event>,
     pub(crate) file_ring: Vec<Event>,
+    pub(crate) network_ring: Vec<Event>,
     pub(crate) anywhere: Vec<Event>,
 }
 
 impl Run {
-    /// One legal order of arrival: each event of `anywhere` goes where its index says, and those of the second ring
+    /// One legal order of arrival: each event of `anywhere` goes where its index says, and those of the other rings
     /// go between those of the first.
     pub(crate) fn interleaved(&self, order: &[Index]) -> Vec<Event> {
         let mut events = self.process_ring.clone();
-        let between = order.iter().rev().take(self.file_ring.len());
-        let mut places: Vec<_> = between.map(|index| index.index(events.len() + 1)).collect();
-        places.sort_unstable();
-        for (number, (event, place)) in self.file_ring.iter().zip(places).enumerate() {
-            events.insert(place + number, event.clone());
+        let mut indices = order.iter().rev();
+        for ring in [&self.file_ring, &self.network_ring] {
+            let between = indices.by_ref().take(ring.len());
+            let mut places: Vec<_> = between.map(|index| index.index(events.len() + 1)).collect();
+            places.sort_unstable();
+            for (number, (event, place)) in ring.iter().zip(places).enumerate() {
+                events.insert(place + number, event.clone());
+            }
         }
         for (event, index) in self.anywhere.iter().zip(order) {
             events.insert(index.index(events.len() + 1), event.clone());
@@ -263,7 +270,7 @@ impl Run {
 
 /// Runs of a few dozen steps.
 pub(crate) fn runs() -> impl Strategy<Value = Run> {
-    prop::collection::vec((0_u8..16, any::<Index>(), 0_u8..4), 0..60).prop_map(|steps| {
+    prop::collection::vec((0_u8..22, any::<Index>(), 0_u8..4), 0..60).prop_map(|steps| {
         let root = key(10, 100);
         let outside = key(1, 50);
         let mut root_exec = exec("sh", outside, 0);
@@ -296,6 +303,9 @@ impl Run {
     fn step(&mut self, at: BootNs, step: u8, choice: u8, (process, parent): (ProcessKey, ProcessKey)) {
         let uid = u32::from(choice % 2);
         let child = key(at, 100 + at as u32);
+        if step >= 16 {
+            return self.network_step(at, step, choice, process);
+        }
         if step >= 10 {
             return self.file_step(at, step, choice, process);
         }

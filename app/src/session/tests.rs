@@ -236,6 +236,90 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
             .prop_map(|(call, errno, count)| denied(call, errno, count)),
         (0_u64..4, any::<u8>()).prop_map(|(at, byte)| hashed(at, byte)),
         any_file_kind(),
+        any_network_kind(),
+    ]
+}
+
+fn any_end() -> impl Strategy<Value = Option<Endpoint>> {
+    let addresses = vec!["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "10.0.0.1"];
+    let end = (prop::sample::select(addresses), prop::option::of(0_u16..4));
+    prop::option::of(end.prop_map(|(address, port)| Endpoint { port, ..end_of(address) }))
+}
+
+fn end_of(address: &str) -> Endpoint {
+    samples::end(address, 0)
+}
+
+fn any_flow() -> impl Strategy<Value = Flow> {
+    let numbers = (0_u64..8, 0_u64..4, prop::option::of(0_u64..4));
+    let kinds = (
+        prop::sample::select(vec![1_u16, 2, 10, 16, 40]),
+        1_u16..4,
+        prop::sample::select(vec![6_u16, 17, 132, 1]),
+    );
+    let states = prop::collection::vec((prop::sample::select(TcpState::ALL.to_vec()), 0_u64..9), 0..5);
+    let direction = prop::option::of(prop::sample::select(vec![Direction::Inbound, Direction::Outbound]));
+    let facts = (states, direction, prop::option::of(1_i32..120), any::<u64>(), (0_u64..9, 0_u64..9));
+    let marks = any::<[bool; 6]>();
+    (numbers, kinds, (any_end(), any_end()), facts, marks).prop_map(
+        |((number, socket, listener), (family, kind, protocol), (local, remote), facts, marks)| {
+            let (entered, direction, error, bytes, (first_at, last_at)) = facts;
+            let [ended, resumed, absolute, by_calls, bound, listens] = marks;
+            Flow {
+                listener,
+                family,
+                kind,
+                protocol,
+                local,
+                remote,
+                direction,
+                state: entered.last().map(|(state, _)| *state),
+                entered,
+                error,
+                totals: FlowTotals { bytes_sent: bytes, first_at, last_at, ..FlowTotals::default() },
+                ended,
+                resumed,
+                absolute,
+                by_calls,
+                bound,
+                listens,
+                ..tcp(number, socket, "10.0.0.2", first_at)
+            }
+        },
+    )
+}
+
+fn any_network_kind() -> impl Strategy<Value = EventKind> {
+    let name = prop::option::of(prop::collection::vec(any::<u8>(), 0..4));
+    let operation = prop::sample::select(vec![
+        SocketOperation::Create,
+        SocketOperation::Bind,
+        SocketOperation::Connect,
+        SocketOperation::Use,
+    ]);
+    let address = prop_oneof![
+        any_end().prop_map(|end| end.map(SocketAddress::Internet)),
+        any_text().prop_map(|name| Some(SocketAddress::Unix(name))),
+    ];
+    prop_oneof![
+        any_flow().prop_map(flow),
+        (0_u64..4).prop_map(|socket| socket_used(socket, SocketOrigin::Received)),
+        (0_u64..4, operation, name, any::<bool>()).prop_map(|(socket, operation, name, name_is_peers)| {
+            unix(UnixSocket {
+                name_is_peers,
+                listener: Some(socket / 2),
+                ..unix_socket(socket, operation, name.as_deref())
+            })
+        }),
+        (12_u64..16, address, any::<i32>(), any::<u64>()).prop_map(|(access, address, errno, failures)| {
+            let mut failed = socket_failed(access, SocketAddress::Other, errno, failures);
+            if let EventKind::SocketFailed(failed) = &mut failed {
+                failed.address = address;
+            }
+            failed
+        }),
+        (any_flow(), any::<bool>(), any::<u32>(), prop::collection::vec(any::<u8>(), 0..64))
+            .prop_map(|(flow, sent, sequence, bytes)| payload(&flow, sent, sequence, &bytes)),
     ]
 }
 
@@ -290,7 +374,7 @@ fn any_file_kind() -> impl Strategy<Value = EventKind> {
                 EventKind::FileSeen(Box::new(seen))
             }
         ),
-        (0_u64..12, any_totals()).prop_map(|(access, totals)| file_totals(access, totals)),
+        (0_u64..16, any_totals()).prop_map(|(access, totals)| file_totals(access, totals)),
         (prop::sample::select(operations), target, prop::option::of(any_path()), 0_u64..4).prop_map(
             |(operation, target, new_path, flags)| {
                 let mut change = FileChanged { new_path, ..changed(operation, target) };
@@ -323,6 +407,14 @@ fn small_caps() -> Caps {
         file_changes: 8,
         file_failures: 2,
         file_text_bytes: 24,
+        connections: 4,
+        socket_users: 2,
+        unix_sockets: 3,
+        other_sockets: 2,
+        socket_failures: 2,
+        dns: 2,
+        dns_answers: 3,
+        network_text_bytes: 24,
         ..Caps::default()
     }
 }
@@ -359,6 +451,14 @@ proptest! {
         prop_assert_eq!(session.live().count() as u64, session.live_count());
         let files = session.files();
         prop_assert!(files.changes().count() <= 8);
+        let network = session.network();
+        prop_assert!(network.connections.len() <= 4);
+        for (number, one) in network.connections.iter().enumerate() {
+            if let Some(peer) = one.peer {
+                prop_assert_eq!(network.connections[peer].peer, Some(number));
+            }
+            prop_assert!(one.listener.is_none_or(|listener| listener < network.listeners.len()));
+        }
         for entry in &files.entries {
             prop_assert!(!files.uses(entry).is_empty() || !entry.errors.is_empty());
         }

@@ -158,7 +158,7 @@ fn told(receipt: &Receipt, file: &UsedFile, used: Used) -> String {
     text
 }
 
-fn process(receipt: &Receipt, id: u64) -> Option<&crate::receipt::schema::Process> {
+pub(super) fn process(receipt: &Receipt, id: u64) -> Option<&crate::receipt::schema::Process> {
     receipt.processes.get(usize::try_from(id).ok()?.checked_sub(1)?)
 }
 

@@ -88,6 +88,49 @@ fn in_home(path: &[u8]) -> Option<&[u8]> {
     rest.iter().position(|byte| *byte == b'/').map(|at| &rest[at + 1..])
 }
 
+/// Sockets by which others can be made to act: whoever may talk to them is root, or has somebody's keys or session. Some
+/// lie in a directory of a user's own (`/run/user/1000`).
+const SOCKETS: [&str; 19] = [
+    "/run/docker.sock",
+    "/run/containerd/containerd.sock",
+    "/run/podman/podman.sock",
+    "/run/crio/crio.sock",
+    "/run/libvirt/libvirt-sock",
+    "/run/snapd.socket",
+    "/var/lib/lxd/unix.socket",
+    "/var/snap/lxd/common/lxd/unix.socket",
+    "/run/dbus/system_bus_socket",
+    "/run/systemd/private",
+    "/run/user/*/docker.sock",
+    "/run/user/*/podman/podman.sock",
+    "/run/user/*/bus",
+    "/run/user/*/systemd/private",
+    "/run/user/*/keyring/ssh",
+    "/run/user/*/keyring/control",
+    "/run/user/*/ssh-agent.socket",
+    "/run/user/*/openssh_agent",
+    "/run/user/*/gnupg/S.gpg-agent",
+];
+
+/// Whether a unix socket's path is one of these, or that of an agent that keeps keys.
+pub(super) fn is_sensitive_socket(path: &[u8]) -> bool {
+    let path = if path.starts_with(b"/var/run/") { &path[4..] } else { path };
+    let of_user = path.strip_prefix(b"/run/user/").and_then(|rest| {
+        let slash = rest.iter().position(|byte| *byte == b'/')?;
+        Some(&rest[slash..])
+    });
+    let listed = SOCKETS.iter().any(|socket| match socket.strip_prefix("/run/user/*") {
+        Some(rest) => of_user == Some(rest.as_bytes()),
+        None => path == socket.as_bytes(),
+    });
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let of_ssh = path.starts_with(b"/tmp/ssh-") && name.starts_with(b"agent.");
+    let of_home = in_home(path).is_some_and(|rest| {
+        is_within(rest, b".ssh/agent") || (is_within(rest, b".gnupg") && name.starts_with(b"S.gpg-agent"))
+    });
+    listed || of_ssh || of_home
+}
+
 /// Memory, environment or open files of a process in procfs that is none of these.
 fn is_of_another(path: &[u8], pids: &[u32]) -> bool {
     let mut parts = path.split(|byte| *byte == b'/').skip(1);
@@ -108,6 +151,22 @@ fn is_of_another(path: &[u8], pids: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets() {
+        let check =
+            |path: &str, expected| assert_eq!(is_sensitive_socket(path.as_bytes()), expected, "{path}");
+        check("/run/docker.sock", true);
+        check("/var/run/docker.sock", true);
+        check("/var/run/docker.socket", false);
+        check("/run/user/1000/bus", true);
+        check("/run/user/1000/wayland-0", false);
+        check("/run/user/bus", false);
+        check("/tmp/ssh-AbCdEf/agent.123", true);
+        check("/tmp/agent.123", false);
+        check("/home/ann/.gnupg/S.gpg-agent.extra", true);
+        check("", false);
+    }
 
     #[test]
     fn places() {

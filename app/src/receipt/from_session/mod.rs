@@ -1,8 +1,10 @@
 //! From the session and the facts of the run to the receipt. Pure, but for the receipt's random id.
 
 mod filesystem;
+mod network;
 mod observation;
 mod process;
+mod sockets;
 mod texts;
 
 use std::{
@@ -65,6 +67,7 @@ pub fn from_session(
     let artifacts = builder.artifacts(take(&mut remains.left_behind), take(&mut facts.artifacts));
     let filesystem = builder.filesystem(session.files_with(&remains));
     drop(remains);
+    let network = network::Builder::new(clock, &ids, &mut texts).network(session.network());
     let started =
         processes.first().and_then(|root| root.executions.first()).filter(|_| session.root().is_some());
 
@@ -96,6 +99,7 @@ pub fn from_session(
         syscalls: syscalls(session, &order),
         processes,
         filesystem,
+        network,
         artifacts,
         redactions: texts.redactions,
     }

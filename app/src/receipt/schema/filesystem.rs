@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::{Bytes, Device, Mode, PathSource, Reason, Timestamp, Value, is_false};
+use super::{Bytes, Device, Mode, PathSource, Reason, SocketOperation, Timestamp, Value, is_false};
 use crate::receipt::names;
 
 /// A text that not every entry has: left out where there is none, null where it is not known.
@@ -252,7 +252,17 @@ macro_rules! counts_schema {
     )*};
 }
 
-counts_schema!(OperationCounts ErrorCounts);
+/// How often each operation was done with a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SocketOperationCounts(pub Vec<(SocketOperation, u64)>);
+
+impl Serialize for SocketOperationCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(operation, count)| (operation, count)))
+    }
+}
+
+counts_schema!(OperationCounts ErrorCounts SocketOperationCounts);
 
 /// A change of a file, or of where files are. What does not apply to the operation is left out.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

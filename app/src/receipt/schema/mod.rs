@@ -4,8 +4,10 @@
 
 mod artifacts;
 mod filesystem;
+mod network;
 mod observation;
 mod process;
+mod sockets;
 mod value;
 
 use std::io::{self, Write as _};
@@ -15,8 +17,10 @@ use serde::Serialize;
 
 pub use artifacts::*;
 pub use filesystem::*;
+pub use network::*;
 pub use observation::*;
 pub use process::*;
+pub use sockets::*;
 pub use value::*;
 
 /// Version of the receipt format.
@@ -43,6 +47,8 @@ pub struct Receipt {
     pub processes: Vec<Process>,
     /// Files: what was used, changed and tried in vain.
     pub filesystem: Filesystem,
+    /// Sockets: who was connected to whom, what names were asked for, what was tried in vain.
+    pub network: Network,
     /// System calls of all processes.
     pub syscalls: Syscalls,
     /// Files that the run made or changed and left behind, by path.
@@ -289,7 +295,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Processes up to which a receipt is indented for reading. Nobody reads a longer one as it is, and white space is
 /// nearly half of it.
 const INDENTED_PROCESSES: usize = 256;
-/// The same of files, changes and failed attempts together.
+/// The same of files, changes, failed attempts, and what is told of sockets, together.
 const INDENTED_FILES: usize = 4_096;
 
 impl Receipt {
@@ -300,7 +306,7 @@ impl Receipt {
     /// Those of `out`.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let Filesystem { files, changes, failed, .. } = &self.filesystem;
-        let entries = files.len() + changes.len() + failed.len();
+        let entries = files.len() + changes.len() + failed.len() + self.network.entries();
         // Here and not behind `out`: each brace and comma is written by itself, and would be a call of its own.
         let mut out = io::BufWriter::with_capacity(BUFFER_BYTES, out);
         let result = if self.processes.len() > INDENTED_PROCESSES || entries > INDENTED_FILES {

@@ -1,6 +1,6 @@
 //! How single values look in the receipt.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -145,6 +145,12 @@ pub enum Reason {
     NotStarted,
     /// Only its path is known: nobody opened it.
     PathOnly,
+    /// Nothing told it.
+    Unknown,
+    /// Only calls were seen, and not the packets.
+    CountedByCalls,
+    /// No answer was seen.
+    Unanswered,
     /// There is none: an environment string without an equals sign has no value.
     None,
 }
@@ -218,6 +224,15 @@ string_type! {
     { "type": "string", "format": "date-time" },
     [u8; 30],
     |ns| rfc3339(*ns)
+}
+
+string_type! {
+    /// An internet address.
+    Ip(IpAddr),
+    "An IPv4 or IPv6 address, as the socket has it.",
+    { "type": "string" },
+    String,
+    |address| address.to_string()
 }
 
 string_type! {

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use indexmap::{IndexMap, IndexSet};
 
 use self::totals::{SmallTotals, later};
+pub(super) use self::view::text;
 pub use self::{
     kind::FileKind,
     left::{LeftBehind, LeftChange, Remains},
@@ -274,6 +275,11 @@ impl Files {
         }
     }
 
+    /// Totals that nothing of files was announced for; what they are of is told of elsewhere.
+    pub(super) fn take_orphan(&mut self, access: AccessId) -> Option<AccessTotals> {
+        self.orphans.remove(&access)
+    }
+
     fn raise(&mut self, id: AccessId, totals: &AccessTotals) {
         let Some(access) = self.accesses.get_mut(&id) else { return };
         let before = self.large.get(&id).copied().unwrap_or_else(|| access.totals.totals());
@@ -383,7 +389,7 @@ fn keep_earliest(slot: &mut Option<Earliest>, when: (BootNs, ProcessKey), text: 
 }
 
 /// Positions fit: every list is capped far below.
-fn index(position: usize) -> u32 {
+pub(super) fn index(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 

@@ -239,7 +239,7 @@ impl<'a> FilesView<'a> {
 }
 
 /// A kept text, with its bytes.
-pub(super) fn text(texts: &Texts, id: Observed<TextId>) -> Text {
+pub(in super::super) fn text(texts: &Texts, id: Observed<TextId>) -> Text {
     match id {
         Observed::Complete(id) => Observed::Complete(texts.text(id)),
         Observed::Truncated { value, length } => Observed::Truncated { value: texts.text(value), length },

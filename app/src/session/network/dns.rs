@@ -1,0 +1,467 @@
+//! Names that were asked for, and what was answered.
+
+use core::net::IpAddr;
+use std::collections::{HashMap, HashSet};
+
+use super::{Network, Tally, Texts, connections::Assembled};
+use crate::{
+    event::{BootNs, Endpoint, FlowId, Observed, ProcessKey, SocketId},
+    protocol::dns::{Answer, Data, Message, Name, Question},
+    session::{Caps, Text, TextId, files::text},
+};
+
+/// The type that asks for all types.
+const ANY: u16 = 255;
+/// Queries of one multicast question by several sockets that are this near are one: each socket of the group has it.
+const SAME_MULTICAST_NS: BootNs = 1_000_000_000;
+
+/// How a message travelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DnsTransport {
+    /// In a datagram.
+    Udp,
+    /// In a stream.
+    Tcp,
+    /// Multicast DNS (RFC 6762).
+    Mdns,
+    /// Link-local multicast name resolution (RFC 4795).
+    Llmnr,
+}
+
+impl DnsTransport {
+    fn is_multicast(self) -> bool {
+        matches!(self, Self::Mdns | Self::Llmnr)
+    }
+}
+
+/// A message, and how it came.
+pub(super) struct Heard<'a> {
+    pub(super) message: &'a Message,
+    pub(super) at: BootNs,
+    pub(super) sent: bool,
+    pub(super) flow: FlowId,
+    pub(super) socket: SocketId,
+    pub(super) local: Option<Endpoint>,
+    pub(super) remote: Option<Endpoint>,
+    pub(super) transport: DnsTransport,
+}
+
+/// By what an answer finds its question. Of a multicast question the answer comes from somebody else than it was sent to,
+/// and so by another flow of the same socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    flow: u64,
+    id: u16,
+    kind: u16,
+    name: TextId,
+    received: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Exchange {
+    name: Observed<TextId>,
+    /// The same in small letters, if there was room.
+    folded: Option<TextId>,
+    flow: FlowId,
+    server: Option<Endpoint>,
+    asked_at: Option<BootNs>,
+    answered_at: Option<BootNs>,
+    answers: Box<[KnownAnswer]>,
+    repeats: u32,
+    id: u16,
+    kind: u16,
+    rcode: Option<u16>,
+    transport: DnsTransport,
+    received: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct KnownAnswer {
+    name: Observed<TextId>,
+    kind: u16,
+    ttl: u32,
+    value: KnownValue,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KnownValue {
+    Address(IpAddr),
+    Name(Observed<TextId>),
+    Other,
+}
+
+/// Every question, in the order in which they came.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Exchanges {
+    cap: u64,
+    answers_cap: u64,
+    exchanges: Vec<Exchange>,
+    latest: HashMap<Key, u32>,
+    tally: Tally,
+    answers_tally: Tally,
+}
+
+impl Exchanges {
+    pub(super) fn new(caps: &Caps) -> Self {
+        Self {
+            cap: caps.dns,
+            answers_cap: caps.dns_answers,
+            exchanges: Vec::new(),
+            latest: HashMap::new(),
+            tally: Tally::default(),
+            answers_tally: Tally::default(),
+        }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(super) fn answers_tally(&self) -> Tally {
+        self.answers_tally
+    }
+
+    /// Takes in a message.
+    pub(super) fn heard(&mut self, texts: &mut Texts, heard: &Heard<'_>) {
+        if heard.message.is_response { self.answer(texts, heard) } else { self.query(texts, heard) }
+    }
+
+    fn query(&mut self, texts: &mut Texts, heard: &Heard<'_>) {
+        for question in &heard.message.questions {
+            let Question { name, kind, .. } = question;
+            let folded = texts.keep(&folded(name));
+            let received = !heard.sent;
+            let key = |received| folded.map(|name| heard.key(name, *kind, received));
+            // Its own question comes back to a socket of the group.
+            if received && heard.transport.is_multicast() && self.find(key(false)).is_some() {
+                continue;
+            }
+            if let Some(known) = self.find(key(received)).and_then(|at| self.exchanges.get_mut(at))
+                && known.answered_at.is_none()
+            {
+                known.repeats = known.repeats.saturating_add(1);
+                continue;
+            }
+            let mut exchange = heard.exchange(texts, name, *kind, folded, received);
+            exchange.asked_at = Some(heard.at);
+            self.add(exchange, key(received));
+        }
+    }
+
+    fn answer(&mut self, texts: &mut Texts, heard: &Heard<'_>) {
+        let received = heard.sent;
+        let Message { questions, answers, .. } = heard.message;
+        if questions.is_empty() {
+            return self.answer_without_question(texts, heard, received);
+        }
+        for Question { name, kind, .. } in questions {
+            let folded = texts.keep(&folded(name));
+            let key = folded.map(|name| heard.key(name, *kind, received));
+            // Of several questions each gets its own.
+            let of_this = |owner: &Name| questions.len() == 1 || same(owner, name);
+            let known = self.find(key);
+            let already = known.is_some_and(|at| self.exchanges[at].answered_at.is_some());
+            if already {
+                continue;
+            }
+            let exchange = match known {
+                Some(at) => Some(at),
+                None if heard.transport.is_multicast() && received => None,
+                None => self.add(heard.exchange(texts, name, *kind, folded, received), key),
+            };
+            let Some(at) = exchange else { continue };
+            let answers: Vec<_> = answers.iter().filter(|answer| of_this(&answer.name)).collect();
+            self.answered(texts, heard, at, &answers);
+        }
+    }
+
+    /// As mDNS answers: every record may be what somebody asked for.
+    fn answer_without_question(&mut self, texts: &mut Texts, heard: &Heard<'_>, received: bool) {
+        let answers = &heard.message.answers;
+        let mut found = false;
+        for (position, first) in answers.iter().enumerate() {
+            let is_of_it = |name: &Name| same(&first.name, name);
+            let Some(name) = texts.find(&folded(&first.name)) else { continue };
+            for kind in [first.kind, ANY] {
+                let key = Key { id: 0, ..heard.key(name, kind, received) };
+                let unanswered = |at: &usize| self.exchanges[*at].answered_at.is_none();
+                let Some(at) = self.find(Some(key)).filter(unanswered) else { continue };
+                let rest = &answers[position..];
+                let of_it: Vec<_> = rest.iter().filter(|answer| is_of_it(&answer.name)).collect();
+                self.answered(texts, heard, at, &of_it);
+                found = true;
+            }
+        }
+        let Some(first) = answers.first().filter(|_| !found) else { return };
+        let folded = texts.keep(&folded(&first.name));
+        let exchange = heard.exchange(texts, &first.name, first.kind, folded, received);
+        if let Some(at) = self.add(exchange, None) {
+            self.answered(texts, heard, at, &answers.iter().collect::<Vec<_>>());
+        }
+    }
+
+    fn answered(&mut self, texts: &mut Texts, heard: &Heard<'_>, at: usize, answers: &[&Answer]) {
+        let room = self.answers_cap.saturating_sub(self.answers_tally.kept);
+        let kept = answers.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        self.answers_tally.count(kept as u64, true);
+        self.answers_tally.count((answers.len() - kept) as u64, false);
+        let Some(exchange) = self.exchanges.get_mut(at) else { return };
+        let keep = |answer: &&Answer| KnownAnswer {
+            name: texts.keep_whole(answer.name.to_string().as_bytes()),
+            kind: answer.kind,
+            ttl: answer.ttl,
+            value: match &answer.data {
+                Data::Address(address) => KnownValue::Address(*address),
+                Data::Name(name) => KnownValue::Name(texts.keep_whole(name.to_string().as_bytes())),
+                Data::Other(_) => KnownValue::Other,
+            },
+        };
+        exchange.answers = answers[..kept].iter().map(keep).collect();
+        exchange.answered_at = Some(heard.at);
+        exchange.rcode = Some(heard.message.rcode);
+    }
+
+    fn find(&self, key: Option<Key>) -> Option<usize> {
+        self.latest.get(&key?).map(|at| *at as usize)
+    }
+
+    fn add(&mut self, exchange: Exchange, key: Option<Key>) -> Option<usize> {
+        let room = (self.exchanges.len() as u64) < self.cap;
+        // Without room the answer does not find its question, and would be one of its own.
+        if !room && exchange.asked_at.is_none() {
+            self.tally.seen = self.tally.seen.max(self.tally.kept.saturating_add(1));
+            return None;
+        }
+        if !self.tally.count(1, room) {
+            return None;
+        }
+        let at = self.exchanges.len();
+        self.exchanges.push(exchange);
+        if let Some(key) = key {
+            self.latest.insert(key, crate::session::files::index(at));
+        }
+        Some(at)
+    }
+}
+
+impl Heard<'_> {
+    fn key(&self, name: TextId, kind: u16, received: bool) -> Key {
+        let multicast = self.transport.is_multicast();
+        // mDNS has no ids, and answers may have the question's or none.
+        let id = if self.transport == DnsTransport::Mdns { 0 } else { self.message.id };
+        Key { flow: if multicast { self.socket } else { self.flow }, id, kind, name, received }
+    }
+
+    fn exchange(
+        &self,
+        texts: &mut Texts,
+        name: &Name,
+        kind: u16,
+        folded: Option<TextId>,
+        received: bool,
+    ) -> Exchange {
+        Exchange {
+            name: texts.keep_whole(name.to_string().as_bytes()),
+            folded,
+            flow: self.flow,
+            server: if received { self.local } else { self.remote },
+            asked_at: None,
+            answered_at: None,
+            answers: Box::default(),
+            repeats: 0,
+            id: self.message.id,
+            kind,
+            rcode: None,
+            transport: self.transport,
+            received,
+        }
+    }
+}
+
+/// A question, and what was answered.
+#[derive(Clone, Debug)]
+pub struct DnsEntry {
+    /// The name that was asked for, as in zone files.
+    pub query: Text,
+    /// Number of the record type that was asked for.
+    pub kind: u16,
+    /// What was answered.
+    pub answers: Vec<DnsAnswer>,
+    /// Code of the response; absent where there was none.
+    pub rcode: Option<u16>,
+    /// Who was asked.
+    pub server: Option<Endpoint>,
+    /// How.
+    pub transport: DnsTransport,
+    /// Who asked; of a question that was received, who was asked.
+    pub process: Option<ProcessKey>,
+    /// When the question went out; absent where only the answer was seen.
+    pub asked_at: Option<BootNs>,
+    /// When the first answer came.
+    pub answered_at: Option<BootNs>,
+    /// Position of the connection that it went through.
+    pub connection: Option<usize>,
+    /// It was received by a name server that is observed, from somebody who is not.
+    pub received: bool,
+    /// How often it was sent.
+    pub count: u64,
+}
+
+/// A record of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsAnswer {
+    /// Whose record it is.
+    pub name: Text,
+    /// Number of its type.
+    pub kind: u16,
+    /// How long it holds, s.
+    pub ttl: u32,
+    /// What it says.
+    pub value: DnsValue,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsValue {
+    /// An address.
+    Address(IpAddr),
+    /// Another name.
+    Name(Text),
+    /// Something that is not kept.
+    Other,
+}
+
+/// The questions, in order of time. What a server saw of one that stands here as its client saw it is left out.
+pub(super) fn entries(network: &Network, assembled: &Assembled) -> Vec<DnsEntry> {
+    let Exchanges { exchanges, .. } = &network.exchanges;
+    let connection_of = |exchange: &Exchange| assembled.of_flow.get(&exchange.flow).copied();
+    let question = |exchange: &Exchange| (exchange.id, exchange.kind, exchange.folded);
+    let mut by_clients = HashSet::new();
+    let mut by_multicast: HashMap<_, Vec<BootNs>> = HashMap::new();
+    for exchange in exchanges.iter().filter(|exchange| !exchange.received) {
+        if let Some(connection) = connection_of(exchange) {
+            by_clients.insert((connection, question(exchange)));
+        }
+        if exchange.transport.is_multicast() {
+            by_multicast.entry(question(exchange)).or_default().push(exchange.at());
+        }
+    }
+    by_multicast.values_mut().for_each(|times| times.sort_unstable());
+    let seen_by_client = |exchange: &&Exchange| {
+        let peer = connection_of(exchange).and_then(|at| assembled.connections[at].peer);
+        let from = exchange.at().saturating_sub(SAME_MULTICAST_NS);
+        let near = |times: &Vec<BootNs>| {
+            let first = times.get(times.partition_point(|at| *at < from));
+            first.is_some_and(|at| *at <= exchange.at())
+        };
+        exchange.received
+            && (peer.is_some_and(|peer| by_clients.contains(&(peer, question(exchange))))
+                || (exchange.transport.is_multicast()
+                    && by_multicast.get(&question(exchange)).is_some_and(near)))
+    };
+    let mut entries: Vec<DnsEntry> = exchanges
+        .iter()
+        .filter(|exchange| !seen_by_client(exchange))
+        .map(|exchange| entry(network, assembled, exchange, connection_of(exchange)))
+        .collect();
+    entries.sort_by_key(|entry| entry.asked_at.or(entry.answered_at));
+    entries
+}
+
+impl Exchange {
+    fn at(&self) -> BootNs {
+        self.asked_at.or(self.answered_at).unwrap_or_default()
+    }
+}
+
+fn entry(
+    network: &Network,
+    assembled: &Assembled,
+    exchange: &Exchange,
+    connection: Option<usize>,
+) -> DnsEntry {
+    let texts = &network.texts;
+    let answer = |answer: &KnownAnswer| DnsAnswer {
+        name: text(texts, answer.name),
+        kind: answer.kind,
+        ttl: answer.ttl,
+        value: match answer.value {
+            KnownValue::Address(address) => DnsValue::Address(address),
+            KnownValue::Name(name) => DnsValue::Name(text(texts, name)),
+            KnownValue::Other => DnsValue::Other,
+        },
+    };
+    DnsEntry {
+        query: text(texts, exchange.name),
+        kind: exchange.kind,
+        answers: exchange.answers.iter().map(answer).collect(),
+        rcode: exchange.rcode,
+        server: exchange.server,
+        transport: exchange.transport,
+        process: connection.and_then(|at| assembled.connections[at].process),
+        asked_at: exchange.asked_at,
+        answered_at: exchange.answered_at,
+        connection,
+        received: exchange.received,
+        count: u64::from(exchange.repeats) + 1,
+    }
+}
+
+/// An answer that gives an address: when it came, the address, and the name that was asked for.
+pub(super) struct Named {
+    pub(super) at: BootNs,
+    pub(super) address: IpAddr,
+    pub(super) name: Observed<TextId>,
+}
+
+/// Every address that was answered.
+pub(super) fn addresses(network: &Network) -> Vec<Named> {
+    let mut found = Vec::new();
+    for exchange in &network.exchanges.exchanges {
+        let Some(at) = exchange.answered_at else { continue };
+        let aliases = aliases(&network.texts, exchange);
+        for answer in &exchange.answers {
+            let KnownValue::Address(address) = answer.value else { continue };
+            let is_asked = aliases.contains(&small(&network.texts, answer.name));
+            let name = if is_asked { exchange.name } else { answer.name };
+            found.push(Named { at, address, name });
+        }
+    }
+    found
+}
+
+/// The name that was asked for, and what it stands for by the answer's own CNAMEs.
+fn aliases(texts: &Texts, exchange: &Exchange) -> HashSet<Vec<u8>> {
+    /// Longer chains are no use to anybody; resolvers give up earlier.
+    const CHAIN: usize = 16;
+    /// Number of the record type of an alias.
+    const CNAME: u16 = 5;
+    let mut known = HashSet::from([small(texts, exchange.name)]);
+    for _ in 0..CHAIN {
+        let before = known.len();
+        for answer in exchange.answers.iter().filter(|answer| answer.kind == CNAME) {
+            if let KnownValue::Name(target) = answer.value
+                && known.contains(&small(texts, answer.name))
+            {
+                known.insert(small(texts, target));
+            }
+        }
+        if known.len() == before {
+            break;
+        }
+    }
+    known
+}
+
+fn small(texts: &Texts, name: Observed<TextId>) -> Vec<u8> {
+    name.value().map(|name| texts.bytes_of(*name).to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// A name as it is compared: DNS does not tell small letters from large ones.
+fn folded(name: &Name) -> Vec<u8> {
+    name.to_string().to_ascii_lowercase().into_bytes()
+}
+
+fn same(one: &Name, other: &Name) -> bool {
+    one == other || one.to_lowercase() == other.to_lowercase()
+}

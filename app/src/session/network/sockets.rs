@@ -1,0 +1,426 @@
+//! Sockets without an internet address: unix sockets by their names, the others by their kind.
+
+use std::collections::{BTreeMap, HashMap};
+
+use indexmap::IndexMap;
+
+use super::{Network, Tally, Texts, connections::SocketUser};
+use crate::{
+    event::{
+        BootNs, Flow, FlowId, FlowTotals, PathSource, ProcessKey, SocketId, SocketOperation, SocketOrigin,
+        UnixSocket,
+    },
+    session::{KeptPath, Text, TextId, files::text},
+};
+
+/// In the order of their numbers.
+const OPERATIONS: [SocketOperation; 9] = [
+    SocketOperation::Create,
+    SocketOperation::CreatePair,
+    SocketOperation::Connect,
+    SocketOperation::Bind,
+    SocketOperation::Listen,
+    SocketOperation::Accept,
+    SocketOperation::Send,
+    SocketOperation::Receive,
+    SocketOperation::Use,
+];
+
+/// What is one entry: a server that sends to many names, and a socket that two processes use, are several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct UnixKey {
+    socket: SocketId,
+    process: u32,
+    name: Option<crate::event::Observed<TextId>>,
+    is_peers: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct KnownUnix {
+    inode: u64,
+    path: Option<Box<KeptPath>>,
+    listener: Option<SocketId>,
+    peer: Option<ProcessKey>,
+    peer_pid: Option<u32>,
+    first_at: BootNs,
+    operations: [u32; OPERATIONS.len()],
+    kind: u16,
+    origin: SocketOrigin,
+}
+
+/// What went through a unix socket.
+#[derive(Debug, PartialEq, Eq)]
+struct UnixFlow {
+    socket: SocketId,
+    inode: Option<u64>,
+    totals: FlowTotals,
+    process: u32,
+    kind: u16,
+    origin: Option<SocketOrigin>,
+}
+
+/// All unix sockets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UnixSockets {
+    cap: u64,
+    sockets: IndexMap<UnixKey, KnownUnix>,
+    flows: HashMap<FlowId, UnixFlow>,
+    refused: bool,
+}
+
+/// A unix socket under one name.
+#[derive(Debug)]
+pub struct UnixEntry {
+    /// Inode number of the socket.
+    pub inode: Option<u64>,
+    /// `SOCK_*`.
+    pub kind: u16,
+    /// Who did it.
+    pub process: Option<ProcessKey>,
+    /// How that process came to have it.
+    pub origin: Option<SocketOrigin>,
+    /// Further processes that used it.
+    pub users: Vec<SocketUser>,
+    /// What was done how often.
+    pub operations: Vec<(SocketOperation, u64)>,
+    /// A path as it was bound, or with a NUL before it an abstract name.
+    pub name: Option<Text>,
+    /// The name is the peer's.
+    pub name_is_peers: bool,
+    /// The file that the name leads to.
+    pub path: Option<(Text, PathSource)>,
+    /// The peer's process, if it is observed.
+    pub peer: Option<ProcessKey>,
+    /// The peer's process id.
+    pub peer_pid: Option<u32>,
+    /// Position of the socket that it was accepted on, among these.
+    pub listener: Option<usize>,
+    /// The first that is known of it.
+    pub first_at: BootNs,
+    /// Bytes sent; of a socket with several entries, in the first.
+    pub bytes_sent: u64,
+    /// Bytes received, likewise.
+    pub bytes_received: u64,
+    socket: SocketId,
+    listens_on: Option<SocketId>,
+}
+
+impl UnixSockets {
+    pub(super) fn new(cap: u64) -> Self {
+        Self { cap, sockets: IndexMap::new(), flows: HashMap::new(), refused: false }
+    }
+
+    /// How many different ones there are beyond the cap is not known: at least one.
+    pub(super) fn tally(&self) -> Tally {
+        let kept = self.sockets.len() as u64;
+        Tally { seen: kept + u64::from(self.refused), kept }
+    }
+
+    pub(super) fn told(&mut self, texts: &mut Texts, process: u32, at: BootNs, unix: &UnixSocket) {
+        let name = unix.name.as_deref().map(|name| texts.keep_whole(name));
+        let key =
+            UnixKey { socket: unix.socket, process, name, is_peers: name.is_some() && unix.name_is_peers };
+        if !self.sockets.contains_key(&key) && self.sockets.len() as u64 >= self.cap {
+            self.refused = true;
+            return;
+        }
+        let known = self.sockets.entry(key).or_insert_with(|| KnownUnix {
+            inode: unix.inode,
+            path: None,
+            listener: None,
+            peer: None,
+            peer_pid: None,
+            first_at: at,
+            operations: [0; OPERATIONS.len()],
+            kind: unix.kind,
+            origin: unix.origin,
+        });
+        if known.path.is_none()
+            && let Some(path) = &unix.path
+        {
+            known.path = Some(Box::new(texts.keep_path(path)));
+        }
+        known.listener = unix.listener.or(known.listener);
+        known.peer = unix.peer.or(known.peer);
+        known.peer_pid = unix.peer_pid.or(known.peer_pid);
+        known.first_at = known.first_at.min(at);
+        let count = &mut known.operations[unix.operation as usize];
+        *count = count.saturating_add(1);
+    }
+
+    pub(super) fn flow(&mut self, process: u32, flow: &Flow) {
+        if !self.flows.contains_key(&flow.flow) && self.flows.len() as u64 >= self.cap {
+            self.refused = true;
+            return;
+        }
+        let made = UnixFlow {
+            socket: flow.socket,
+            inode: flow.inode,
+            totals: flow.totals,
+            process,
+            kind: flow.kind,
+            origin: flow.origin,
+        };
+        let known = self.flows.entry(flow.flow).or_insert(made);
+        known.inode = known.inode.or(flow.inode);
+        known.origin = known.origin.or(flow.origin);
+        if process != super::NOBODY {
+            known.process = process;
+        }
+        let totals = &mut known.totals;
+        totals.bytes_sent = totals.bytes_sent.max(flow.totals.bytes_sent);
+        totals.bytes_received = totals.bytes_received.max(flow.totals.bytes_received);
+        totals.first_at = totals.first_at.min(flow.totals.first_at);
+    }
+}
+
+/// The entries, in order of time.
+pub(super) fn unix_entries(network: &Network, users: &HashMap<SocketId, Vec<SocketUser>>) -> Vec<UnixEntry> {
+    let mut found: Vec<UnixEntry> =
+        network.unix.sockets.iter().map(|(key, known)| unix_entry(network, key, known)).collect();
+    // What was done without a name belongs to the name that the process did something with.
+    let order = |one: &UnixEntry| (one.socket, one.process, one.name.is_none(), one.first_at);
+    found.sort_by_key(order);
+    let mut entries: Vec<UnixEntry> = Vec::with_capacity(found.len());
+    let mut named: Option<usize> = None;
+    for entry in found {
+        let same = named.filter(|named| {
+            let named = &entries[*named];
+            (named.socket, named.process) == (entry.socket, entry.process)
+        });
+        match same {
+            Some(named) if entry.name.is_none() => entries[named].take_in(entry),
+            same => {
+                if same.is_none() {
+                    named = Some(entries.len());
+                }
+                entries.push(entry);
+            }
+        }
+    }
+    let mut sums: BTreeMap<SocketId, (FlowId, u64, u64)> = BTreeMap::new();
+    for (flow, known) in &network.unix.flows {
+        let (first, sent, received) = sums.entry(known.socket).or_insert((*flow, 0, 0));
+        *first = (*first).min(*flow);
+        *sent = sent.saturating_add(known.totals.bytes_sent);
+        *received = received.saturating_add(known.totals.bytes_received);
+    }
+    let in_time = |one: &UnixEntry| (one.first_at, one.socket, one.process, one.name_is_peers);
+    entries.sort_by_key(in_time);
+    for entry in &mut entries {
+        if let Some((_, sent, received)) = sums.remove(&entry.socket) {
+            (entry.bytes_sent, entry.bytes_received) = (sent, received);
+            entry.add_users(users.get(&entry.socket));
+        }
+    }
+    for (socket, (flow, sent, received)) in sums {
+        let Some(known) = network.unix.flows.get(&flow) else { continue };
+        let mut entry = flow_entry(network, socket, known);
+        (entry.bytes_sent, entry.bytes_received) = (sent, received);
+        entry.add_users(users.get(&socket));
+        entries.push(entry);
+    }
+    entries.sort_by_key(in_time);
+    let listens = |entry: &UnixEntry| !entry.name_is_peers && entry.listens_on.is_none();
+    let by_socket: HashMap<SocketId, usize> = (0..)
+        .zip(&entries)
+        .filter(|(_, entry)| listens(entry))
+        .map(|(position, entry)| (entry.socket, position))
+        .collect();
+    for entry in &mut entries {
+        entry.listener = entry.listens_on.and_then(|socket| by_socket.get(&socket)).copied();
+    }
+    entries
+}
+
+fn unix_entry(network: &Network, key: &UnixKey, known: &KnownUnix) -> UnixEntry {
+    let texts = &network.texts;
+    let counts = OPERATIONS.iter().zip(&known.operations).filter(|(_, count)| **count > 0);
+    UnixEntry {
+        inode: Some(known.inode).filter(|inode| *inode != 0),
+        kind: known.kind,
+        process: network.process_of(key.process),
+        origin: Some(known.origin),
+        users: Vec::new(),
+        operations: counts.map(|(operation, count)| (*operation, u64::from(*count))).collect(),
+        name: key.name.map(|name| text(texts, name)),
+        name_is_peers: key.is_peers,
+        path: known.path.as_ref().map(|path| (text(texts, path.path), path.source)),
+        peer: known.peer,
+        peer_pid: known.peer_pid,
+        listener: None,
+        first_at: known.first_at,
+        bytes_sent: 0,
+        bytes_received: 0,
+        socket: key.socket,
+        listens_on: known.listener,
+    }
+}
+
+/// One that only its bytes are known of.
+fn flow_entry(network: &Network, socket: SocketId, known: &UnixFlow) -> UnixEntry {
+    UnixEntry {
+        inode: known.inode,
+        kind: known.kind,
+        process: network.process_of(known.process),
+        origin: known.origin,
+        users: Vec::new(),
+        operations: Vec::new(),
+        name: None,
+        name_is_peers: false,
+        path: None,
+        peer: None,
+        peer_pid: None,
+        listener: None,
+        first_at: known.totals.first_at,
+        bytes_sent: 0,
+        bytes_received: 0,
+        socket,
+        listens_on: None,
+    }
+}
+
+impl UnixEntry {
+    fn take_in(&mut self, other: Self) {
+        for (operation, count) in other.operations {
+            match self.operations.iter_mut().find(|(one, _)| *one == operation) {
+                Some((_, known)) => *known = known.saturating_add(count),
+                None => self.operations.push((operation, count)),
+            }
+        }
+        self.operations.sort_unstable();
+        self.peer = self.peer.or(other.peer);
+        self.peer_pid = self.peer_pid.or(other.peer_pid);
+        self.listens_on = self.listens_on.or(other.listens_on);
+        self.first_at = self.first_at.min(other.first_at);
+    }
+
+    fn add_users(&mut self, users: Option<&Vec<SocketUser>>) {
+        let users = users.map(Vec::as_slice).unwrap_or_default();
+        if self.process.is_none()
+            && let Some(first) = users.first()
+        {
+            (self.process, self.origin) = (Some(first.process), self.origin.or(Some(first.origin)));
+        }
+        self.users = users.iter().filter(|user| Some(user.process) != self.process).copied().collect();
+    }
+}
+
+/// Sockets of one kind that one process had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherSocket {
+    /// `AF_*`.
+    pub family: u16,
+    /// `SOCK_*`.
+    pub kind: u16,
+    /// The family's own number.
+    pub protocol: u16,
+    /// Who had them.
+    pub process: Option<ProcessKey>,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub first_at: BootNs,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct OtherKey {
+    family: u16,
+    kind: u16,
+    protocol: u16,
+    process: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OtherSum {
+    count: u64,
+    first_at: BootNs,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+/// All sockets of other families: those that are open by themselves, as their totals still grow, the others by kind.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OtherSockets {
+    cap: u64,
+    open: HashMap<FlowId, (OtherKey, OtherSum)>,
+    ended: BTreeMap<OtherKey, OtherSum>,
+    refused: bool,
+}
+
+impl OtherSockets {
+    pub(super) fn new(cap: u64) -> Self {
+        Self { cap, open: HashMap::new(), ended: BTreeMap::new(), refused: false }
+    }
+
+    /// How many different ones there are beyond the cap is not known: at least one.
+    pub(super) fn tally(&self) -> Tally {
+        let kept = self.sums().len() as u64;
+        Tally { seen: kept + u64::from(self.refused), kept }
+    }
+
+    pub(super) fn told(&mut self, process: u32, flow: &Flow) {
+        let before =
+            if flow.ended { self.open.remove(&flow.flow) } else { self.open.get(&flow.flow).copied() };
+        let known = |before: (OtherKey, OtherSum)| before.0.process;
+        let process = if process == super::NOBODY { before.map_or(process, known) } else { process };
+        let key = OtherKey { family: flow.family, kind: flow.kind, protocol: flow.protocol, process };
+        let totals = &flow.totals;
+        let sum = OtherSum {
+            count: 1,
+            first_at: before.map_or(totals.first_at, |(_, sum)| sum.first_at.min(totals.first_at)),
+            bytes_sent: before.map_or(0, |(_, sum)| sum.bytes_sent).max(totals.bytes_sent),
+            bytes_received: before.map_or(0, |(_, sum)| sum.bytes_received).max(totals.bytes_received),
+        };
+        let room = |len: usize| (len as u64) < self.cap;
+        if flow.ended {
+            if self.ended.contains_key(&key) || room(self.ended.len()) {
+                add(&mut self.ended, key, &sum);
+            } else {
+                self.refused = true;
+            }
+        } else if before.is_some() || room(self.open.len()) {
+            self.open.insert(flow.flow, (key, sum));
+        } else {
+            self.refused = true;
+        }
+    }
+
+    fn sums(&self) -> BTreeMap<OtherKey, OtherSum> {
+        let mut sums = self.ended.clone();
+        self.open.values().for_each(|(key, sum)| add(&mut sums, *key, sum));
+        sums
+    }
+}
+
+fn add(sums: &mut BTreeMap<OtherKey, OtherSum>, key: OtherKey, sum: &OtherSum) {
+    let known = sums.entry(key).or_insert(OtherSum { count: 0, ..*sum });
+    let is_new = known.count == 0;
+    known.count = known.count.saturating_add(sum.count);
+    known.first_at = known.first_at.min(sum.first_at);
+    if !is_new {
+        known.bytes_sent = known.bytes_sent.saturating_add(sum.bytes_sent);
+        known.bytes_received = known.bytes_received.saturating_add(sum.bytes_received);
+    }
+}
+
+/// By family, kind, protocol and process.
+pub(super) fn other_entries(network: &Network) -> Vec<OtherSocket> {
+    let entry = |(key, sum): (OtherKey, OtherSum)| OtherSocket {
+        family: key.family,
+        kind: key.kind,
+        protocol: key.protocol,
+        process: network.process_of(key.process),
+        count: sum.count,
+        first_at: sum.first_at,
+        bytes_sent: sum.bytes_sent,
+        bytes_received: sum.bytes_received,
+    };
+    let mut entries: Vec<_> = network.others.sums().into_iter().map(entry).collect();
+    entries.sort_by_key(|one| (one.family, one.kind, one.protocol, one.process));
+    entries
+}

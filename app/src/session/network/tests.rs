@@ -1,0 +1,332 @@
+mod said;
+
+use crate::{
+    event::*,
+    session::{samples::*, tests::session, *},
+};
+
+const ONE: ProcessKey = ProcessKey { start: 10, tgid: 100 };
+const TWO: ProcessKey = ProcessKey { start: 20, tgid: 101 };
+const NOBODY: ProcessKey = ProcessKey::NOBODY;
+
+pub(super) fn at(at: BootNs, kind: EventKind) -> Event {
+    event(at, ONE, kind)
+}
+
+/// The other side of a connection, accepted by somebody.
+pub(super) fn mirrored(one: &Flow, flow: FlowId, socket: SocketId) -> Flow {
+    Flow {
+        flow,
+        socket,
+        local: one.remote,
+        remote: one.local,
+        direction: Some(Direction::Inbound),
+        origin: Some(SocketOrigin::Accepted),
+        ..one.clone()
+    }
+}
+
+pub(super) fn text(text: &Text) -> String {
+    text.value().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_else(|| "?".into())
+}
+
+#[test]
+fn a_later_record_replaces_and_keeps_what_it_lacks() {
+    let mut closed = tcp_closed(1, 1, "10.0.0.2", (30, 60), (100, 2_000));
+    (closed.inode, closed.origin) = (None, None);
+    let network =
+        session(&[at(30, flow(tcp(1, 1, "10.0.0.2", 30))), event(60, NOBODY, flow(closed))]).network();
+    let [one] = network.connections.as_slice() else { panic!("{network:?}") };
+    assert_eq!((one.process, one.inode, one.origin), (Some(ONE), Some(1_001), Some(SocketOrigin::Created)));
+    assert_eq!(one.result, ConnectionResult::Established);
+    assert_eq!((one.opened_at, one.established_at, one.closed_at), (30, Some(31), Some(60)));
+    let states: Vec<_> = one.entered.iter().map(|(state, _)| *state).collect();
+    assert_eq!(states, [TcpState::SynSent, TcpState::Established, TcpState::FinWait1, TcpState::Close]);
+    assert_eq!((network.bytes_sent, network.bytes_received), (100, 2_000));
+}
+
+#[test]
+fn nobody_is_no_process() {
+    let session = session(&[event(30, NOBODY, flow(tcp(1, 1, "10.0.0.2", 30)))]);
+    assert_eq!(session.process_count(), 0);
+    assert_eq!(session.network().connections[0].process, None);
+}
+
+#[test]
+fn results() {
+    let check = |error: Option<i32>, ended: bool, expected| {
+        let made = Flow { error, ended, ..tcp(1, 1, "10.0.0.2", 30) };
+        assert_eq!(session(&[at(30, flow(made))]).network().connections[0].result, expected, "{error:?}");
+    };
+    check(Some(libc::ECONNREFUSED), true, ConnectionResult::Refused);
+    check(Some(libc::EHOSTUNREACH), true, ConnectionResult::Unreachable);
+    check(Some(libc::ETIMEDOUT), true, ConnectionResult::TimedOut);
+    check(Some(libc::ECONNRESET), true, ConnectionResult::Reset);
+    check(Some(libc::EACCES), true, ConnectionResult::Failed);
+    check(None, true, ConnectionResult::Abandoned);
+    check(None, false, ConnectionResult::InProgress);
+    let check = |packets, expected| {
+        let network = session(&[at(30, flow(udp(1, 1, "10.0.0.2", 30, packets)))]).network();
+        assert_eq!(network.connections[0].result, expected);
+    };
+    check((1, 1), ConnectionResult::Answered);
+    check((1, 0), ConnectionResult::Unanswered);
+    check((0, 1), ConnectionResult::Received);
+    check((0, 0), ConnectionResult::Unused);
+}
+
+#[test]
+fn a_resumed_flow_goes_on_and_another_begins() {
+    let resumed = Flow { resumed: true, ..udp(2, 1, "10.0.0.2", 50, (2, 0)) };
+    let elsewhere = Flow { resumed: true, ..udp(3, 1, "10.0.0.3", 60, (1, 0)) };
+    let again = Flow { absolute: true, resumed: true, ..tcp_closed(5, 2, "10.0.0.2", (70, 90), (700, 9)) };
+    let third = tcp(6, 2, "10.0.0.2", 100);
+    let network = session(&[
+        at(30, flow(udp(1, 1, "10.0.0.2", 30, (1, 1)))),
+        at(50, flow(resumed)),
+        at(60, flow(elsewhere)),
+        at(65, flow(tcp_closed(4, 2, "10.0.0.2", (65, 69), (500, 9)))),
+        at(90, flow(again)),
+        at(100, flow(third)),
+    ])
+    .network();
+    let sums = |one: &Connection| (one.opened_at, one.totals.packets_sent, one.totals.bytes_sent);
+    let told: Vec<_> = network.connections.iter().map(sums).collect();
+    assert_eq!(told, [(30, 3, 90), (60, 1, 30), (65, 3, 700), (100, 0, 0)]);
+    assert_eq!(network.connections[2].closed_at, Some(90));
+}
+
+#[test]
+fn listeners_have_their_connections_and_users() {
+    let incoming = Flow { listener: Some(1), ..mirrored(&tcp(9, 9, "10.0.0.9", 40), 2, 2) };
+    let bound = Flow {
+        remote: None,
+        bound: true,
+        local: Some(end("0.0.0.0", 53)),
+        ..udp(3, 3, "0.0.0.0", 35, (0, 0))
+    };
+    let asked = Flow { direction: Some(Direction::Inbound), ..udp(4, 3, "10.0.0.7", 45, (1, 1)) };
+    let unused = Flow { bound: false, ..Flow { flow: 5, socket: 5, ..bound.clone() } };
+    let network = session(&[
+        at(30, flow(listener(1, 1, 80, 30))),
+        at(35, flow(bound)),
+        at(36, flow(unused)),
+        event(40, NOBODY, flow(incoming)),
+        event(42, TWO, socket_used(1, SocketOrigin::Received)),
+        event(43, TWO, socket_used(2, SocketOrigin::Accepted)),
+        at(44, socket_used(2, SocketOrigin::Received)),
+        at(45, flow(asked)),
+    ])
+    .network();
+    let listeners: Vec<_> = network
+        .listeners
+        .iter()
+        .map(|one| (one.listens, one.accepted, one.backlog, one.users.len()))
+        .collect();
+    assert_eq!(listeners, [(true, 1, Some(128), 1), (false, 1, None, 0)]);
+    assert_eq!(network.listeners[0].users[0].process, TWO);
+    let [accepted, asked] = network.connections.as_slice() else { panic!("{network:?}") };
+    assert_eq!((accepted.process, accepted.listener, asked.listener), (Some(TWO), Some(0), Some(1)));
+    assert_eq!(accepted.users, [SocketUser { process: ONE, origin: SocketOrigin::Received }]);
+}
+
+#[test]
+fn a_closed_datagram_socket_has_no_peers_any_more() {
+    let bound = Flow {
+        remote: None,
+        bound: true,
+        local: Some(end("0.0.0.0", 53)),
+        ..udp(1, 1, "0.0.0.0", 30, (0, 0))
+    };
+    let network = session(&[
+        at(30, flow(bound.clone())),
+        at(40, flow(udp(2, 1, "10.0.0.2", 40, (1, 1)))),
+        at(90, flow(Flow { ended: true, ..bound })),
+    ])
+    .network();
+    assert_eq!((network.listeners[0].closed_at, network.connections[0].closed_at), (Some(90), Some(90)));
+}
+
+#[test]
+fn both_sides_are_linked_also_when_ports_are_used_again() {
+    let mut events = Vec::new();
+    for number in 0..50 {
+        let (opened, closed) = (100 + number * 100, 150 + number * 100);
+        let client = tcp_closed(number, 1, "10.0.0.2", (opened, closed), (1, 1));
+        let client = Flow { socket: number, ..client };
+        let server = mirrored(&client, 1_000 + number, 1_000 + number);
+        let mut server = Flow { family: 10, local: Some(end("::ffff:10.0.0.2", 443)), ..server };
+        server.totals.first_at += 2;
+        events.push(event(closed, TWO, flow(server)));
+        events.push(at(closed, flow(client)));
+    }
+    // One whose other side is not observed, of the same ends.
+    events.push(at(
+        9_000_000_000,
+        flow(tcp_closed(900, 1, "10.0.0.2", (8_000_000_000, 9_000_000_000), (1, 1))),
+    ));
+    let network = session(&events).network();
+    for (number, one) in network.connections.iter().enumerate().take(100) {
+        let peer = one.peer.unwrap_or_else(|| panic!("{number} has no side"));
+        assert_eq!(peer, number ^ 1);
+    }
+    assert_eq!(network.connections[100].peer, None);
+}
+
+#[test]
+fn sides_of_other_namespaces_and_of_no_address() {
+    let client = tcp_closed(1, 1, "10.0.0.2", (30, 60), (1, 1));
+    let server = Flow { network_namespace: 5, ..mirrored(&client, 2, 2) };
+    let linked = |one: &Flow, other: &Flow| {
+        session(&[at(60, flow(one.clone())), at(60, flow(other.clone()))]).network().connections[0]
+            .peer
+            .is_some()
+    };
+    assert!(linked(&client, &server));
+    let to_itself = Flow { local: Some(end("127.0.0.1", 5)), remote: Some(end("127.0.0.1", 6)), ..client };
+    assert!(linked(&to_itself, &mirrored(&to_itself, 2, 2)));
+    assert!(!linked(&to_itself, &Flow { network_namespace: 5, ..mirrored(&to_itself, 2, 2) }));
+    let asks = Flow { local: Some(end("10.0.0.1", 4_000)), ended: true, ..udp(1, 1, "10.0.0.2", 30, (1, 1)) };
+    let answers = Flow { local: Some(end("0.0.0.0", 53)), ..mirrored(&asks, 2, 2) };
+    let answers = Flow { totals: FlowTotals { first_at: 35, last_at: 36, ..answers.totals }, ..answers };
+    assert!(linked(&asks, &answers));
+    let elsewhere = Flow { local: Some(end("0.0.0.0", 54)), ..answers };
+    assert!(!linked(&asks, &elsewhere));
+    let nowhere = Flow { local: Some(end("::", 4_000)), remote: Some(end("::ffff:127.0.0.1", 53)), ..asks };
+    let anywhere =
+        Flow { local: Some(end("0.0.0.0", 53)), remote: Some(end("127.0.0.1", 4_000)), ..elsewhere };
+    assert!(linked(&nowhere, &anywhere));
+}
+
+#[test]
+fn failures_that_are_no_connection() {
+    let refused = |flow: FlowId| Flow {
+        error: Some(libc::ECONNREFUSED),
+        ended: true,
+        ..tcp(flow, flow, "10.0.0.2", 30)
+    };
+    let to = |address| SocketAddress::Internet(end(address, 443));
+    let unix = SocketAddress::Unix(Observed::Complete(b"/run/docker.sock".to_vec()));
+    let totals = AccessTotals { failures: 7, last_at: 90, ..AccessTotals::default() };
+    let session = session(&[
+        at(20, file_totals(3, totals)),
+        at(30, flow(refused(1))),
+        at(31, socket_failed(1, to("10.0.0.2"), libc::ECONNREFUSED, 1)),
+        at(32, socket_failed(2, to("10.0.0.3"), libc::ENETUNREACH, 2)),
+        at(33, socket_failed(3, unix, libc::EACCES, 1)),
+        at(34, socket_failed(4, to("10.0.0.3"), libc::ENETUNREACH, 3)),
+        at(35, file_totals(4, AccessTotals { failures: 5, last_at: 40, ..AccessTotals::default() })),
+    ]);
+    assert_eq!(session.unannounced_accesses(), 0);
+    let failed = session.network().failed;
+    let told: Vec<_> = failed.iter().map(|one| (one.errno, one.count, one.first_at, one.last_at)).collect();
+    assert_eq!(told, [(libc::ENETUNREACH, 7, 32, 40), (libc::EACCES, 7, 33, 90)]);
+    assert_eq!(failed[1].path.as_ref().map(text).as_deref(), Some("/run/docker.sock"));
+}
+
+#[test]
+fn unix_sockets_by_name() {
+    let unnamed = UnixSocket { name_is_peers: false, ..unix_socket(1, SocketOperation::Create, None) };
+    let mut bound = unix_socket(2, SocketOperation::Bind, Some(b"x.sock"));
+    bound.path = Some(path("/srv/x.sock"));
+    let mut accepted = unix_socket(3, SocketOperation::Accept, Some(b"x.sock"));
+    (accepted.listener, accepted.peer, accepted.peer_pid) = (Some(2), Some(ONE), Some(100));
+    let went = FlowTotals { bytes_sent: 9, bytes_received: 4, first_at: 50, ..FlowTotals::default() };
+    let bytes = |socket| Flow { family: 1, totals: went, ..tcp(90 + socket, socket, "0.0.0.0", 50) };
+    let network = session(&[
+        at(30, unix(unnamed)),
+        at(31, unix(unix_socket(1, SocketOperation::Connect, Some(b"/run/docker.sock")))),
+        at(32, unix(unix_socket(1, SocketOperation::Connect, Some(b"\0abstract")))),
+        at(33, unix(unix_socket(1, SocketOperation::Connect, Some(b"\0abstract")))),
+        event(34, TWO, unix(bound)),
+        event(40, TWO, unix(accepted)),
+        at(50, flow(bytes(1))),
+        at(51, flow(bytes(7))),
+    ])
+    .network();
+    let name = |one: &UnixEntry| one.name.as_ref().map(text).unwrap_or_default();
+    let told: Vec<_> =
+        network.unix_sockets.iter().map(|one| (name(one), one.bytes_sent, one.listener)).collect();
+    let expected = [
+        ("/run/docker.sock", 9, None),
+        ("\0abstract", 0, None),
+        ("x.sock", 0, None),
+        ("x.sock", 0, Some(2)),
+        ("", 9, None),
+    ];
+    assert_eq!(told, expected.map(|(name, bytes, listener)| (name.to_owned(), bytes, listener)));
+    let first = &network.unix_sockets[0];
+    assert_eq!(first.operations, [(SocketOperation::Create, 1), (SocketOperation::Connect, 1)]);
+    assert_eq!((first.first_at, first.name_is_peers), (30, true));
+    assert_eq!(network.unix_sockets[1].operations, [(SocketOperation::Connect, 2)]);
+    assert_eq!(network.unix_sockets[3].peer, Some(ONE));
+    assert!(network.connections.is_empty());
+}
+
+#[test]
+fn other_sockets_by_kind() {
+    let netlink = |flow: FlowId, bytes_sent, ended| Flow {
+        family: 16,
+        kind: 3,
+        protocol: 0,
+        remote: None,
+        ended,
+        totals: FlowTotals { bytes_sent, first_at: 30 + flow, ..FlowTotals::default() },
+        ..tcp(flow, flow, "0.0.0.0", 30)
+    };
+    let session = session(&[
+        at(30, flow(netlink(1, 5, false))),
+        at(31, flow(netlink(1, 10, true))),
+        at(32, flow(netlink(2, 1, false))),
+        event(33, TWO, flow(netlink(3, 0, false))),
+        at(34, flow(Flow { protocol: 9, ..netlink(4, 0, true) })),
+    ]);
+    let others = session.network().other_sockets;
+    let told: Vec<_> = others
+        .iter()
+        .map(|one| (one.protocol, one.process, one.count, one.bytes_sent, one.first_at))
+        .collect();
+    let expected = [(0, Some(ONE), 2, 11, 31), (0, Some(TWO), 1, 0, 33), (9, Some(ONE), 1, 0, 34)];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_is_beyond_a_cap_of_sockets_is_counted() {
+    let caps =
+        Caps { connections: 1, socket_users: 1, unix_sockets: 1, socket_failures: 1, ..Caps::default() };
+    let mut session = Session::with_caps(caps);
+    let to = SocketAddress::Internet(end("10.0.0.2", 443));
+    for event in [
+        at(20, flow(tcp(1, 1, "10.0.0.2", 20))),
+        at(21, flow(tcp(2, 2, "10.0.0.2", 21))),
+        at(22, flow(tcp_closed(2, 2, "10.0.0.2", (21, 25), (5, 6)))),
+        at(23, flow(tcp_closed(3, 3, "10.0.0.2", (23, 25), (5, 6)))),
+        at(24, flow(listener(4, 4, 80, 24))),
+        at(25, socket_used(1, SocketOrigin::Received)),
+        event(26, TWO, socket_used(1, SocketOrigin::Received)),
+        at(27, unix(unix_socket(8, SocketOperation::Create, None))),
+        at(28, unix(unix_socket(9, SocketOperation::Create, None))),
+        at(29, socket_failed(1, to.clone(), 2, 1)),
+        at(30, socket_failed(2, to, 2, 1)),
+        at(31, file_totals(2, AccessTotals { failures: 3, ..AccessTotals::default() })),
+    ] {
+        session.apply(&event);
+    }
+    let tally = |list: &str| {
+        let limit = session.limits().into_iter().find(|limit| limit.list == list);
+        limit.map(|limit| (limit.tally.seen, limit.tally.kept))
+    };
+    assert_eq!(tally("network.connections"), Some((3, 1)));
+    assert_eq!(tally("network.listeners"), Some((1, 0)));
+    assert_eq!(tally("network.users"), Some((2, 1)));
+    assert_eq!(tally("network.unix_sockets"), Some((2, 1)));
+    assert_eq!(tally("network.failed"), Some((2, 1)));
+    assert_eq!(session.network().bytes_sent, 10);
+    assert_eq!(session.unannounced_accesses(), 0);
+}
+
+#[test]
+fn twenty_thousand_connections_are_small() {
+    let size = size_of::<super::KnownFlow>();
+    assert!(size <= 216, "{size}");
+}
