@@ -56,6 +56,8 @@ pub const NETWORK_RING_BYTES: u32 = 2 * 1024 * 1024;
 pub const FLOW_INTERVAL_NS: u64 = 100_000_000;
 /// Bytes of one packet's payload that are looked at.
 pub const PACKET_BYTES: u32 = 4_096;
+/// The same of one that is not large, as those of TLS are.
+pub const MIDDLE_PACKET_BYTES: u32 = 2_048;
 /// The same of a small one, as most are.
 pub const SMALL_PACKET_BYTES: u32 = 512;
 /// Bytes of payload that are looked at at the beginning of a connection, in each direction.

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use glasshouse_common::{
     PacketRecord, kind,
-    limits::{BEGINNING_BYTES, DNS_STREAM_BYTES, PACKET_BYTES, SMALL_PACKET_BYTES},
+    limits::{BEGINNING_BYTES, DNS_STREAM_BYTES, MIDDLE_PACKET_BYTES, PACKET_BYTES, SMALL_PACKET_BYTES},
     socket::{FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND, RECEIVED, SENT},
     state::{CAPTURED, Flow},
 };
@@ -345,6 +345,8 @@ unsafe extern "C" fn send_payload(
     }
     if place >> 32 <= u64::from(SMALL_PACKET_BYTES) {
         send_bytes::<{ SMALL_PACKET_BYTES as usize }>(context, entry, direction, place, sequence);
+    } else if place >> 32 <= u64::from(MIDDLE_PACKET_BYTES) {
+        send_bytes::<{ MIDDLE_PACKET_BYTES as usize }>(context, entry, direction, place, sequence);
     } else {
         send_bytes::<{ PACKET_BYTES as usize }>(context, entry, direction, place, sequence);
     }

@@ -142,7 +142,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                 })
                 .collect(),
             versions: tls.versions.iter().map(|version| names::tls_version(*version)).collect(),
-            ja4: self.said(Some(&tls.ja4), || at("tls/ja4")),
+            ja4: self.said(tls.ja4.as_ref(), || at("tls/ja4")),
         });
         let http = told.http.as_ref().map(|http| Http {
             method: self.said(Some(&http.method), || at("http/method")),

@@ -54,7 +54,7 @@ pub struct TlsFacts {
     /// Versions that it offers.
     pub versions: Vec<u16>,
     /// Fingerprint of the client.
-    pub ja4: Text,
+    pub ja4: Option<Text>,
 }
 
 /// A request.
@@ -134,7 +134,7 @@ struct KnownTls {
     sni: Option<Observed<TextId>>,
     alpn: Box<[Observed<TextId>]>,
     versions: Box<[u16]>,
-    ja4: Observed<TextId>,
+    ja4: Option<Observed<TextId>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -239,7 +239,7 @@ impl Payloads {
                 sni: tls.sni.as_ref().map(shown),
                 alpn: tls.alpn.iter().map(shown).collect(),
                 versions: tls.versions.to_vec(),
-                ja4: shown(&tls.ja4),
+                ja4: tls.ja4.as_ref().map(shown),
             }),
             http: known.http.as_ref().map(|http| HttpFacts {
                 method: shown(&http.method),
@@ -291,13 +291,13 @@ fn seen(recognised: &Recognised) -> [bool; 6] {
 
 impl KnownTold {
     fn new(texts: &mut Texts, recognised: &Recognised, sender_is: Sender) -> Self {
-        let mut keep = |text: &Vec<u8>| texts.keep_whole(text);
         let tls = recognised.tls.as_ref().map(|hello| KnownTls {
-            sni: hello.sni.as_ref().map(&mut keep),
-            alpn: hello.alpn.iter().map(&mut keep).collect(),
+            sni: hello.sni.as_ref().map(|sni| texts.keep_whole(sni)),
+            alpn: hello.alpn.iter().map(|name| texts.keep_whole(name)).collect(),
             versions: hello.versions.as_slice().into(),
-            ja4: keep(&hello.ja4.clone().into_bytes()),
+            ja4: hello.ja4.as_ref().map(|ja4| texts.keep_whole(ja4.as_bytes())),
         });
+        let mut keep = |text: &Vec<u8>| texts.keep_whole(text);
         let ssh = &recognised.ssh;
         let ssh = [ssh.client.as_ref().map(&mut keep), ssh.server.as_ref().map(&mut keep)];
         let smtp = recognised
