@@ -79,29 +79,28 @@ pub struct Access {
     pub name_hash: u64,
     /// Hash of the whole path.
     pub place: u64,
-    /// Renames and mounts that had happened when the path was looked at last.
-    pub moves: u64,
-    /// When a record was sent last.
+    /// When a record was sent last; before one was, when it was first used.
     pub sent_at: u64,
-    /// When it was first used.
-    pub first_at: u64,
     /// Totals so far.
     pub totals: crate::AccessTotals,
     /// Thread group id.
     pub tgid: u32,
     /// Device of the superblock.
     pub device: u32,
-    /// 1 when a record with its path was sent.
-    pub seen: u32,
-    /// 1 when the totals have grown since they were sent.
-    pub dirty: u32,
     /// 0 of a file; of failed attempts, [`crate::operation`] and errno.
     pub failed: u32,
     /// Records of it that found no room since one did.
     pub dropped: u32,
+    /// Renames and mounts that had happened when the path was looked at last.
+    pub moves: u32,
+    /// 1 when a record with its path was sent.
+    pub seen: u16,
+    /// 1 when the totals have grown since they were sent.
+    pub dirty: u16,
 }
 
-const _: () = assert!(core::mem::size_of::<Access>() == 208);
+// With the kernel's own headers of a hash element it stays within an object of 256 bytes.
+const _: () = assert!(core::mem::size_of::<Access>() == 192);
 
 /// What the kernel side keeps of a socket, with what it exchanges with its peer; or of what it exchanges with a further
 /// peer.

@@ -22,7 +22,7 @@ use glasshouse_common::{
 use crate::{
     atomic::{add_u32, exchange, exchange_u32, increment},
     emit::{counters, send},
-    layout::{Block, Kernel, Words, constant, offset, opaque},
+    layout::{Block, Kernel, Words, constant, offset, opaque, zero},
     maps::{ACCESSES, MOVED, MOVES, scratch},
     path::{self, PathRef, mix},
     scope, socket, task,
@@ -63,6 +63,10 @@ pub(crate) struct Found {
     pub(crate) first: u64,
     /// Of the inode that facts are told of, what is needed of it on the kernels seen.
     pub(crate) inode: [u64; 24],
+    /// Its superblock.
+    pub(crate) superblock: u64,
+    /// `f_flags` of the file that was identified last.
+    open_flags: u64,
     /// Whether other tasks can exchange the descriptors of the task that runs.
     shared: u64,
     /// Whether the file that was identified is a socket.
@@ -192,6 +196,7 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
     (*new).dentry = file.get_or_read(offset!(file_path) + offset!(path_dentry));
     (*new).mnt = file.get_or_read(offset!(file_path) + offset!(path_mnt));
     (*new).inode = inode ^ asked;
+    (*scratch).file.open_flags = u64::from(file.get_or_read::<u32>(offset!(file_flags)));
     key_of(new)
 }
 
@@ -205,24 +210,25 @@ unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, ask
         let sk = socket::of_file(Kernel(file));
         return socket::use_socket(start, process, sk.0, amount);
     }
-    let entry = match known(&mut key, file, operation) {
-        Some(entry) => entry,
-        None => {
-            key = settle(file, u32::from(operation == operation::OPEN));
-            match ACCESSES.get_ptr_mut(&key) {
-                Some(entry) => entry,
-                None => return 0,
-            }
-        }
-    };
     let now = task::now();
+    let Some(entry) = known(&mut key, file, operation) else {
+        key = settle(file, u32::from(operation == operation::OPEN), now);
+        if key != 0 {
+            use_settled(key, file, operation, amount, asked);
+        }
+        return key;
+    };
     count(entry, operation, amount, now);
-    if (*entry).seen == 0 {
-        announce(key, file, operation, asked);
-    } else if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
+    if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
         send_totals(key, now);
     }
     key
+}
+
+/// Renames and mounts so far.
+#[inline(always)]
+unsafe fn moves() -> u32 {
+    core::ptr::read_volatile(&raw const MOVES) as u32
 }
 
 /// The entry of what was just identified, and its key, unless there is more to find out.
@@ -235,7 +241,7 @@ unsafe fn known(key: &mut u64, file: u64, operation: u32) -> Option<*mut Access>
     }
     if operation == operation::OPEN {
         let name_hash: u64 = Kernel((*new).dentry).read(offset!(dentry_name_hash));
-        if (*base).name_hash != name_hash || (*base).moves != core::ptr::read_volatile(&raw const MOVES) {
+        if (*base).name_hash != name_hash || (*base).moves != moves() {
             return None;
         }
     }
@@ -262,26 +268,32 @@ unsafe fn note_moved(file: u64, key: u64) {
 }
 
 /// What takes longer: the file that was just identified is new to the process, or may be so under its present path, or
-/// could not be announced before. Returns the key of its entry; 0 if there is none. Its path has been walked then.
+/// could not be announced before. Returns the key of its entry; 0 if there is none. Its path has been walked then, and the
+/// time is in the scratch memory.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn settle(file: u64, is_open: u32) -> u64 {
+unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
     let Some(scratch) = scratch() else { return 0 };
     let new = &raw mut (*scratch).file.new;
     let mut key = key_of(new);
-    let moves = core::ptr::read_volatile(&raw const MOVES);
+    let moves = moves();
     path::walk(PathRef { mnt: (*new).mnt, dentry: (*new).dentry });
     let place = (*scratch).walk.place;
-    begin(new, task::now());
-    (*new).name_hash = Kernel((*new).dentry).read(offset!(dentry_name_hash));
+    begin(new, now);
+    (*new).name_hash = (*scratch).walk.name_hash;
     (*new).place = place;
     (*new).moves = moves;
-    (*new).device = Kernel(file).follow(offset!(file_inode)).follow(offset!(inode_sb)).read(offset!(sb_dev));
-    let Some(base) = find_or_make(key) else { return 0 };
-    if !is_same(base, new) {
-        note_full();
-        return 0;
+    // Nearly always it is new: without looking for it again.
+    if make_entry(key) != 0 {
+        return key;
     }
+    let base = match ACCESSES.get_ptr_mut(&key) {
+        Some(base) if is_same(base, new) => base,
+        _ => {
+            note_full();
+            return 0;
+        }
+    };
     if (*base).place != place {
         key = not_zero(mix(key, place));
         if find_or_make(key).is_none() {
@@ -323,13 +335,12 @@ pub(crate) unsafe fn begin_failure(
 /// Begins an entry, beside what identifies it. Its totals are never anything but 0 here.
 #[inline(always)]
 unsafe fn begin(new: *mut Access, now: u64) {
-    (*new).name_hash = 0;
-    (*new).place = 0;
-    (*new).moves = 0;
+    (*new).name_hash = zero();
+    (*new).place = zero();
     (*new).sent_at = now;
-    (*new).first_at = now;
-    (*new).device = 0;
-    (*new).failed = 0;
+    (*new).device = zero() as u32;
+    (*new).failed = zero() as u32;
+    (*new).moves = zero() as u32;
 }
 
 /// The entry, made like the one in the scratch memory if there is none.
@@ -339,28 +350,34 @@ pub(crate) unsafe fn find_or_make(key: u64) -> Option<*mut Access> {
     if entry.is_none() {
         make_entry(key);
         entry = ACCESSES.get_ptr_mut(&key);
+        if entry.is_none() {
+            note_full();
+        }
     }
     entry
 }
 
-/// Makes an entry like the one in the scratch memory.
+/// Makes an entry like the one in the scratch memory. Returns 0 if there is one, or no room.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn make_entry(key: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
-    let new = &raw const (*scratch).file.new;
-    let made = ACCESSES.insert(&key, &*new, u64::from(BPF_NOEXIST)).is_ok();
-    match ACCESSES.get_ptr_mut(&key) {
-        // Of two threads one has made it, and that one puts it into the list.
-        Some(entry) if made => {
-            if let Some(process) = scope::find((*new).tgid) {
-                (*entry).next = exchange(&raw mut (*process).accesses, key);
-            }
-        }
-        Some(_) => {}
-        None => note_full(),
+    let new = &raw mut (*scratch).file.new;
+    let Some(process) = scope::find((*new).tgid) else { return 0 };
+    // It is first in the list of its process then; nobody follows the list before the process has ended.
+    let first = core::ptr::read_volatile(&raw const (*process).accesses);
+    (*new).next = first;
+    if ACCESSES.insert(&key, &*new, u64::from(BPF_NOEXIST)).is_err() {
+        return 0;
     }
-    0
+    let before = exchange(&raw mut (*process).accesses, key);
+    if before != first {
+        // Another thread has made one meanwhile.
+        if let Some(entry) = ACCESSES.get_ptr_mut(&key) {
+            (*entry).next = before;
+        }
+    }
+    1
 }
 
 #[inline(always)]
@@ -392,18 +409,26 @@ pub(crate) unsafe fn sent(entry: *mut Access, dropped: u64, now: u64) {
     }
 }
 
-/// Sends the path that was just walked, with what the kernel says of the file.
+/// Counts a use of a file that has just been settled, and sends the path that was walked, with what the kernel says of the
+/// file.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn announce(key: u64, file: u64, operation: u32, asked: u64) -> i32 {
+unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u64, asked: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 0 };
+    let now = (*scratch).file.new.sent_at;
+    count(entry, operation, amount, now);
+    if (*entry).seen != 0 {
+        if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
+            send_totals(key, now);
+        }
+        return 0;
+    }
     let (walk, text) = (&raw const (*scratch).walk, &raw mut (*scratch).text);
-    let file = Kernel(file);
     let lost = (*text).lost;
     if asked != 0 {
         (*text).owner =
-            Owner { at: (*entry).first_at, start: (*entry).start, tgid: (*entry).tgid, tid: tid() };
+            Owner { at: (*entry).sent_at, start: (*entry).start, tgid: (*entry).tgid, tid: tid() };
         text::user_string(kind::TEXT_ARGUMENT, (*scratch).file.asked);
     }
     let length = opaque((*walk).length);
@@ -414,12 +439,13 @@ unsafe extern "C" fn announce(key: u64, file: u64, operation: u32, asked: u64) -
     let size = length + size_of::<FileRecord>() as u64;
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
     (*record).header =
-        task::header((*entry).first_at, (*entry).start, (*entry).tgid, tid(), kind::FILE, size as u32);
+        task::header((*entry).sent_at, (*entry).start, (*entry).tgid, tid(), kind::FILE, size as u32);
     (*record).access = key;
-    path::file_facts(file, offset_of!(FileRecord, facts));
+    path::file_facts(Kernel(file), offset_of!(FileRecord, facts));
     copy_totals(entry, &raw mut (*record).totals);
-    (*record).magic = file.follow(offset!(file_inode)).follow(offset!(inode_sb)).read(offset!(sb_magic));
-    (*record).open_flags = file.read(offset!(file_flags));
+    (*entry).device = (*record).facts.device;
+    (*record).magic = Kernel((*scratch).file.superblock).read(offset!(sb_magic));
+    (*record).open_flags = (*scratch).file.open_flags as u32;
     (*record).origin = match operation {
         operation::OPEN => flags::ORIGIN_OPENED,
         INHERITED => flags::ORIGIN_INHERITED,
@@ -435,7 +461,7 @@ unsafe extern "C" fn announce(key: u64, file: u64, operation: u32, asked: u64) -
     bpf_probe_read_kernel(path.cast(), length as u32, (&raw const (*walk).bytes).cast());
     send(Family::Files, size);
     let lost = (*text).lost - lost;
-    sent(entry, lost, task::now());
+    sent(entry, lost, now);
     0
 }
 

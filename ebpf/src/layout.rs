@@ -213,6 +213,13 @@ impl<const WORDS: usize> Near<WORDS> {
     }
 }
 
+/// Zero, for members that lie side by side: of zeroes that it knows the compiler makes a loop over their bytes, which the
+/// verifier goes through byte by byte, and each run again.
+#[inline(always)]
+pub(crate) fn zero() -> u64 {
+    opaque(0)
+}
+
 /// A value that the compiler knows nothing of, so that it keeps the bounds checks that it could prove and the
 /// verifier cannot.
 #[inline(always)]

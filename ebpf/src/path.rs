@@ -10,7 +10,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Block, Kernel, Near, Words, offset, opaque},
+    layout::{Block, Kernel, Near, Words, offset, opaque, zero},
     maps::scratch,
     task,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Walk {
     pub(crate) found: u64,
     /// Hash of all names.
     pub(crate) place: u64,
+    /// Hash of the first name and its directory, as the kernel has it.
+    pub(crate) name_hash: u64,
     /// Component names, each ended by NUL.
     pub(crate) bytes: [u8; (PATH_BYTES + COMPONENT_BYTES) as usize],
 }
@@ -78,14 +80,35 @@ fn is_detached(mount: Kernel) -> bool {
     namespace == 0 || namespace >= -4095i64 as u64
 }
 
+/// Words of `struct mount` up to the root of what is mounted, on the kernels seen.
+const MOUNT_WORDS: usize = 6;
+
 /// Whether a path is the root of a mount namespace, to which a mount that belongs to none does not lead.
 #[inline(always)]
-pub(crate) fn is_namespace_root(path: PathRef) -> bool {
-    let mnt = Kernel(path.mnt);
-    let mount = Kernel(mnt.0 - u64::from(offset!(mount_mnt)));
-    path.dentry == mnt.follow(offset!(vfsmount_root)).0
-        && mount.follow(offset!(mount_parent)) == mount
-        && !is_detached(mount)
+pub(crate) unsafe fn is_namespace_root(path: PathRef) -> bool {
+    is_topmost(path.mnt, path.dentry) != 0
+}
+
+/// A global function: the verifier looks at it once, and not at every call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn is_topmost(mnt: u64, dentry: u64) -> i32 {
+    let mount = Kernel(mnt - u64::from(offset!(mount_mnt)));
+    let root = offset!(mount_mnt) + offset!(vfsmount_root);
+    let mut words = Words::<MOUNT_WORDS>::uninit();
+    let block = Block::read(mount, &mut words);
+    if dentry != block.get_or_read::<u64>(root) {
+        return 0;
+    }
+    let parent = Kernel(block.get_or_read(offset!(mount_parent)));
+    if parent == mount {
+        return i32::from(!is_detached(mount));
+    }
+    // What most systems run on is mounted over the file system that the kernel began with.
+    let mountpoint: u64 = block.get_or_read(offset!(mount_mountpoint));
+    let block = Block::read(parent, &mut words);
+    let is_first = block.get_or_read::<u64>(offset!(mount_parent)) == parent.0;
+    i32::from(is_first && mountpoint == block.get_or_read(root) && !is_detached(parent))
 }
 
 /// Walks a path as the task that runs sees it. The result is in the scratch memory.
@@ -106,9 +129,9 @@ unsafe extern "C" fn walk_path(mnt: u64, dentry: u64) -> i32 {
     (*walk).mnt_root = Kernel(mnt).read(offset!(vfsmount_root));
     (*walk).root_dentry = root.dentry;
     (*walk).root_mnt = root.mnt;
-    (*walk).length = 0;
-    (*walk).total = 0;
-    (*walk).place = 0;
+    (*walk).length = zero();
+    (*walk).total = zero();
+    (*walk).place = zero();
     (*walk).in_root = u32::MAX;
     (*walk).flags = 0;
     let steps = bpf_loop(PATH_STEPS, step as *mut c_void, core::ptr::null_mut(), 0);
@@ -156,8 +179,11 @@ unsafe extern "C" fn step(index: u32, _context: *mut c_void) -> i64 {
     let mut words = Words::<DENTRY_WORDS>::uninit();
     let block = Block::read(dentry, &mut words);
     let parent = block.follow(offset!(dentry_parent));
-    if index == 0 && block.get::<u64>(offset!(dentry_hash_pprev)) == 0 && parent != dentry {
-        (*walk).flags = flags::PATH_UNLINKED as u32;
+    if index == 0 {
+        (*walk).name_hash = block.get(offset!(dentry_name_hash));
+        if block.get::<u64>(offset!(dentry_hash_pprev)) == 0 && parent != dentry {
+            (*walk).flags = flags::PATH_UNLINKED as u32;
+        }
     }
     if dentry.0 == (*walk).mnt_root {
         let mount = Kernel(mnt.0 - u64::from(offset!(mount_mnt)));
@@ -213,7 +239,9 @@ unsafe extern "C" fn write_facts(file: u64, at: u64) -> i32 {
     (*to).mtime_ns = inode.get(offset!(inode_mtime_ns));
     (*to).ctime_s = inode.get(offset!(inode_ctime_s));
     (*to).ctime_ns = inode.get(offset!(inode_ctime_ns));
-    (*to).device = Kernel(inode.get(offset!(inode_sb))).read(offset!(sb_dev));
+    let superblock: u64 = inode.get(offset!(inode_sb));
+    (*scratch).file.superblock = superblock;
+    (*to).device = Kernel(superblock).read(offset!(sb_dev));
     (*to).mode = u32::from(inode.get::<u16>(offset!(inode_mode)));
     let links: u32 = inode.get(offset!(inode_nlink));
     (*to).links = links;

@@ -10,7 +10,7 @@ use glasshouse_common::{
 use crate::{
     atomic::{give_bits, increment, set_bits, take_bits},
     emit::counters,
-    layout::opaque,
+    layout::{opaque, zero},
     maps::{COUNTS, POOL, POOL_TAKEN, POOL_WORDS, RARE, SCOPE, ZERO},
     probes::syscall,
 };
@@ -124,10 +124,10 @@ pub(crate) unsafe fn count(process: *mut Process, tgid: u32, abi: u32, number: u
 unsafe extern "C" fn add_process(tgid: u32, start: u64, image_abi: u32, is_new_root: u32) -> i32 {
     let process = Process {
         start,
-        threads_started: 0,
-        threads_ended: 0,
-        exec_call: 0,
-        exec_abi: 0,
+        threads_started: zero(),
+        threads_ended: zero(),
+        exec_call: zero() as u32,
+        exec_abi: zero() as u32,
         image_abi,
         is_new_root,
         accesses: 0,

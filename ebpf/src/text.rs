@@ -10,12 +10,12 @@ use aya_ebpf::helpers::generated::{
 };
 use glasshouse_common::{
     Header, TextRecord, flags, kind,
-    limits::{PATH_BYTES, TEXT_CHUNK},
+    limits::{COMPONENT_BYTES, PATH_BYTES, TEXT_CHUNK},
 };
 
 use crate::{
     emit::send_text,
-    layout::opaque,
+    layout::{opaque, zero},
     maps::scratch,
     path::{PathRef, walk},
 };
@@ -45,6 +45,18 @@ pub(crate) struct Owner {
     pub(crate) tid: u32,
 }
 
+/// Where in the buffer of records something lies aside: behind what a path takes there, while it is being sent.
+const ASIDE: usize = TEXT_CHUNK as usize / 2;
+const _: () = assert!(
+    ASIDE >= (PATH_BYTES + COMPONENT_BYTES) as usize && TEXT_CHUNK as usize - ASIDE >= PATH_BYTES as usize
+);
+
+/// Room for a path argument that is read before other texts are sent.
+#[inline(always)]
+pub(crate) unsafe fn aside(text: *mut Text) -> *mut u8 {
+    (&raw mut (*text).bytes).cast::<u8>().add(ASIDE)
+}
+
 /// Says whose texts follow.
 #[inline(always)]
 pub(crate) unsafe fn set_owner(owner: Owner) {
@@ -63,11 +75,11 @@ unsafe fn begin(text: *mut Text, which: u32) {
             tgid: owner.tgid,
             tid: owner.tid,
             kind: kind::TEXT,
-            size: 0,
+            size: zero() as u32,
         },
-        offset: 0,
-        length: 0,
-        total: 0,
+        offset: zero() as u32,
+        length: zero() as u32,
+        total: zero() as u32,
         in_root: u32::MAX,
         text: which as u16,
         flags: 0,

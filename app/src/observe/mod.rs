@@ -99,15 +99,8 @@ struct Ground {
 impl Ground {
     /// Reads the kernel's types, and beside that has the maps made.
     fn lay() -> Result<Self, ObserveError> {
-        std::thread::scope(|scope| {
-            let beside = std::thread::Builder::new().spawn_scoped(scope, Prepared::new);
-            let kernel = kernel();
-            let prepared = match beside.map(std::thread::ScopedJoinHandle::join) {
-                Ok(Ok(prepared)) => prepared,
-                _ => Prepared::new(),
-            };
-            Ok(Self { kernel: kernel?, prepared: prepared? })
-        })
+        let (prepared, kernel) = Prepared::new_beside(kernel);
+        Ok(Self { kernel: kernel?, prepared: prepared? })
     }
 }
 
@@ -202,11 +195,13 @@ impl Observer {
         let mut facts =
             ObservationFacts { probes: std::mem::take(&mut self.loaded.probes), ..Default::default() };
         match self.collector.stop() {
-            Some((rings, batches)) => {
+            Some((mut rings, batches)) => {
                 for batch in batches {
                     self.intake.take(&batch, &mut events);
                 }
-                self.sweeper.drain(rings, &mut self.intake, &mut events);
+                self.sweeper.drain(&mut rings, &mut self.intake, &mut events);
+                // They are unmapped page by page, which nobody need wait for.
+                let _ = std::thread::Builder::new().spawn(move || drop(rings));
             }
             None => facts.gaps.push(sweep::collector_failed()),
         }

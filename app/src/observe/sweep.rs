@@ -101,7 +101,7 @@ impl Sweeper {
     }
 
     /// Drains until everything emitted has been received or counted as dropped.
-    pub(super) fn drain(&self, mut rings: Rings, intake: &mut Intake, events: &mut Vec<Event>) {
+    pub(super) fn drain(&self, rings: &mut Rings, intake: &mut Intake, events: &mut Vec<Event>) {
         for _ in 0..DRAIN_TRIES {
             loop {
                 let mut batch = Batch::default();
@@ -256,7 +256,7 @@ impl Sweeper {
                 }
                 unnamed(access, &entry)
             };
-            let at = if entry.seen != 0 { at } else { entry.first_at };
+            let at = if entry.seen != 0 { at } else { entry.sent_at };
             events.push(Event { at, process, tid: entry.tgid, kind });
         }
         if unseen > 0 {

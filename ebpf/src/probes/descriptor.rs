@@ -8,7 +8,7 @@ use glasshouse_common::{operation, syscall::FileCall};
 use super::file::argument;
 use crate::{
     file::{self, Found},
-    layout::{Kernel, offset},
+    layout::{Kernel, Words, offset, zero},
     maps::scratch,
     task,
 };
@@ -58,7 +58,7 @@ pub(super) unsafe extern "C" fn used(start: u64, process: u64, word: u64, result
             }
         }
         operation::SUBMIT => {
-            (*scratch).text.owner = crate::text::Owner { at: 0, start, tgid, tid: 0 };
+            (*scratch).text.owner = crate::text::Owner { at: zero(), start, tgid, tid: 0 };
             (*found).left = bytes;
             (*found).at = argument(found, word, FileCall::FIRST);
             bpf_loop(REQUESTS, submit_one as *mut c_void, core::ptr::null_mut(), 0);
@@ -90,8 +90,8 @@ unsafe extern "C" fn mapped(start: u64, tgid: u32, file: u64, protection: u64, i
 /// `hash` then.
 #[inline(always)]
 unsafe fn mapped_file(found: *mut Found, address: u64) -> Kernel {
-    (*found).at = 0;
-    (*found).hash = 0;
+    (*found).at = zero();
+    (*found).hash = zero();
     let task = bpf_get_current_task_btf();
     bpf_find_vma(task, address, look_at_mapping as *mut c_void, core::ptr::null_mut(), 0);
     Kernel((*found).at)
@@ -114,10 +114,12 @@ unsafe extern "C" fn submit_one(_index: u32, _context: *mut c_void) -> i64 {
         return 1;
     }
     // `struct iocb` of `linux/aio_abi.h`: the operation at byte 16, the descriptor at 20, the length at 32.
-    let mut request = [0_u64; 5];
+    // Where nothing can be read the helper writes zeroes.
+    let mut request = Words::<5>::uninit();
     let mut address = 0_u64;
     bpf_probe_read_user((&raw mut address).cast(), 8, (*found).at as *const _);
-    bpf_probe_read_user((&raw mut request).cast(), 40, address as *const _);
+    bpf_probe_read_user(request.as_mut_ptr().cast(), 40, address as *const _);
+    let request = request.assume_init_ref();
     let owner = (*scratch).text.owner;
     let (fd, length) = ((request[2] >> 32) as u32, request[4]);
     match request[2] & 0xffff {

@@ -14,7 +14,7 @@ use glasshouse_common::{
 use super::probe;
 use crate::{
     emit::send_and_wake,
-    layout::{Kernel, constant, entry, offset, opaque},
+    layout::{Kernel, constant, entry, offset, opaque, zero},
     maps::{EXECUTED, ROOT_SEEN, scratch},
     path::{self, PathRef},
     scope, socket, task,
@@ -58,9 +58,9 @@ unsafe fn send_root_credentials(root: *mut Process, current: *const u8, tgid: u3
     let tid: u32 = task::load(current, offset!(task_pid));
     (*record).header = task::header(task::now(), (*root).start, tgid, tid, kind::ROOT_CREDENTIALS, size);
     task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
-    (*record).call = 0;
-    (*record).abi = 0;
-    (*record).argument = 0;
+    (*record).call = zero() as u32;
+    (*record).abi = zero() as u32;
+    (*record).argument = zero();
     send_and_wake(Family::Process, u64::from(size), false);
 }
 

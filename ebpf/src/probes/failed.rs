@@ -7,13 +7,13 @@ use glasshouse_common::{
     syscall::{FileCall, NO_ARGUMENT},
 };
 
-use super::file::{argument, find_base, hash_bytes, send_argument};
+use super::file::{argument, find_base, hash_bytes, send_argument, send_base};
 use crate::{
     emit::send,
     file::{self, Found},
     layout::{offset, opaque},
     maps::{ACCESSES, scratch},
-    path::{self, PathRef},
+    path::PathRef,
     task,
     text::{self, Owner},
     totals,
@@ -35,7 +35,7 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
         }
         (*found).base = PathRef::at(file.member(offset!(file_path)));
     } else {
-        let own = (&raw mut (*scratch).walk.bytes).cast::<u8>();
+        let own = text::aside(&raw mut (*scratch).text);
         let name = argument(found, word, FileCall::PATH);
         let taken = bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64;
         hash = hash_bytes(taken);
@@ -52,20 +52,17 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     totals::count_failure(entry, now);
     if (*entry).seen == 0 {
         announce_failure(key, word.0, errno, call);
-    } else if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
+    } else if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
         file::send_totals(key, now);
     }
     0
 }
 
-/// Whether the path argument that was read last begins at the root of the mount namespace. One that had to be cut is sent
-/// apart, for that is said of texts only.
+/// Whether the path argument that was read last can follow the record. One that had to be cut is sent apart, for that is
+/// said of texts only.
 #[inline(always)]
-unsafe fn needs_no_base(found: *const Found) -> bool {
-    (*found).length > 1
-        && (*found).length < u64::from(PATH_BYTES)
-        && (*found).first == u64::from(b'/')
-        && path::is_namespace_root((*found).base)
+unsafe fn is_whole(found: *const Found) -> bool {
+    (*found).length > 1 && (*found).length < u64::from(PATH_BYTES)
 }
 
 /// Sends the first record of attempts that fail alike, with their paths.
@@ -77,12 +74,12 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     let (text, found) = (&raw mut (*scratch).text, &raw const (*scratch).file);
     let lost = (*text).lost;
     (*text).owner =
-        Owner { at: (*entry).first_at, start: (*entry).start, tgid: (*entry).tgid, tid: file::tid() };
+        Owner { at: (*entry).sent_at, start: (*entry).start, tgid: (*entry).tgid, tid: file::tid() };
     let mut bits = flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         text::path(kind::TEXT_BASE, (*scratch).file.base);
-    } else if word.argument(FileCall::NEW_PATH) == NO_ARGUMENT && needs_no_base(found) {
-        bits = flags::CHANGE_ARGUMENT | flags::CHANGE_FOLLOWS;
+    } else if word.argument(FileCall::NEW_PATH) == NO_ARGUMENT && is_whole(found) {
+        bits = send_base((*found).base, (*found).first as u8, 0) | flags::CHANGE_FOLLOWS;
     } else {
         bits = send_argument(word.0, 0) as u32;
     }
@@ -108,7 +105,7 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
         // As it was read when it was hashed, without its NUL.
         let length = opaque((*found).length.wrapping_sub(1)) & 0xfff;
         let to = (&raw mut (*text).bytes).cast::<u8>().add(size_of::<FileFailedRecord>());
-        bpf_probe_read_kernel(to.cast(), length as u32, (&raw const (*scratch).walk.bytes).cast());
+        bpf_probe_read_kernel(to.cast(), length as u32, text::aside(text).cast());
         (*record).length = length as u32;
         size += length;
         (*record).header.size = size as u32;

@@ -224,8 +224,8 @@ unsafe extern "C" fn other_name(address: u64, dentry: u64) -> u64 {
     }
     let tail = if end > TAIL_BYTES { TAIL_BYTES } else { end };
     let from = asked.add((opaque(end.wrapping_sub(tail)) & 0xfff) as usize);
-    let to = (&raw mut (*scratch).walk.bytes).cast();
-    bpf_probe_read_kernel(to, (opaque(tail) & 0x7f) as u32, from.cast());
+    let to = text::aside(&raw mut (*scratch).text);
+    bpf_probe_read_kernel(to.cast(), (opaque(tail) & 0x7f) as u32, from.cast());
     hash_bytes(tail) | 1
 }
 
@@ -397,7 +397,7 @@ pub(super) unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
 
-/// A hash of so many bytes at the beginning of the walk's buffer. What is no length gives itself.
+/// A hash of so many bytes of what lies aside. What is no length gives itself.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) unsafe extern "C" fn hash_bytes(length: u64) -> u64 {
@@ -416,7 +416,7 @@ unsafe extern "C" fn hash_word(index: u32, _context: *mut c_void) -> i64 {
     let found = &raw mut (*scratch).file;
     let at = opaque(u64::from(index) * 8) & 0xff8;
     let left = (*found).left;
-    let mut word = *(&raw const (*scratch).walk.bytes).cast::<u8>().add(at as usize).cast::<u64>();
+    let mut word = *text::aside(&raw mut (*scratch).text).add(at as usize).cast::<u64>();
     if left < 8 {
         word &= (1 << (left * 8)) - 1;
     }

@@ -408,7 +408,7 @@ unsafe extern "C" fn socket_failed(start: u64, process: u64, errno: u64, call: u
     0
 }
 
-/// Reads the address that a call was given into the walk's buffer. Returns its length.
+/// Reads the address that a call was given, to where it lies aside. Returns its length.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn take_address(call: u64) -> i32 {
@@ -440,11 +440,11 @@ unsafe extern "C" fn take_address(call: u64) -> i32 {
     if address == 0 || length < 2 {
         return 0;
     }
-    let to = (&raw mut (*scratch).walk.bytes).cast();
+    let to = text::aside(&raw mut (*scratch).text).cast();
     if bpf_probe_read_user(to, length as u32, address as *const _) < 0 { 0 } else { length as i32 }
 }
 
-/// Counts a failed call, whose address is in the walk's buffer, and tells the first of its kind.
+/// Counts a failed call, whose address lies aside, and tells the first of its kind.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, call: u64) -> i32 {
@@ -460,7 +460,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     let Some(entry) = file::find_or_make(key) else { return 0 };
     totals::count_failure(entry, now);
     if (*entry).seen != 0 {
-        if now - (*entry).sent_at > ACCESS_INTERVAL_NS {
+        if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
             file::send_totals(key, now);
         }
         return 0;
@@ -470,7 +470,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     let record = (&raw mut (*text).bytes).cast::<SocketFailedRecord>();
     let size = size_of::<SocketFailedRecord>() as u32;
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
-    (*record).header = task::header((*entry).first_at, start, tgid, file::tid(), kind::SOCKET_FAILED, size);
+    (*record).header = task::header((*entry).sent_at, start, tgid, file::tid(), kind::SOCKET_FAILED, size);
     (*record).access = key;
     totals::copy_totals(entry, &raw mut (*record).totals);
     (*record).operation = what;
@@ -483,7 +483,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     (*record).address_length = length as u16;
     let to = (&raw mut (*record).address).cast();
     if length <= ADDRESS_BYTES {
-        bpf_probe_read_kernel(to, length as u32, (&raw const (*scratch).walk.bytes).cast());
+        bpf_probe_read_kernel(to, length as u32, text::aside(text).cast());
     }
     send(Family::Files, u64::from(size));
     file::sent(entry, (*text).lost - lost, task::now());

@@ -5,8 +5,10 @@
 //! Reads and writes are told at their completion, by the file that they worked on. What has a path is told twice: as a
 //! request, with the names that are gone by the time it completes, and by its result.
 
+use core::mem::offset_of;
+
 use glasshouse_common::{
-    Family, FileChangeRecord, RingRequest, RingResultRecord, flags, kind, layout::ABSENT,
+    Family, FileChangeRecord, RingRequest, RingResultRecord, flags, kind, layout::Offsets,
     limits::RING_OPCODES, operation, syscall::ABI_RING,
 };
 
@@ -18,7 +20,7 @@ use crate::{
     atomic::increment,
     emit::send,
     file,
-    layout::{Kernel, RING_OPERATIONS, constant, offset, opaque},
+    layout::{Kernel, OFFSETS, RING_OPERATIONS, constant, offset, opaque},
     maps::{RING_REQUESTS, RING_UNTOLD, scratch},
     path::mix,
     scope, task,
@@ -84,88 +86,93 @@ unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
     }
 }
 
-/// Where the parts of a request lie; [`ABSENT`] those that it does not have.
-struct Parts {
-    dir: u32,
-    path: u32,
-    new_dir: u32,
-    new_path: u32,
-    flags: u32,
-    mode: u32,
-}
+/// What requests have that are told by their paths, as [`part`] takes it.
+const DIR: usize = 0;
+const PATH: usize = 1;
+const NEW_DIR: usize = 2;
+const NEW_PATH: usize = 3;
+const CALL_FLAGS: usize = 4;
+const MODE: usize = 5;
+const SLOT: usize = 6;
+const EXTRA: usize = 7;
 
-impl Parts {
-    const ABSENT: Self =
-        Self { dir: ABSENT, path: ABSENT, new_dir: ABSENT, new_path: ABSENT, flags: ABSENT, mode: ABSENT };
+/// For each operation the parts that its requests have: which of the offsets is each one's; [`NO_PART`] for none. A table,
+/// for the verifier would look at all that is done with them for each arm of a choice.
+#[unsafe(no_mangle)]
+static RING_PARTS: [[u16; 8]; 16] = {
+    const fn number(offset: usize) -> u16 {
+        (offset / 4) as u16
+    }
+    macro_rules! parts {
+        ($($part:ident: $offset:ident),*) => {{
+            let mut parts = [NO_PART; 8];
+            $(parts[$part] = number(offset_of!(Offsets, $offset));)*
+            parts
+        }};
+    }
+    let mut table = [[NO_PART; 8]; 16];
+    table[operation::OPEN as usize] = parts!(
+        DIR: ring_open_dir, PATH: ring_open_path, CALL_FLAGS: ring_open_flags, MODE: ring_open_mode,
+        SLOT: ring_open_slot
+    );
+    table[operation::DELETE as usize] =
+        parts!(DIR: ring_unlink_dir, PATH: ring_unlink_path, CALL_FLAGS: ring_unlink_flags);
+    table[operation::MKDIR as usize] =
+        parts!(DIR: ring_mkdir_dir, PATH: ring_mkdir_path, MODE: ring_mkdir_mode);
+    table[operation::RENAME as usize] = parts!(
+        DIR: ring_rename_dir, PATH: ring_rename_path, NEW_DIR: ring_rename_new_dir,
+        NEW_PATH: ring_rename_new_path, CALL_FLAGS: ring_rename_flags
+    );
+    table[operation::LINK as usize] = parts!(
+        DIR: ring_link_dir, PATH: ring_link_path, NEW_DIR: ring_link_new_dir, NEW_PATH: ring_link_new_path,
+        CALL_FLAGS: ring_link_flags
+    );
+    // Its first path is no more than what the link says.
+    table[operation::SYMLINK as usize] =
+        parts!(DIR: ring_link_new_dir, PATH: ring_link_new_path, EXTRA: ring_link_path);
+    table
+};
+
+/// See [`RING_PARTS`].
+const NO_PART: u16 = u16::MAX;
+
+/// A part of a request: eight bytes from where it lies; 0 if the request or the kernel has none. A global function: the
+/// verifier looks at it once, and not for each part.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn part(request: u64, operation: u32, which: u32) -> u64 {
+    let index = opaque(u64::from(operation) * 8 + u64::from(which)) & 127;
+    let member =
+        u64::from(core::ptr::read_volatile((&raw const RING_PARTS).cast::<u16>().add(index as usize)));
+    if member >= (size_of::<Offsets>() / 4) as u64 {
+        return 0;
+    }
+    let offset = core::ptr::read_volatile((&raw const OFFSETS).cast::<u32>().add(member as usize));
+    Kernel(request).read_optional(offset)
 }
 
 /// A request that has a path was made.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32, skips: u32) -> i32 {
-    let request = Kernel(request);
     let operation = operation_of(opcode);
-    let parts = match operation {
-        operation::OPEN => Parts {
-            dir: offset!(ring_open_dir),
-            path: offset!(ring_open_path),
-            flags: offset!(ring_open_flags),
-            mode: offset!(ring_open_mode),
-            ..Parts::ABSENT
-        },
-        operation::DELETE => Parts {
-            dir: offset!(ring_unlink_dir),
-            path: offset!(ring_unlink_path),
-            flags: offset!(ring_unlink_flags),
-            ..Parts::ABSENT
-        },
-        operation::MKDIR => Parts {
-            dir: offset!(ring_mkdir_dir),
-            path: offset!(ring_mkdir_path),
-            mode: offset!(ring_mkdir_mode),
-            ..Parts::ABSENT
-        },
-        operation::RENAME => Parts {
-            dir: offset!(ring_rename_dir),
-            path: offset!(ring_rename_path),
-            new_dir: offset!(ring_rename_new_dir),
-            new_path: offset!(ring_rename_new_path),
-            flags: offset!(ring_rename_flags),
-            ..Parts::ABSENT
-        },
-        operation::SYMLINK => {
-            Parts { dir: offset!(ring_link_new_dir), path: offset!(ring_link_new_path), ..Parts::ABSENT }
-        }
-        _ => Parts {
-            dir: offset!(ring_link_dir),
-            path: offset!(ring_link_path),
-            new_dir: offset!(ring_link_new_dir),
-            new_path: offset!(ring_link_new_path),
-            flags: offset!(ring_link_flags),
-            ..Parts::ABSENT
-        },
-    };
+    let part = |which: usize| part(request, operation, which as u32);
     let at = task::now();
     let owner = Owner { at, start, tgid, tid: file::tid() };
     text::set_owner(owner);
-    let mut bits = send_name(0, request.read_optional(parts.dir), request.read_optional(parts.path)) as u32;
-    if parts.new_path != ABSENT {
-        bits |=
-            send_name(1, request.read_optional(parts.new_dir), request.read_optional(parts.new_path)) as u32;
+    let mut bits = send_name(0, part(DIR) as u32, part(PATH)) as u32;
+    if operation == operation::RENAME || operation == operation::LINK {
+        bits |= send_name(1, part(NEW_DIR) as u32, part(NEW_PATH)) as u32;
     }
     if operation == operation::SYMLINK {
-        text::kernel_string(
-            kind::TEXT_EXTRA,
-            Kernel(request.read_optional(offset!(ring_link_path))).follow(offset!(filename_name)).0,
-        );
+        text::kernel_string(kind::TEXT_EXTRA, Kernel(part(EXTRA)).follow(offset!(filename_name)).0);
         bits |= flags::CHANGE_EXTRA;
     }
     // The low half of an open's flags holds all that have a meaning; those of the others have no more.
-    let call_flags = u64::from(request.read_optional::<u32>(parts.flags));
-    let mode = request.read_optional::<u16>(parts.mode);
-    let number = mix(constant!(SEED) ^ request.0, at) | 1;
-    let is_direct =
-        operation == operation::OPEN && request.read_optional::<u32>(offset!(ring_open_slot)) != 0;
+    let call_flags = part(CALL_FLAGS) & 0xffff_ffff;
+    let mode = part(MODE) as u16;
+    let number = mix(constant!(SEED) ^ request, at) | 1;
+    let is_direct = part(SLOT) as u32 != 0;
     let waiting = RingRequest {
         request: number,
         start,
@@ -173,7 +180,7 @@ unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32,
         tgid,
         operation: operation | u32::from(is_direct) * DIRECT,
     };
-    if skips != 0 || RING_REQUESTS.insert(&request.0, &waiting, 0).is_err() {
+    if skips != 0 || RING_REQUESTS.insert(&request, &waiting, 0).is_err() {
         bits |= flags::CHANGE_UNCONFIRMED;
     }
     let Some(scratch) = scratch() else { return 0 };

@@ -12,11 +12,14 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
-use aya_obj::{EbpfSectionKind, Object, btf::BtfFeatures};
+use aya_obj::{EbpfSectionKind, Object, btf::BtfFeatures, generated::bpf_map_type};
 use glasshouse_common::{Counters, RareKey, layout::ABSENT, state, syscall::TABLE_LEN};
 use zerocopy::IntoBytes;
 
@@ -85,7 +88,7 @@ pub(super) struct Loaded {
     pub(super) programs: Vec<Program>,
     pub(super) probes: Vec<ProbeFacts>,
     links: Vec<OwnedFd>,
-    maps: HashMap<String, MapData>,
+    maps: Maps,
 }
 
 /// What the programs are told before they are loaded.
@@ -151,33 +154,103 @@ fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// The object, and its maps in the kernel. What is known before there is a target.
+/// The object, with its maps and types in the kernel. What is known before there is a target.
 pub(super) struct Prepared {
     object: Object,
-    maps: HashMap<String, MapData>,
+    maps: Maps,
+    types: OwnedFd,
+}
+
+/// Maps in the kernel. Rings are mapped into memory as soon as they are made: thousands of pages, one by one.
+#[derive(Default)]
+struct Maps {
+    plain: HashMap<String, MapData>,
+    rings: HashMap<String, RingBuf<MapData>>,
+}
+
+impl Maps {
+    fn extend(&mut self, more: Self) {
+        self.plain.extend(more.plain);
+        self.rings.extend(more.rings);
+    }
 }
 
 impl Prepared {
-    /// Parses the object and creates its maps.
-    pub(super) fn new() -> Result<Self, ObserveError> {
-        let object = parse_object()?;
-        let maps = create_maps(&object)?;
-        Ok(Self { object, maps })
+    /// Parses the object, puts its maps into the kernel, and does `other` on a thread of its own, which then takes its share
+    /// of the maps: two CPUs are busy to the end.
+    pub(super) fn new_beside<T: Send>(other: impl Fn() -> T + Sync) -> (Result<Self, ObserveError>, T) {
+        let shared = OnceLock::new();
+        let (shared_here, other) = (&shared, &other);
+        let here = nix::sched::sched_getcpu();
+        std::thread::scope(|scope| {
+            let beside = std::thread::Builder::new().spawn_scoped(scope, move || {
+                leave_cpu(here);
+                (other(), shared_here.get().map(MapsToMake::make))
+            });
+            let begun = parse_object().map(|object| {
+                let made = shared.get_or_init(|| MapsToMake::of(&object)).make();
+                (object, made)
+            });
+            let (other, more) = match beside.map(std::thread::ScopedJoinHandle::join) {
+                Ok(Ok(done)) => done,
+                // The thread could not be had, or has panicked: then a map may be missing.
+                _ => (other(), None),
+            };
+            let prepared = begun.and_then(|(object, made)| {
+                let mut maps = made?;
+                maps.extend(more.transpose()?.unwrap_or_default());
+                Self::put_together(object, maps)
+            });
+            (prepared, other)
+        })
+    }
+
+    fn put_together(mut object: Object, maps: Maps) -> Result<Self, ObserveError> {
+        relocate(&mut object, &maps)?;
+        let types = load_types(&mut object)?;
+        Ok(Self { object, maps, types })
     }
 }
 
-fn create_maps(object: &Object) -> Result<HashMap<String, MapData>, ObserveError> {
-    let mut maps = HashMap::new();
-    for (name, map) in &object.maps {
-        let created = MapData::create(map.clone(), name, None).map_err(|error| match &error {
-            aya::maps::MapError::CreateError { io_error, .. } if is_refusal(io_error) => {
-                not_permitted(io_error)
-            }
-            _ => failed(format!("cannot create the eBPF map {name}"), error),
-        })?;
-        maps.insert(name.clone(), created);
+/// Maps that have not been created yet, for several threads to take from.
+struct MapsToMake {
+    /// Those that take longest first.
+    maps: Vec<(String, aya_obj::Map)>,
+    next: AtomicUsize,
+}
+
+impl MapsToMake {
+    fn of(object: &Object) -> Self {
+        let mut maps: Vec<_> = object.maps.iter().map(|(name, map)| (name.clone(), map.clone())).collect();
+        // Of a hash map the kernel sets up a place for each entry, of a ring no more than pages.
+        let work = |map: &aya_obj::Map| match map.key_size() {
+            0 => map.max_entries() / 64,
+            _ => map.max_entries(),
+        };
+        maps.sort_by_key(|(_, map)| std::cmp::Reverse(work(map)));
+        Self { maps, next: AtomicUsize::new(0) }
     }
-    Ok(maps)
+
+    /// Creates maps until none is left. Gives those that it has created.
+    fn make(&self) -> Result<Maps, ObserveError> {
+        let mut made = Maps::default();
+        while let Some((name, map)) = self.maps.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let created = MapData::create(map.clone(), name, None).map_err(|error| match &error {
+                aya::maps::MapError::CreateError { io_error, .. } if is_refusal(io_error) => {
+                    not_permitted(io_error)
+                }
+                _ => failed(format!("cannot create the eBPF map {name}"), error),
+            })?;
+            if map.map_type() == bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32 {
+                let ring = RingBuf::try_from(Map::RingBuf(created))
+                    .map_err(|error| failed(format!("cannot map the ring {name}"), error))?;
+                made.rings.insert(name.clone(), ring);
+            } else {
+                made.plain.insert(name.clone(), created);
+            }
+        }
+        Ok(made)
+    }
 }
 
 /// Puts the constants into the kernel.
@@ -267,14 +340,53 @@ fn load_probe(
     Err(first_refusal.unwrap_or((Attachment::RawTp, io::Error::from(io::ErrorKind::NotFound))))
 }
 
-/// Loads every probe of the plan. The verifier takes nearly all of the time that loading takes: two threads take the
-/// programs in turn, the longest first.
-fn load_probes(object: &Object, btf: &OwnedFd, constants: &Constants<'_>) -> Vec<Result<Program, Refusal>> {
-    let tracepoints = &constants.kernel.tracepoints;
-    // They could not be attached to anything.
-    let is_useless = |probe: &Probe| {
-        matches!(probe.hook, Hook::Group(_)) && constants.target.group.is_none() && !constants.loads_all
+/// Has the calling thread run on another CPU, if there is one. A new thread may begin on the one that it was started on and
+/// share it for a time slice of milliseconds, the length of a start, while another lies idle.
+fn leave_cpu(cpu: nix::Result<usize>) {
+    use nix::{sched, unistd::Pid};
+    let this = Pid::from_raw(0);
+    if let (Ok(cpu), Ok(mut allowed)) = (cpu, sched::sched_getaffinity(this)) {
+        // Refused where it was the only one.
+        let _ = allowed.unset(cpu).and_then(|()| sched::sched_setaffinity(this, &allowed));
+    }
+}
+
+/// Attaches a program to the probe's tracepoint, or to the control group, if there is one: else it was loaded to be looked
+/// at.
+fn attach(
+    program: Program,
+    tracepoint: Option<Tracepoint>,
+    group: Option<&OwnedFd>,
+) -> Result<(Program, Vec<OwnedFd>), Refusal> {
+    let links = match (program.attachment, group) {
+        (Attachment::Group(hook), Some(group)) => {
+            sys::attach_to_group(program.fd.as_fd(), hook, group.as_fd())
+        }
+        (Attachment::Group(_), None) => Ok(Vec::new()),
+        (attachment, _) => {
+            let name = tracepoint.map_or(program.probe.place(), |known| known.name);
+            let name = CString::new(name).unwrap_or_default();
+            sys::attach(program.fd.as_fd(), attachment, &name).map(|link| vec![link])
+        }
     };
+    match links {
+        Ok(links) => Ok((program, links)),
+        Err(error) => Err((program.attachment, error)),
+    }
+}
+
+/// Loads and attaches every probe of the plan. The verifier takes nearly all of the time that it takes: two threads take
+/// the programs in turn, the longest first. Nothing is in scope meanwhile, so that it does not matter which one runs first.
+fn load_probes(
+    object: &Object,
+    btf: &OwnedFd,
+    constants: &Constants<'_>,
+) -> Vec<Result<(Program, Vec<OwnedFd>), Refusal>> {
+    let tracepoints = &constants.kernel.tracepoints;
+    let group = constants.target.group.as_ref();
+    // They could not be attached to anything.
+    let is_useless =
+        |probe: &Probe| matches!(probe.hook, Hook::Group(_)) && group.is_none() && !constants.loads_all;
     let length = |probe: &Probe| {
         let program = object.programs.get(probe.name);
         let function = program.and_then(|program| object.functions.get(&program.function_key()));
@@ -286,19 +398,23 @@ fn load_probes(object: &Object, btf: &OwnedFd, constants: &Constants<'_>) -> Vec
     let work = || {
         let mut loaded = Vec::new();
         while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let probe = PROBES[*index];
+            let (probe, tracepoint) = (PROBES[*index], tracepoints[*index]);
             let program = match probe.hook {
                 Hook::Group(hook) if is_useless(&probe) => {
                     Err((Attachment::Group(hook), io::Error::from(io::ErrorKind::NotFound)))
                 }
-                _ => load_probe(object, btf, probe, tracepoints[*index]),
+                _ => load_probe(object, btf, probe, tracepoint),
             };
-            loaded.push((*index, program));
+            loaded.push((*index, program.and_then(|program| attach(program, tracepoint, group))));
         }
         loaded
     };
+    let here = nix::sched::sched_getcpu();
     let mut loaded = std::thread::scope(|scope| {
-        let beside = std::thread::Builder::new().spawn_scoped(scope, work);
+        let beside = std::thread::Builder::new().spawn_scoped(scope, || {
+            leave_cpu(here);
+            work()
+        });
         let mut loaded = work();
         loaded.extend(beside.ok().and_then(|thread| thread.join().ok()).unwrap_or_default());
         loaded
@@ -324,30 +440,13 @@ fn verifier_words(object: &Object, btf: &OwnedFd, probe: Probe, attachment: Atta
 impl Loaded {
     /// Puts everything into the kernel. When this returns, every probe runs.
     pub(super) fn load(prepared: Prepared, constants: &Constants<'_>) -> Result<Self, ObserveError> {
-        let Prepared { mut object, maps } = prepared;
+        let Prepared { mut object, maps, types: btf } = prepared;
         patch(&mut object, constants)?;
-        fill_in(&object, &maps)?;
-        relocate(&mut object, &maps)?;
-        let btf = load_types(&mut object)?;
+        fill_in(&object, &maps.plain)?;
         let object = &object;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
         let programs = load_probes(object, &btf, constants);
-        for ((probe, known), program) in PROBES.iter().zip(&constants.kernel.tracepoints).zip(programs) {
-            let attached = program.and_then(|program| {
-                let link = match (program.attachment, &constants.target.group) {
-                    (Attachment::Group(hook), Some(group)) => {
-                        sys::attach_to_group(program.fd.as_fd(), hook, group.as_fd())
-                    }
-                    // Loaded to be looked at.
-                    (Attachment::Group(_), None) => Ok(Vec::new()),
-                    (attachment, _) => {
-                        let name = known.map_or(probe.place(), |known| known.name);
-                        let tracepoint = CString::new(name).unwrap_or_default();
-                        sys::attach(program.fd.as_fd(), attachment, &tracepoint).map(|link| vec![link])
-                    }
-                };
-                link.map_err(|error| (program.attachment, error)).map(|links| (program, links))
-            });
+        for (probe, attached) in PROBES.iter().zip(programs) {
             let (kind, reason) = match attached {
                 Ok((program, links)) => {
                     let kind = program.attachment.kind();
@@ -397,15 +496,17 @@ impl Loaded {
 
     fn take(&mut self, name: &str) -> Result<MapData, ObserveError> {
         self.maps
+            .plain
             .remove(name)
             .ok_or_else(|| ObserveError::Failed(format!("the eBPF object has no map {name}")))
     }
 
     /// Takes a ring buffer.
     pub(super) fn ring(&mut self, name: &str) -> Result<RingBuf<MapData>, ObserveError> {
-        let map = self.take(name)?;
-        RingBuf::try_from(Map::RingBuf(map))
-            .map_err(|error| failed(format!("cannot map the ring {name}"), error))
+        self.maps
+            .rings
+            .remove(name)
+            .ok_or_else(|| ObserveError::Failed(format!("the eBPF object has no ring {name}")))
     }
 
     /// Takes a hash map.
@@ -432,11 +533,13 @@ impl Loaded {
     }
 }
 
-fn relocate(object: &mut Object, maps: &HashMap<String, MapData>) -> Result<(), ObserveError> {
+fn relocate(object: &mut Object, maps: &Maps) -> Result<(), ObserveError> {
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
     let originals = object.maps.clone();
-    let references = maps.iter().filter_map(|(name, map)| {
-        originals.get(name).map(|original| (name.as_str(), map.fd().as_fd().as_raw_fd(), original))
+    let plain = maps.plain.iter().map(|(name, map)| (name, map.fd().as_fd().as_raw_fd()));
+    let rings = maps.rings.iter().map(|(name, ring)| (name, ring.as_raw_fd()));
+    let references = plain.chain(rings).filter_map(|(name, descriptor)| {
+        originals.get(name).map(|original| (name.as_str(), descriptor, original))
     });
     object
         .relocate_maps(references, &sections)
