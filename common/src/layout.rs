@@ -385,6 +385,10 @@ offsets! {
     ring_link_new_path = "io_link"."newpath";
     /// See `ring_link_dir`.
     ring_link_flags = "io_link"."flags";
+    /// Of an accept: place in the ring's own table of files, from 1; 0 for a descriptor of the process.
+    ring_accept_slot = "io_accept"."file_slot";
+    /// The same of a socket that is made.
+    ring_socket_slot = "io_socket"."file_slot";
     /// The kernel's copy of a path.
     filename_name = "filename"."name";
 

@@ -406,6 +406,9 @@ fn origin_of(operation: u32) -> u16 {
 #[inline(never)]
 pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, amount: u64) -> u64 {
     let (tgid, operation) = (process as u32, (process >> 32) as u32);
+    if sk == 0 {
+        return 0;
+    }
     let mut key = find_socket(sk);
     if key == 0 {
         let is_new = operation == operation::SOCKET || operation == operation::SOCKET_PAIR;

@@ -96,6 +96,11 @@ pub fn operations() -> [u32; RING_OPCODES] {
             "mkdirat" => operation::MKDIR,
             "renameat" => operation::RENAME,
             "linkat" => operation::LINK,
+            "socket" => operation::SOCKET,
+            "connect" => operation::CONNECT,
+            "accept" => operation::ACCEPT,
+            "bind" => operation::BIND,
+            "listen" => operation::LISTEN,
             "symlinkat" => operation::SYMLINK,
             "nop" | "nop128" | "poll_add" | "poll_remove" | "timeout" | "timeout_remove" | "link_timeout"
             | "async_cancel" | "close" | "fsync" | "sync_file_range" | "files_update" | "fadvise"
@@ -118,7 +123,7 @@ mod tests {
             assert_eq!(name(opcode), format!("io_uring:{expected}"));
         }
         assert_eq!(name(100), "io_uring:op_100");
-        assert_eq!(operations()[16], 0, "connects are not told yet");
+        assert_eq!(operations()[16], operation::CONNECT);
         assert_eq!(operations()[35], operation::RENAME);
     }
 }

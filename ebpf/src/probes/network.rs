@@ -106,14 +106,14 @@ pub(super) unsafe extern "C" fn on_socket_call(
     let errno = if result < 0 { -result as u64 } else { 0 };
     if errno == 0 || what == operation::CONNECT && errno == EINPROGRESS {
         match what {
-            operation::CONNECT => _ = connected(start, process, fd, u32::from(errno == 0)),
-            operation::BIND | operation::LISTEN => _ = named(start, process, fd),
-            operation::ACCEPT => _ = accepted(start, process, fd, result as u32),
+            operation::CONNECT => _ = connected(start, process, socket_at(fd), u32::from(errno == 0)),
+            operation::BIND | operation::LISTEN => _ = named(start, process, socket_at(fd)),
+            operation::ACCEPT => _ = accepted(start, process, socket_at(result as u32), socket_at(fd)),
             operation::SOCKET_PAIR => _ = made_pair(start, process),
             _ => {
                 let fd = if what == operation::SOCKET { result as u32 } else { fd };
                 let amount = if word.0 & FileCall::COUNTS_MESSAGES != 0 { 0 } else { result as u64 };
-                socket_used(start, process, fd, amount);
+                use_socket(start, process, socket_at(fd), amount);
             }
         }
     } else if errno < ERESTARTSYS
@@ -141,40 +141,57 @@ unsafe extern "C" fn take_socketcall(address: u64) -> i32 {
     0
 }
 
-/// The socket of a descriptor of the task that runs and its entry's key, made if need be; 0 if it is none.
-#[inline(always)]
-unsafe fn socket_of(start: u64, process: u64, fd: u32, amount: u64) -> (Kernel, u64) {
-    let file = file::of_descriptor(fd);
-    if file.0 == 0 || !file::is_socket(file) {
-        return (Kernel(0), 0);
-    }
-    let sk = of_file(file);
-    (sk, use_socket(start, process, sk.0, amount))
-}
-
-/// A socket was made, or used.
+/// The socket of a descriptor of the task that runs; 0 if it is none.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn socket_used(start: u64, process: u64, fd: u32, amount: u64) -> i32 {
-    socket_of(start, process, fd, amount);
+unsafe extern "C" fn socket_at(fd: u32) -> u64 {
+    let file = file::of_descriptor(fd);
+    if file.0 == 0 || !file::is_socket(file) { 0 } else { of_file(file).0 }
+}
+
+/// A request of a ring that has to do with sockets was completed; `file` is the one that it worked on. Returns 1 if not
+/// everything of it is told.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn on_ring_socket(start: u64, process: u64, file: u64, result: i64) -> i32 {
+    let what = (process >> 32) as u32;
+    let errno = if result < 0 { -result as u64 } else { 0 };
+    let sk = if file == 0 { 0 } else { of_file(Kernel(file)).0 };
+    if what == operation::CONNECT && matches!(errno, 0 | EINPROGRESS) {
+        connected(start, process, sk, u32::from(errno == 0));
+    } else if what == operation::CONNECT {
+        let key = use_socket(start, process, sk, 0);
+        let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 1 };
+        let is_told = u64::from((*entry).failed) == errno;
+        (*entry).failed = 0;
+        return i32::from(!is_told);
+    } else if errno != 0 {
+        return 1;
+    } else if what == operation::ACCEPT {
+        accepted(start, process, socket_at(result as u32), sk);
+    } else if what == operation::SOCKET {
+        use_socket(start, process, socket_at(result as u32), 0);
+    } else {
+        named(start, process, sk);
+    }
     0
 }
 
 /// A socket was connected, or is being so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn connected(start: u64, process: u64, fd: u32, is_done: u32) -> i32 {
-    let (sk, key) = socket_of(start, process, fd, 0);
+unsafe extern "C" fn connected(start: u64, process: u64, sk: u64, is_done: u32) -> i32 {
+    let key = use_socket(start, process, sk, 0);
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
     if (*facts).family == AF_UNIX {
-        announce_with_path(start, process, sk.0, key);
+        announce_with_path(start, process, sk, key);
         return 0;
     }
     if has_states(facts) || is_done == 0 || !matches!((*facts).family, AF_INET | AF_INET6) {
         return 0;
     }
-    connected_datagram(key, sk.0);
+    connected_datagram(key, sk);
     0
 }
 
@@ -218,22 +235,22 @@ unsafe extern "C" fn connected_datagram(socket: u64, sk: u64) -> i32 {
 /// A socket was bound, or listens.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn named(start: u64, process: u64, fd: u32) -> i32 {
-    let (sk, key) = socket_of(start, process, fd, 0);
+unsafe extern "C" fn named(start: u64, process: u64, sk: u64) -> i32 {
+    let key = use_socket(start, process, sk, 0);
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
     let listens = (process >> 32) as u32 == operation::LISTEN;
     if listens {
         (*facts).flags |= FLOW_LISTENS;
-        (*facts).backlog = sk.read(offset!(sock_backlog));
+        (*facts).backlog = Kernel(sk).read(offset!(sock_backlog));
     } else {
         (*facts).flags |= FLOW_BOUND;
     }
     if (*facts).family == AF_UNIX {
-        announce_with_path(start, process, sk.0, key);
+        announce_with_path(start, process, sk, key);
         return 0;
     }
-    take_ends(entry, sk.0);
+    take_ends(entry, sk);
     core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
     // A socket of connections is bound for something else to come.
     let is_told = (*entry).seen != 0 && listens && (*facts).state != 0;
@@ -246,14 +263,13 @@ unsafe extern "C" fn named(start: u64, process: u64, fd: u32) -> i32 {
 /// A connection was accepted.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn accepted(start: u64, process: u64, fd: u32, new: u32) -> i32 {
-    let listener = file::of_descriptor(fd);
-    let listener = if listener.0 == 0 { 0 } else { find_socket(of_file(listener).0) };
-    let (sk, key) = socket_of(start, process, new, 0);
+unsafe extern "C" fn accepted(start: u64, process: u64, sk: u64, listener: u64) -> i32 {
+    let listener = find_socket(listener);
+    let key = use_socket(start, process, sk, 0);
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     (*entry).facts.listener = listener;
     if (*entry).facts.family == AF_UNIX {
-        announce_with_path(start, process, sk.0, key);
+        announce_with_path(start, process, sk, key);
     } else {
         send_flow(entry, task::now());
     }
@@ -267,8 +283,8 @@ unsafe extern "C" fn made_pair(start: u64, process: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     let mut fds = [0_u32; 2];
     bpf_probe_read_user((&raw mut fds).cast(), 8, (*scratch).file.arguments[3] as *const _);
-    socket_used(start, process, fds[0], 0);
-    socket_used(start, process, fds[1], 0);
+    use_socket(start, process, socket_at(fds[0]), 0);
+    use_socket(start, process, socket_at(fds[1]), 0);
     0
 }
 
@@ -378,7 +394,7 @@ unsafe extern "C" fn socket_failed(start: u64, process: u64, errno: u64, call: u
         facts[1] = (*found).arguments[1] as u16 & 0xf;
         facts[2] = (*found).arguments[2] as u16;
     } else {
-        let (_, key) = socket_of(start, process, fd, 0);
+        let key = use_socket(start, process, socket_at(fd), 0);
         let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
         let of = &raw const (*entry).facts;
         facts[0] = (*of).family;

@@ -14,7 +14,7 @@ use glasshouse_common::{
 
 use super::{
     file::{base_path, made_by_open, send_base},
-    probe,
+    network, probe,
 };
 use crate::{
     atomic::increment,
@@ -82,6 +82,8 @@ unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
             note_untold(opcode);
         }
         0 => note_untold(opcode),
+        // That it succeeds is known by what it does later.
+        operation::SOCKET..=operation::ACCEPT if skips => note_untold(opcode),
         _ => {}
     }
 }
@@ -232,10 +234,21 @@ unsafe fn on_complete<const BTF: bool>(arguments: *const u64) {
     let Some(process) = scope::find(tgid) else { return };
     let opcode = u32::from(request.read_optional::<u8>(offset!(ring_opcode)));
     let operation = operation_of(opcode);
+    let file = Kernel(request.read_optional(offset!(ring_file)));
     if result >= 0 && matches!(operation, operation::READ | operation::WRITE | operation::TRUNCATE) {
-        let file = Kernel(request.read_optional(offset!(ring_file)));
         if file.0 != 0 {
             file::use_file((*process).start, tgid, file, operation, result as u64, 0);
+        }
+    } else if matches!(operation, operation::SOCKET..=operation::ACCEPT) {
+        // What goes into the ring's own table has no descriptor.
+        let is_direct = match operation {
+            operation::ACCEPT => request.read_optional::<u32>(offset!(ring_accept_slot)) != 0,
+            operation::SOCKET => request.read_optional::<u32>(offset!(ring_socket_slot)) != 0,
+            _ => false,
+        };
+        let process = ((*process).start, u64::from(tgid) | u64::from(operation) << 32);
+        if is_direct || network::on_ring_socket(process.0, process.1, file.0, i64::from(result)) != 0 {
+            note_untold(opcode);
         }
     }
 }
