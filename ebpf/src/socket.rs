@@ -434,7 +434,10 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
             operation::READ | operation::RECEIVE => add(&raw mut (*facts).bytes_received, amount),
             _ => {}
         }
-        if (*facts).family == AF_UNIX && (*entry).announced == 0 && operation != operation::SOCKET {
+        // What gives it a name or a peer is told by whoever sees that.
+        let is_told = (*entry).announced != 0
+            || matches!(operation, operation::SOCKET | operation::CONNECT..=operation::ACCEPT);
+        if (*facts).family == AF_UNIX && !is_told {
             announce_unix(start, process, sk, key);
         }
         if operation != operation::SOCKET || (*facts).family != AF_UNIX {
