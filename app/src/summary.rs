@@ -288,7 +288,7 @@ mod tests {
         facts::{Gap, GapKind, OutcomeStatus, RunFacts},
         receipt::{
             ReceiptOptions,
-            from_session::tests::{artifacts, events, facts, file_events, receipt_of},
+            from_session::tests::{artifacts, events, facts, file_events, network_events, receipt_of},
         },
         session::samples::{change, create, event, exec, key, made, seen},
     };
@@ -341,6 +341,23 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             "  temporary     1 file made and removed again",
             "  sensitive     read: /home/ann/.ssh/id_s3cret by gone (pid 100)",
             "  sensitive     denied: /etc/shadow ×2 by gone (pid 101)",
+        ];
+        assert_eq!(lines[..expected.len()], expected);
+    }
+
+    #[test]
+    fn who_was_connected_to_whom() {
+        let events: Vec<_> = events().into_iter().chain(network_events()).collect();
+        let text = summary(&events, &facts(), None);
+        let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("  network")).collect();
+        let expected = [
+            "  network       6 connections, 260 B sent, 3.96 KiB received, 1 from others: 10.0.0.53:53, \
+             10.0.0.9 (icmp), s3cret.example:443",
+            "  not connected 192.0.2.1:25 ENETUNREACH, [::ffff:10.0.0.3]:443 refused, s3cret.example:443 undecided",
+            "  listening     0.0.0.0:443 (tcp) by gone (pid 100)",
+            "  names asked   s3cret.example",
+            "  sensitive     connected: /run/docker.sock by gone (pid 101)",
+            "  sensitive     denied: /run/user/7/bus by gone (pid 101)",
         ];
         assert_eq!(lines[..expected.len()], expected);
     }

@@ -149,9 +149,96 @@ pub(crate) fn file_events() -> Vec<Event> {
     ]
 }
 
-/// Those of processes and those of files.
+/// What the shell and a child of its do with sockets.
+pub(crate) fn network_events() -> Vec<Event> {
+    let child = key(40, 101);
+    let name = b"\x06s3cret\x07example\0\0\x01\0\x01";
+    let asked = [b"\0\x07\x01\0\0\x01\0\0\0\0\0\0".as_slice(), name].concat();
+    let answered = [
+        b"\0\x07\x81\x80\0\x01\0\x01\0\0\0\0".as_slice(),
+        name,
+        b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\x0a\0\0\x02",
+    ]
+    .concat();
+    let resolver = udp(1, 1, "10.0.0.53", 200, (1, 1));
+    let client = tcp_closed(2, 2, "10.0.0.2", (220, 260), (100, 2_000));
+    let server = Flow {
+        flow: 3,
+        socket: 3,
+        listener: Some(9),
+        local: client.remote,
+        remote: client.local,
+        direction: Some(Direction::Inbound),
+        origin: Some(SocketOrigin::Accepted),
+        ..client.clone()
+    };
+    let refused = Flow { error: Some(111), ended: true, ..tcp(4, 4, "::ffff:10.0.0.3", 230) };
+    let inherited = Flow {
+        direction: None,
+        origin: Some(SocketOrigin::Inherited),
+        by_calls: true,
+        network_namespace: 0,
+        local: None,
+        ..tcp(5, 5, "fe80::1", 240)
+    };
+    let raw = Flow {
+        kind: 3,
+        protocol: 1,
+        remote: Some(Endpoint { port: None, ..end("10.0.0.9", 0) }),
+        ..udp(6, 6, "10.0.0.9", 245, (1, 0))
+    };
+    let netlink =
+        Flow { family: 16, kind: 3, protocol: 9, remote: None, ..udp(7, 7, "10.0.0.9", 246, (1, 0)) };
+    let mut docker = unix_socket(10, SocketOperation::Connect, Some(b"/var/run/docker.sock"));
+    docker.path = Some(samples::path("/run/docker.sock"));
+    docker.peer_pid = Some(7);
+    let mut accepted = unix_socket(12, SocketOperation::Accept, Some(b"\0s3cret"));
+    (accepted.listener, accepted.peer, accepted.peer_pid) = (Some(11), Some(child), Some(101));
+    let denied = SocketAddress::Unix(Observed::Complete(b"/run/user/7/bus".to_vec()));
+    let request = b"GET /s3cret HTTP/1.1\r\nHost: s3cret.example\r\n\r\n";
+    vec![
+        event(200, child, flow(resolver.clone())),
+        event(201, child, payload(&resolver, true, 0, &asked)),
+        event(202, child, payload(&resolver, false, 0, &answered)),
+        event(203, child, payload(&resolver, true, 0, &[b"\0\x08", &asked[2..]].concat())),
+        event(210, ROOT, flow(listener(9, 9, 443, 210))),
+        event(220, child, flow(client.clone())),
+        event(221, child, payload(&client, true, 1, &client_hello("s3cret.example"))),
+        event(225, ROOT, flow(server)),
+        event(226, child, socket_used(9, SocketOrigin::Received)),
+        event(230, child, flow(refused)),
+        event(240, ProcessKey::NOBODY, flow(inherited.clone())),
+        event(241, ROOT, payload(&inherited, true, 1, request)),
+        event(245, ROOT, flow(raw)),
+        event(246, ROOT, flow(netlink)),
+        event(250, child, unix(docker)),
+        event(251, ROOT, unix(unix_socket(11, SocketOperation::Bind, Some(b"\0s3cret")))),
+        event(252, ROOT, unix(accepted)),
+        event(253, child, socket_failed(20, denied, 13, 2)),
+        event(254, child, socket_failed(21, SocketAddress::Internet(end("192.0.2.1", 25)), 101, 1)),
+    ]
+}
+
+/// A ClientHello of TLS 1.3 with a server name, and HTTP/2 on offer.
+fn client_hello(name: &str) -> Vec<u8> {
+    fn sized(bytes: &[u8]) -> Vec<u8> {
+        [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat()
+    }
+    let extension = |kind: u16, body: &[u8]| [&kind.to_be_bytes()[..], &sized(body)].concat();
+    let server = sized(&[&[0][..], &sized(name.as_bytes())].concat());
+    let extensions =
+        [extension(0, &server), extension(16, &sized(b"\x02h2")), extension(43, b"\x02\x03\x04")].concat();
+    let mut hello = vec![3, 3];
+    hello.extend_from_slice(&[7; 32]);
+    hello.extend_from_slice(b"\0\0\x02\x13\x01\x01\0");
+    hello.extend(sized(&extensions));
+    let message = [&[1, 0][..], &sized(&hello)].concat();
+    [&[22, 3, 1][..], &sized(&message)].concat()
+}
+
+/// Those of processes, of files and of sockets.
 fn all_events() -> Vec<Event> {
-    events().into_iter().chain(file_events()).collect()
+    events().into_iter().chain(file_events()).chain(network_events()).collect()
 }
 
 /// What was found of the files that [`file_events`] leave.

@@ -291,7 +291,7 @@ pub struct Tls {
     pub alpn: Vec<Bytes>,
     /// Versions that the client offers, in its order: "TLS 1.3", …
     pub versions: Vec<Name>,
-    /// JA4 fingerprint of the client.
+    /// JA4 fingerprint of the client; null if not all that it is made of was seen.
     pub ja4: Option<Value<Bytes>>,
 }
 

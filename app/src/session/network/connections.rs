@@ -13,6 +13,16 @@ use crate::{
     session::Text,
 };
 
+/// States that lead through [`TcpState::Established`].
+const AFTER_ESTABLISHED: [TcpState; 6] = [
+    TcpState::Established,
+    TcpState::FinWait2,
+    TcpState::TimeWait,
+    TcpState::CloseWait,
+    TcpState::LastAck,
+    TcpState::Closing,
+];
+
 /// What a socket and one peer had to do with each other.
 #[derive(Debug)]
 pub struct Connection {
@@ -318,7 +328,11 @@ impl Connection {
     }
 
     fn outcome_of_attempt(&self) -> ConnectionResult {
-        let was_established = self.established_at.is_some() || self.state == Some(TcpState::Established);
+        // Of one that was there before, only the end may have been seen.
+        let after = |state: &TcpState| AFTER_ESTABLISHED.contains(state);
+        let was_established = self.state.as_ref().is_some_and(after)
+            || self.entered.iter().any(|(state, _)| after(state))
+            || self.totals.bytes_received > 0;
         match self.error {
             _ if was_established => ConnectionResult::Established,
             Some(libc::ECONNREFUSED) => ConnectionResult::Refused,

@@ -129,7 +129,7 @@ impl Exchanges {
     fn query(&mut self, texts: &mut Texts, heard: &Heard<'_>) {
         for question in &heard.message.questions {
             let Question { name, kind, .. } = question;
-            let folded = texts.keep(&folded(name));
+            let folded = self.keep(texts, name);
             let received = !heard.sent;
             let key = |received| folded.map(|name| heard.key(name, *kind, received));
             // Its own question comes back to a socket of the group.
@@ -142,9 +142,11 @@ impl Exchanges {
                 known.repeats = known.repeats.saturating_add(1);
                 continue;
             }
-            let mut exchange = heard.exchange(texts, name, *kind, folded, received);
-            exchange.asked_at = Some(heard.at);
-            self.add(exchange, key(received));
+            if self.tally.count(1, self.has_room()) {
+                let mut exchange = heard.exchange(texts, name, *kind, folded, received);
+                exchange.asked_at = Some(heard.at);
+                self.add(exchange, key(received));
+            }
         }
     }
 
@@ -155,7 +157,7 @@ impl Exchanges {
             return self.answer_without_question(texts, heard, received);
         }
         for Question { name, kind, .. } in questions {
-            let folded = texts.keep(&folded(name));
+            let folded = self.keep(texts, name);
             let key = folded.map(|name| heard.key(name, *kind, received));
             // Of several questions each gets its own.
             let of_this = |owner: &Name| questions.len() == 1 || same(owner, name);
@@ -167,7 +169,10 @@ impl Exchanges {
             let exchange = match known {
                 Some(at) => Some(at),
                 None if heard.transport.is_multicast() && received => None,
-                None => self.add(heard.exchange(texts, name, *kind, folded, received), key),
+                None => self.unasked().then(|| {
+                    let exchange = heard.exchange(texts, name, *kind, folded, received);
+                    self.add(exchange, key)
+                }),
             };
             let Some(at) = exchange else { continue };
             let answers: Vec<_> = answers.iter().filter(|answer| of_this(&answer.name)).collect();
@@ -193,9 +198,10 @@ impl Exchanges {
             }
         }
         let Some(first) = answers.first().filter(|_| !found) else { return };
-        let folded = texts.keep(&folded(&first.name));
-        let exchange = heard.exchange(texts, &first.name, first.kind, folded, received);
-        if let Some(at) = self.add(exchange, None) {
+        let folded = self.keep(texts, &first.name);
+        if self.unasked() {
+            let exchange = heard.exchange(texts, &first.name, first.kind, folded, received);
+            let at = self.add(exchange, None);
             self.answered(texts, heard, at, &answers.iter().collect::<Vec<_>>());
         }
     }
@@ -225,22 +231,33 @@ impl Exchanges {
         self.latest.get(&key?).map(|at| *at as usize)
     }
 
-    fn add(&mut self, exchange: Exchange, key: Option<Key>) -> Option<usize> {
-        let room = (self.exchanges.len() as u64) < self.cap;
-        // Without room the answer does not find its question, and would be one of its own.
-        if !room && exchange.asked_at.is_none() {
-            self.tally.seen = self.tally.seen.max(self.tally.kept.saturating_add(1));
-            return None;
+    fn has_room(&self) -> bool {
+        (self.exchanges.len() as u64) < self.cap
+    }
+
+    /// A name as it is compared; of what finds no room, only if it is known.
+    fn keep(&self, texts: &mut Texts, name: &Name) -> Option<TextId> {
+        let name = folded(name);
+        if self.has_room() { texts.keep(&name) } else { texts.find(&name) }
+    }
+
+    /// Whether there is room for an answer without a question. Without, it may be that of a question that found none, and
+    /// was counted.
+    fn unasked(&mut self) -> bool {
+        if self.has_room() {
+            return self.tally.count(1, true);
         }
-        if !self.tally.count(1, room) {
-            return None;
-        }
+        self.tally.seen = self.tally.seen.max(self.tally.kept.saturating_add(1));
+        false
+    }
+
+    fn add(&mut self, exchange: Exchange, key: Option<Key>) -> usize {
         let at = self.exchanges.len();
         self.exchanges.push(exchange);
         if let Some(key) = key {
             self.latest.insert(key, crate::session::files::index(at));
         }
-        Some(at)
+        at
     }
 }
 

@@ -110,7 +110,7 @@ impl Network {
             unix: UnixSockets::new(caps.unix_sockets),
             others: OtherSockets::new(caps.other_sockets),
             exchanges: Exchanges::new(caps),
-            payloads: Payloads::default(),
+            payloads: Payloads::new(caps.connections),
             failures: Failures::new(caps.socket_failures),
             users_tally: Tally::default(),
         }

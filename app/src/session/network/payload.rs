@@ -53,7 +53,7 @@ pub struct TlsFacts {
     pub alpn: Vec<Text>,
     /// Versions that it offers.
     pub versions: Vec<u16>,
-    /// Fingerprint of the client.
+    /// Fingerprint of the client, if all that it is made of was seen.
     pub ja4: Option<Text>,
 }
 
@@ -89,8 +89,10 @@ pub struct SmtpFacts {
 }
 
 /// What was said, and the streams that may say something yet.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Payloads {
+    /// As many as there are connections, at most.
+    cap: u64,
     told: BTreeMap<FlowId, Box<KnownTold>>,
     /// Nothing of those that are not looked at any more. By number, that is by age.
     streams: BTreeMap<FlowId, Option<Box<Stream>>>,
@@ -146,6 +148,10 @@ struct KnownHttp {
 }
 
 impl Payloads {
+    pub(super) fn new(cap: u64) -> Self {
+        Self { cap, told: BTreeMap::new(), streams: BTreeMap::new(), bytes: 0 }
+    }
+
     /// Takes in the beginning of a packet's payload. `direction` is that of its flow, as far as it is known.
     pub(super) fn take_in(
         &mut self,
@@ -190,7 +196,8 @@ impl Payloads {
         }
         let recognised = open.recogniser.recognised();
         let seen = seen(recognised);
-        if seen != open.seen {
+        let room = (self.told.len() as u64) < self.cap || self.told.contains_key(&payload.flow);
+        if seen != open.seen && room {
             self.told.insert(payload.flow, Box::new(KnownTold::new(texts, recognised, open.sender_is)));
             open.seen = seen;
         }

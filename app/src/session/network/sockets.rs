@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use super::{Network, Tally, Texts, connections::SocketUser};
 use crate::{
     event::{
-        BootNs, Flow, FlowId, FlowTotals, PathSource, ProcessKey, SocketId, SocketOperation, SocketOrigin,
-        UnixSocket,
+        BootNs, Flow, FlowId, FlowTotals, Observed, PathSource, ProcessKey, SocketId, SocketOperation,
+        SocketOrigin, UnixSocket,
     },
     session::{KeptPath, Text, TextId, files::text},
 };
@@ -31,7 +31,7 @@ const OPERATIONS: [SocketOperation; 9] = [
 struct UnixKey {
     socket: SocketId,
     process: u32,
-    name: Option<crate::event::Observed<TextId>>,
+    name: Option<Observed<TextId>>,
     is_peers: bool,
 }
 
@@ -117,10 +117,22 @@ impl UnixSockets {
     }
 
     pub(super) fn told(&mut self, texts: &mut Texts, process: u32, at: BootNs, unix: &UnixSocket) {
-        let name = unix.name.as_deref().map(|name| texts.keep_whole(name));
-        let key =
-            UnixKey { socket: unix.socket, process, name, is_peers: name.is_some() && unix.name_is_peers };
-        if !self.sockets.contains_key(&key) && self.sockets.len() as u64 >= self.cap {
+        let is_full = self.sockets.len() as u64 >= self.cap;
+        let name = match unix.name.as_deref() {
+            None => None,
+            Some(name) if !is_full => Some(texts.keep_whole(name)),
+            // Names of what finds no room take no room either.
+            Some(name) => match texts.find(name) {
+                Some(known) => Some(Observed::Complete(known)),
+                None => {
+                    self.refused = true;
+                    return;
+                }
+            },
+        };
+        let is_peers = name.is_some() && unix.name_is_peers;
+        let key = UnixKey { socket: unix.socket, process, name, is_peers };
+        if is_full && !self.sockets.contains_key(&key) {
             self.refused = true;
             return;
         }

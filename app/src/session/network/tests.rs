@@ -65,6 +65,11 @@ fn results() {
     check(Some(libc::EACCES), true, ConnectionResult::Failed);
     check(None, true, ConnectionResult::Abandoned);
     check(None, false, ConnectionResult::InProgress);
+    let closing = Flow { state: Some(TcpState::CloseWait), entered: Vec::new(), ..tcp(1, 1, "10.0.0.2", 30) };
+    assert_eq!(
+        session(&[at(30, flow(closing))]).network().connections[0].result,
+        ConnectionResult::Established
+    );
     let check = |packets, expected| {
         let network = session(&[at(30, flow(udp(1, 1, "10.0.0.2", 30, packets)))]).network();
         assert_eq!(network.connections[0].result, expected);
