@@ -1,8 +1,10 @@
 // calls SEQUENCE...: makes exactly the system calls that it is told, in their order, and no others that concern files.
 //
 // A sequence is steps with ` ; ` between them. Before it may stand `100x` (repeat it), `child` (in a child that is waited
-// for) or `thread` (in a thread that is joined). A step is `[fails ERRNO] [v=]NAME ARGUMENT...`: the name of a system
-// call or of one of the few things below; `v=` keeps the result in the variable v, a letter, which any number can be.
+// for), `start` (in a child that the step `wait` waits for) or `thread` (in a thread that is joined). A step is
+// `[fails ERRNO] [v=]NAME ARGUMENT...`: the name of a system call or of one of the few things below and in sockets.h; `v=`
+// keeps the result in the variable v, a letter, which any number can be. `try` in place of `fails` takes any result;
+// `needs` ends the program with 77 where this kernel has no such socket; `old` calls by socketcall(2), where there is one.
 // Numbers may be written with the kernel's names, `O_RDWR|O_CREAT`; `self` and `parent` are pids. In texts %0a is the
 // byte 10; `null` is no text at all. Arguments that are left out are 0. A step that fails, or that should have failed and
 // did not, ends the program with 90.
@@ -13,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
+#include "sockets.h"
 
 // What a call takes, letter by letter: n a number, p a text, b a buffer of so many bytes and its length, v the lengths of
 // buffers (10,20) as a vector and its count, u a place for 256 bytes, s a text and its length, o the address of an offset, w an offset in as many
@@ -113,6 +116,7 @@ static const struct call calls[] = {
     C(fsync, "n"),
     C(munmap, "nn"),
     C(mprotect, "nnn"),
+    SOCKET_CALLS,
 #ifdef SYS_newfstatat
     C(newfstatat, "npun"),
 #endif
@@ -143,6 +147,7 @@ static const struct {
     N(S_IFREG), N(S_IFIFO), N(S_IFCHR), N(S_IFSOCK), N(MS_BIND), N(MS_REC), N(MS_PRIVATE), N(MS_MOVE), N(MNT_DETACH),
     N(CLONE_NEWNS), N(CLONE_FILES), N(PROT_READ), N(PROT_WRITE), N(PROT_EXEC), N(MAP_SHARED), N(MAP_PRIVATE),
     N(MFD_CLOEXEC), N(SEEK_SET), N(SEEK_END),
+    SOCKET_NAMES,
     {"OPEN_TREE_CLONE", 1}, {"MOVE_MOUNT_F_EMPTY_PATH", 4},
 };
 #undef N
@@ -194,8 +199,19 @@ static char *text_of(const char *word) {
     return text;
 }
 
+// Length of the text that a word means, zero bytes included.
+static size_t length_of(const char *word) {
+    size_t length = 0;
+    for (; word && *word; word += *word == '%' ? 3 : 1)
+        length++;
+    return length;
+}
+
 // Puts the values of one parameter into `into`; the number of registers that it takes.
 static int give(char kind, char ***words, long *into) {
+    int used = give_socket(kind, words, into);
+    if (used)
+        return used;
     const char *word = **words;
     if (word && kind != 'u')
         ++*words;
@@ -205,7 +221,7 @@ static int give(char kind, char ***words, long *into) {
         return 1;
     case 's':
         into[0] = (long)text_of(word);
-        into[1] = into[0] ? strlen((char *)into[0]) : 0;
+        into[1] = into[0] ? length_of(word) : 0;
         return 2;
     case 'b':
         into[1] = word ? number_of(word) : 4096;
@@ -326,7 +342,7 @@ static void send_to_helper(char *name, int with_descriptor) {
 
 static void step(char *text) {
     char whole[20000], *words[64] = {0}, *word;
-    int count = 0, expected = 0;
+    int count = 0, expected = 0, may_fail = 0, needed = 0, old = 0;
     snprintf(whole, sizeof whole, "%s", text);
     while ((word = strsep(&text, " ")) && count < 60)
         if (*word)
@@ -338,6 +354,15 @@ static void step(char *text) {
                 break;
         at += 2;
     }
+    for (; *at; at++)
+        if (!strcmp(*at, "try"))
+            may_fail = 1;
+        else if (!strcmp(*at, "needs"))
+            needed = 1;
+        else if (!strcmp(*at, "old"))
+            old = 1;
+        else
+            break;
     if (!*at)
         return;
     char keep = 0, *name = *at++;
@@ -356,6 +381,11 @@ static void step(char *text) {
         sleep_ms(number_of(at[0]));
     else if (!strcmp(name, "set"))
         result = number_of(at[0]);
+    else if (!strcmp(name, "wait")) {
+        if (wait_for(-1) != 0)
+            wrong(whole, "the child failed");
+    } else if (socket_step(name, at, variables, &result))
+        ;
     else if (!strcmp(name, "pass") || !strcmp(name, "tell"))
         send_to_helper(at[0], name[0] == 'p');
     else if (!strcmp(name, "pipe")) {
@@ -374,10 +404,13 @@ static void step(char *text) {
         int used = 0;
         for (const char *kind = call->takes; *kind; kind++)
             used += give(*kind, &at, &registers[used]);
-        result = syscall(call->number, registers[0], registers[1], registers[2], registers[3], registers[4], registers[5]);
+        result = old ? old_call(name, registers)
+                     : syscall(call->number, registers[0], registers[1], registers[2], registers[3], registers[4], registers[5]);
     }
     int failure = result == -1 ? errno : 0;
-    if (failure != expected)
+    if (needed && (failure == EPROTONOSUPPORT || failure == EAFNOSUPPORT || failure == ESOCKTNOSUPPORT))
+        _exit(77);
+    if (failure != expected && !may_fail)
         wrong(whole, failure ? strerrorname_np(failure) : "it succeeded");
     if (keep)
         variables[keep - 'a'] = result;
@@ -405,6 +438,11 @@ static int run(char *sequence) {
             _exit(run(space + 1));
         if (wait_for(pid) != 0)
             wrong(sequence, "the child failed");
+        return 0;
+    }
+    if (space && !strncmp(sequence, "start ", 6)) {
+        if (!must(fork()))
+            _exit(run(space + 1));
         return 0;
     }
     if (space && !strncmp(sequence, "thread ", 7)) {

@@ -3,9 +3,12 @@
 // A step is `[skip] [fixed] [fails ERRNO] [v=]NAME ARGUMENT...`: skip asks for no completion on success, fixed takes the
 // descriptor by its slot in the registered table, v keeps the result. Names: openat PATH FLAGS MODE, read V LENGTH, write
 // V LENGTH, unlinkat PATH FLAGS, renameat OLD NEW, mkdirat PATH MODE, linkat OLD NEW, symlinkat TEXT NEW, close V, and
-// register V, which makes V slot 0. FLAGS and MODE are numbers. Exits with 77 where io_uring is not permitted.
+// register V, which makes V slot 0; connect V PORT, accept V, send V LENGTH, recv V LENGTH. FLAGS and MODE are numbers. By
+// calls of their own: socket, and listen V PORT, of TCP on 127.0.0.1. Exits with 77 where io_uring is not permitted.
 #include "common.h"
+#include <arpa/inet.h>
 #include <linux/io_uring.h>
+#include <netinet/in.h>
 
 static int ring;
 static char *submissions, *completions;
@@ -90,6 +93,17 @@ static void step(char *text) {
         must(syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, &descriptor, 1));
         return;
     }
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (!strcmp(name, "socket")) {
+        variables[keep - 'a'] = must(socket(AF_INET, SOCK_STREAM, 0));
+        return;
+    }
+    if (!strcmp(name, "listen")) {
+        address.sin_port = htons(number_of(at[1]));
+        must(bind(number_of(at[0]), (struct sockaddr *)&address, sizeof address));
+        must(listen(number_of(at[0]), 5));
+        return;
+    }
     struct io_uring_sqe entry = {.fd = AT_FDCWD, .user_data = 1};
     if (!strcmp(name, "openat")) {
         entry.opcode = IORING_OP_OPENAT;
@@ -119,6 +133,20 @@ static void step(char *text) {
         entry.opcode = IORING_OP_SYMLINKAT;
         entry.addr = (uintptr_t)at[0];
         entry.addr2 = (uintptr_t)at[1];
+    } else if (!strcmp(name, "connect")) {
+        entry.opcode = IORING_OP_CONNECT;
+        entry.fd = number_of(at[0]);
+        address.sin_port = htons(number_of(at[1]));
+        entry.addr = (uintptr_t)&address;
+        entry.off = sizeof address;
+    } else if (!strcmp(name, "accept")) {
+        entry.opcode = IORING_OP_ACCEPT;
+        entry.fd = number_of(at[0]);
+    } else if (!strcmp(name, "send") || !strcmp(name, "recv")) {
+        entry.opcode = name[0] == 's' ? IORING_OP_SEND : IORING_OP_RECV;
+        entry.fd = number_of(at[0]);
+        entry.len = number_of(at[1]);
+        entry.addr = (uintptr_t)memset(malloc(entry.len), 'x', entry.len);
     } else if (!strcmp(name, "close")) {
         entry.opcode = IORING_OP_CLOSE;
         entry.fd = number_of(at[0]);

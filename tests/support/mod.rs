@@ -9,16 +9,21 @@
 
 pub(crate) mod file_trace;
 pub(crate) mod files;
+pub(crate) mod namespaces;
+pub(crate) mod network;
+pub(crate) mod network_trace;
 pub(crate) mod privilege;
 pub(crate) mod programs;
 pub(crate) mod pty;
 pub(crate) mod receipt;
 pub(crate) mod strace;
 pub(crate) mod watch;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use files::{calls, calls_32};
+pub(crate) use namespaces::Namespace;
 pub(crate) use programs::{program, public_program, real};
 pub(crate) use receipt::{Execution, Process, Receipt};
 pub(crate) use watch::{Run, Running, watch};

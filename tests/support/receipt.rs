@@ -137,6 +137,7 @@ impl Receipt {
         self.check_processes();
         self.check_counts();
         self.check_files();
+        self.check_network();
     }
 
     #[track_caller]

@@ -91,7 +91,7 @@ pub(crate) fn read(file: &Path) -> Trace {
                     }
                 }
             }
-            What::Resumed { name, result } => {
+            What::Resumed { name, result, .. } => {
                 // An exec by another thread resumes under the leader's id.
                 let begun = unfinished.remove(&line.tid);
                 process.exec(name, begun.or(family.superseded.get(&line.tid).copied()).unwrap_or(""), result);
@@ -114,7 +114,7 @@ pub(crate) struct Call {
     pub(crate) parent: Option<u64>,
     /// Its name.
     pub(crate) name: String,
-    /// What strace wrote of its arguments when it was entered.
+    /// What strace wrote of its arguments, and behind them the end of the line.
     pub(crate) arguments: String,
     /// What it wrote of the result.
     pub(crate) result: String,
@@ -129,12 +129,15 @@ pub(crate) fn calls(file: &Path) -> Vec<Call> {
     let mut calls = Vec::new();
     for line in &lines {
         let (name, arguments, result) = match line.what {
-            What::Call { name, arguments, result: Some(result) } => (name, arguments, result),
+            What::Call { name, arguments, result: Some(result) } => (name, arguments.to_owned(), result),
             What::Call { arguments, result: None, .. } => {
                 unfinished.insert(line.tid, arguments);
                 continue;
             }
-            What::Resumed { name, result } => (name, unfinished.remove(&line.tid).unwrap_or(""), result),
+            What::Resumed { name, arguments, result } => {
+                let begun = unfinished.remove(&line.tid).unwrap_or("");
+                (name, begun.trim_end_matches("<unfinished ...>").to_owned() + arguments, result)
+            }
             What::Exited(_) | What::Killed(_) | What::Superseded(_) => continue,
         };
         let process = family.process_of(line.tid);
@@ -142,7 +145,7 @@ pub(crate) fn calls(file: &Path) -> Vec<Call> {
             process,
             parent: family.parents.get(&process).copied(),
             name: name.to_owned(),
-            arguments: arguments.to_owned(),
+            arguments,
             result: result.to_owned(),
         });
     }
@@ -212,7 +215,7 @@ impl<'a> Family<'a> {
                 What::Call { arguments, result: None, .. } => {
                     unfinished.insert(line.tid, arguments);
                 }
-                What::Resumed { name, result } => {
+                What::Resumed { name, result, .. } => {
                     let begun = unfinished.remove(&line.tid).unwrap_or("");
                     family.created(line.tid, name, begun, result);
                 }
@@ -265,6 +268,7 @@ enum What<'a> {
     /// The end of an unfinished one.
     Resumed {
         name: &'a str,
+        arguments: &'a str,
         result: &'a str,
     },
     Exited(i64),
@@ -282,7 +286,7 @@ impl<'a> Line<'a> {
             What::ended(rest)?
         } else if let Some(rest) = rest.strip_prefix("<... ") {
             let (name, rest) = rest.split_once(" resumed>")?;
-            What::Resumed { name, result: result(rest).unwrap_or("?") }
+            What::Resumed { name, arguments: rest, result: result(rest).unwrap_or("?") }
         } else {
             // Signals (`---`) and remarks (`[`) have no name before a parenthesis.
             let (name, arguments) = rest.split_once('(')?;

@@ -1,0 +1,37 @@
+//! Where no cgroup can be had, system calls alone tell of the network, and the receipt says what is missing.
+
+use crate::support::privilege::needs;
+use crate::support::{calls, fact};
+
+const NO_CGROUP: &str =
+    "for m in $(awk '/ - cgroup2 /{print $5}' /proc/self/mountinfo); do umount -l $m; done";
+
+#[test]
+fn calls_tell_of_connections() {
+    needs!("unshare", "umount");
+    let run = calls(&[
+        "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; listen l 5 ; p=port l ; print p",
+        "c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:p ; a=accept4 l ; send_all c 5000 700 ; receive_all a 5000 ; \
+         send a abc ; recvfrom c 3 ; close c ; recvfrom a 1 ; close a",
+        "r=socket AF_INET SOCK_STREAM 0 ; fails ECONNREFUSED connect r 127.0.0.1:1",
+        "u=socket AF_INET SOCK_DGRAM 0 ; sendto u 77 0 127.0.0.1:9 ; sendmsg u 127.0.0.1:10 10,20 0",
+    ])
+    .under(["unshare", "--mount"])
+    .after(NO_CGROUP)
+    .run();
+    run.expect_code(0);
+    let receipt = run.receipt();
+    assert!(receipt.reasons().iter().any(|code| code.contains("cgroup")), "{:?}", receipt.reasons());
+    let reasons = receipt.at("/observation/reasons").to_string();
+    assert!(reasons.contains("network") || reasons.contains("packets"), "what is lost: {reasons}");
+    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let (client, server) = (receipt.outbound(&there), receipt.inbound(&there));
+    assert_eq!((client.result(), server.result()), ("established", "established"));
+    assert_eq!((client.bytes(), server.bytes()), ((5000, 3), (3, 5000)));
+    assert_eq!(client.process(), Some(receipt.root().id()));
+    assert!(client.0["packets_sent"].is_null(), "nobody counts packets: {client:?}");
+    assert_eq!(receipt.attempt("127.0.0.1:1"), ("refused".into(), "ECONNREFUSED".into()));
+    let udp = |remote: &str| receipt.one(remote, |one| one.remote() == remote).bytes_sent();
+    assert_eq!((udp("127.0.0.1:9"), udp("127.0.0.1:10")), (77, 30));
+    assert_eq!(receipt.listener(&there).accepted(), 1);
+}
