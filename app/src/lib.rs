@@ -12,6 +12,7 @@ pub mod facts;
 pub mod hash;
 pub mod host;
 pub mod launch;
+mod maps;
 pub mod observe;
 pub mod options;
 pub mod protocol;

@@ -4,7 +4,7 @@ pub(super) mod files;
 pub(super) mod network;
 mod texts;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use glasshouse_common::{
     self as abi, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, ForkRecord, Header,
@@ -21,6 +21,7 @@ use crate::{
         Abi, CredentialCall, Credentials, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit, FileFacts,
         Fork, Namespaces, ProcessKey, Syscall,
     },
+    maps::HashMap,
     syscalls::Table,
 };
 
@@ -62,8 +63,8 @@ impl Assembler {
     /// `page_bytes` is the size of a page, in which the kernel counts memory.
     pub fn new(native: Table, compat: Table, page_bytes: u64) -> Self {
         Self {
-            pending: HashMap::new(),
-            environments: HashMap::new(),
+            pending: HashMap::default(),
+            environments: HashMap::default(),
             environment_bytes: 0,
             root_credentials: None,
             requests: Requests::default(),
@@ -156,11 +157,7 @@ impl Assembler {
             Record::Packet(packet, bytes) => Some(event(&packet.header, network::payload(&packet, bytes))),
             Record::FileFailed(failed, argument) => {
                 let mut texts = self.take_texts(&failed.header);
-                if failed.flags & flags::CHANGE_FOLLOWS != 0 {
-                    let text = texts.of(kind::TEXT_ARGUMENT);
-                    (text.bytes, text.total) = (argument.to_vec(), argument.len() as u32);
-                }
-                files::failed(&failed, &mut texts).map(|kind| event(&failed.header, kind))
+                files::failed(&failed, argument, &mut texts).map(|kind| event(&failed.header, kind))
             }
         }
     }

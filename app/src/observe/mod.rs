@@ -58,6 +58,8 @@ pub struct Observer {
     collector: Collector,
     intake: Intake,
     sweeper: Sweeper,
+    /// An empty batch that the next events are put into: fresh memory costs more than what is done with it.
+    spare: Vec<Event>,
 }
 
 /// What is left when observation has ended.
@@ -83,6 +85,9 @@ pub enum ObserveError {
     #[error("{0}")]
     Failed(String),
 }
+
+/// Events of a batch whose memory is kept for the next one: as many as a usual batch of records gives.
+const SPARE_EVENTS: usize = 4_096;
 
 /// Names of the rings.
 const RINGS: [&str; ring::RINGS] = ["PROCESS_RING", "ACTIVITY_RING", "NETWORK_RING"];
@@ -170,16 +175,25 @@ impl Observer {
         let assembler = Assembler::new(native, compat, page_bytes);
         let intake = Intake { assembler, recorder, received: [0; FAMILIES] };
         timings.mark("map rings, start collector");
-        Ok(Self { loaded, collector, intake, sweeper })
+        Ok(Self { loaded, collector, intake, sweeper, spare: Vec::new() })
     }
 
     /// The next batch of events, in the order in which the kernel recorded them (per ring). `None` when the
     /// collector has failed. Cancel safe.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
         let batch = self.collector.next().await?;
-        let mut events = Vec::new();
+        let mut events = std::mem::take(&mut self.spare);
         self.intake.take(&batch, &mut events);
+        self.collector.take_back(batch);
         Some(events)
+    }
+
+    /// Takes back a batch that was looked at: its memory is used again, unless it was an unusually long one.
+    pub fn take_back(&mut self, mut events: Vec<Event>) {
+        events.clear();
+        if events.capacity() <= SPARE_EVENTS {
+            self.spare = events;
+        }
     }
 
     /// How many processes are in scope and alive now.

@@ -21,8 +21,10 @@ pub(super) fn rfc3339(ns: i64) -> [u8; 30] {
     text
 }
 
-/// Writes a number, with zeroes before it.
-fn put(digits: &mut [u8], mut number: i64) {
+/// Writes a number that is not negative and below 2³², with zeroes before it.
+fn put(digits: &mut [u8], number: i64) {
+    // A division of half the width takes a fraction of the time.
+    let mut number = number as u32;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;

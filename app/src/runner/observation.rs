@@ -11,6 +11,9 @@ pub trait Observation {
     /// The next batch of events; `None` when the collector has failed. Cancel safe.
     fn next(&mut self) -> impl Future<Output = Option<Vec<Event>>>;
 
+    /// Takes back a batch that was looked at, for the memory of it.
+    fn take_back(&mut self, events: Vec<Event>);
+
     /// How many processes are in scope and alive now.
     fn alive(&self) -> usize;
 
@@ -21,6 +24,10 @@ pub trait Observation {
 impl Observation for Observer {
     fn next(&mut self) -> impl Future<Output = Option<Vec<Event>>> {
         Self::next(self)
+    }
+
+    fn take_back(&mut self, events: Vec<Event>) {
+        Self::take_back(self, events);
     }
 
     fn alive(&self) -> usize {

@@ -96,6 +96,7 @@ impl Run {
                         self.hasher.observe(event);
                         self.session.apply(event);
                     }
+                    observation.take_back(events);
                     Action::Nothing
                 }
                 event = self.hasher.next() => {

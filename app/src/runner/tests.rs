@@ -47,6 +47,8 @@ impl Observation for Fake {
         }
     }
 
+    fn take_back(&mut self, _events: Vec<Event>) {}
+
     fn alive(&self) -> usize {
         let left = self.alive.get();
         self.alive.set(left.saturating_sub(1));

@@ -11,12 +11,16 @@ mod process;
 mod shared;
 mod texts;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 pub use caps::*;
 use files::Files;
 pub use files::{
     ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Remains, Text,
+    add_count,
 };
 use network::Network;
 pub use network::*;
@@ -469,13 +473,15 @@ fn find_or_add<'a>(
     cap: u64,
     key: ProcessKey,
 ) -> Option<&'a mut Process> {
-    if !processes.contains_key(&key) {
-        if processes.len() as u64 >= cap {
-            return None;
+    let room = (processes.len() as u64) < cap;
+    match processes.entry(key) {
+        Entry::Occupied(known) => Some(known.into_mut()),
+        Entry::Vacant(_) if !room => None,
+        Entry::Vacant(new) => {
+            *live += 1;
+            Some(new.insert(Box::new(Process::unannounced(key))))
         }
-        *live += 1;
     }
-    Some(processes.entry(key).or_insert_with(|| Box::new(Process::unannounced(key))))
 }
 
 #[cfg(test)]

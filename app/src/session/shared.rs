@@ -1,6 +1,8 @@
 //! One copy of equal values.
 
-use std::{collections::HashSet, hash::Hash, sync::Arc};
+use std::{hash::Hash, sync::Arc};
+
+use crate::maps::HashSet;
 
 /// Values that are looked through for unused ones only beyond this many.
 const FIRST_PRUNE: usize = 1_024;
@@ -14,7 +16,7 @@ pub(super) struct Shared<T: Eq + Hash> {
 
 impl<T: Eq + Hash> Default for Shared<T> {
     fn default() -> Self {
-        Self { values: HashSet::new(), prune_at: FIRST_PRUNE }
+        Self { values: HashSet::default(), prune_at: FIRST_PRUNE }
     }
 }
 

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexSet;
-
 use super::{caps::Tally, process::KeptPath};
-use crate::event::{Observed, ResolvedPath};
+use crate::{
+    event::{Observed, ResolvedPath},
+    maps::IndexSet,
+};
 
 /// A text of [`Texts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +37,13 @@ struct Environment {
 impl Texts {
     /// Keeps at most `budget` bytes of distinct texts.
     pub(super) fn new(budget: u64) -> Self {
-        Self { texts: IndexSet::new(), lists: IndexSet::new(), budget, bytes: Tally::default(), last: None }
+        Self {
+            texts: IndexSet::default(),
+            lists: IndexSet::default(),
+            budget,
+            bytes: Tally::default(),
+            last: None,
+        }
     }
 
     /// The text.

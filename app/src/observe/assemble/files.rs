@@ -1,7 +1,5 @@
 //! Events about files.
 
-use std::collections::HashMap;
-
 use glasshouse_common::{
     FileChangeRecord, FileFailedRecord, FileRecord, FileTotalsRecord, Header, RingResultRecord, flags, kind,
     limits, operation,
@@ -10,7 +8,7 @@ use glasshouse_common::{
 
 use super::{
     event, file_facts, syscall,
-    texts::{Text, Texts, plain_text, resolved_path},
+    texts::{Text, Texts, Walk, plain_text, resolved_path, walked_path},
 };
 use crate::{
     event::{
@@ -18,6 +16,7 @@ use crate::{
         FileOperation, FileOrigin, FileSeen, FileTotals, Observed, PathSource, ResolvedPath, Unconfirmed,
         Unreadable,
     },
+    maps::HashMap,
     syscalls::Table,
 };
 
@@ -54,14 +53,13 @@ pub(in crate::observe) fn totals(record: &glasshouse_common::AccessTotals) -> Ac
 
 pub(super) fn seen(record: &FileRecord, components: &[u8], texts: &mut Texts) -> Option<EventKind> {
     let raced = record.flags & flags::FILE_RACED != 0;
-    let path = Text {
-        bytes: components.to_vec(),
+    let mut path = walked_path(Walk {
+        components,
         flags: record.path_flags as u16,
         errno: 0,
         total: record.total,
         in_root: record.in_root,
-    };
-    let mut path = resolved_path(Some(path));
+    });
     if raced {
         path.source = PathSource::Raced;
     }
@@ -85,8 +83,11 @@ pub(super) fn file_totals(record: &FileTotalsRecord) -> EventKind {
     EventKind::FileTotals(FileTotals { access: record.access, totals: totals(&record.totals) })
 }
 
-pub(super) fn failed(record: &FileFailedRecord, texts: &mut Texts) -> Option<EventKind> {
-    let (path, new_path) = paths(record.flags, texts);
+pub(super) fn failed(record: &FileFailedRecord, argument: &[u8], texts: &mut Texts) -> Option<EventKind> {
+    let (mut path, new_path) = paths(record.flags, texts);
+    if record.flags & flags::CHANGE_FOLLOWS != 0 {
+        path = Some(by_argument(Observed::Complete(normal(b"", argument))));
+    }
     Some(EventKind::FileFailed(Box::new(FileFailed {
         access: record.access,
         operation: operation_of(record.operation)?,
@@ -348,7 +349,11 @@ fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> Resolved
         .flatten();
     let path = argument.map(|text| {
         let inside = normal(inside, &text);
-        if outside.is_empty() || inside != b"/" { [outside, &inside].concat() } else { outside.to_vec() }
+        match outside {
+            b"" => inside,
+            _ if inside == b"/" => outside.to_vec(),
+            _ => [outside, &inside].concat(),
+        }
     });
     let path = match (path, &base.path) {
         (Observed::Complete(value), Observed::Truncated { length, .. }) => {
@@ -370,20 +375,18 @@ fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> Resolved
 /// `path` below `base`, without `.`, `..` and doubled slashes: by its letters alone, so that a `..` behind a symbolic
 /// link is taken back the way it was written.
 fn normal(base: &[u8], path: &[u8]) -> Vec<u8> {
-    let mut kept: Vec<&[u8]> = Vec::new();
-    for component in base.split(|byte| *byte == b'/').chain(path.split(|byte| *byte == b'/')) {
-        match component {
-            b"" | b"." => {}
-            b".." => {
-                kept.pop();
+    let mut normal = Vec::with_capacity(base.len() + path.len() + 2);
+    for path in [base, path] {
+        for component in path.split(|byte| *byte == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => normal.truncate(normal.iter().rposition(|byte| *byte == b'/').unwrap_or_default()),
+                name => {
+                    normal.push(b'/');
+                    normal.extend_from_slice(name);
+                }
             }
-            name => kept.push(name),
         }
-    }
-    let mut normal = Vec::with_capacity(base.len() + path.len() + 1);
-    for component in kept {
-        normal.push(b'/');
-        normal.extend_from_slice(component);
     }
     if normal.is_empty() {
         normal.push(b'/');

@@ -92,29 +92,47 @@ fn join(components: &[u8]) -> Vec<u8> {
     path
 }
 
+/// A path as it was walked, and what was noted on the way.
+#[derive(Clone, Copy)]
+pub(super) struct Walk<'a> {
+    /// Leaf first, each ended by NUL.
+    pub(super) components: &'a [u8],
+    pub(super) flags: u16,
+    pub(super) errno: u32,
+    pub(super) total: u32,
+    pub(super) in_root: u32,
+}
+
 pub(super) fn resolved_path(text: Option<Text>) -> ResolvedPath {
-    let mut resolved = ResolvedPath {
-        path: Observed::Unreadable(Unreadable::Lost),
-        in_root: None,
-        source: PathSource::Kernel,
-        unlinked: false,
-        unreachable: false,
-    };
-    let Some(text) = text else { return resolved };
-    resolved.unlinked = text.flags & flags::PATH_UNLINKED != 0;
-    resolved.unreachable = text.flags & flags::PATH_UNREACHABLE != 0;
-    if (text.in_root as usize) < text.bytes.len() {
-        resolved.in_root = Some(join(&text.bytes[..text.in_root as usize]));
+    match text {
+        Some(Text { bytes, flags, errno, total, in_root }) => {
+            walked_path(Walk { components: &bytes, flags, errno, total, in_root })
+        }
+        None => ResolvedPath {
+            path: Observed::Unreadable(Unreadable::Lost),
+            in_root: None,
+            source: PathSource::Kernel,
+            unlinked: false,
+            unreachable: false,
+        },
     }
-    let path = join(&text.bytes);
-    resolved.path = if text.flags & flags::TEXT_UNREADABLE != 0 {
-        Observed::Unreadable(Unreadable::Fault(text.errno as i32))
-    } else if text.flags & flags::TEXT_TRUNCATED != 0 {
-        Observed::Truncated { length: u64::from(text.total), value: path }
-    } else {
-        Observed::Complete(path)
-    };
-    resolved
+}
+
+pub(super) fn walked_path(walk: Walk<'_>) -> ResolvedPath {
+    let in_root = walk.components.get(..walk.in_root as usize);
+    ResolvedPath {
+        path: if walk.flags & flags::TEXT_UNREADABLE != 0 {
+            Observed::Unreadable(Unreadable::Fault(walk.errno as i32))
+        } else if walk.flags & flags::TEXT_TRUNCATED != 0 {
+            Observed::Truncated { length: u64::from(walk.total), value: join(walk.components) }
+        } else {
+            Observed::Complete(join(walk.components))
+        },
+        in_root: in_root.filter(|inside| inside.len() < walk.components.len()).map(join),
+        source: PathSource::Kernel,
+        unlinked: walk.flags & flags::PATH_UNLINKED != 0,
+        unreachable: walk.flags & flags::PATH_UNREACHABLE != 0,
+    }
 }
 
 /// A path that only its name is known of, made absolute against the working directory.

@@ -1,15 +1,12 @@
 //! Files and what is left of them, in the receipt.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    mem::take,
-    sync::Arc,
-};
+use std::{mem::take, sync::Arc};
 
 use super::{Clock, split, texts::Texts};
 use crate::{
     event::{self, FileOperation as Operation, ProcessKey, Syscall, Unconfirmed},
     facts::{ArtifactFacts, ArtifactState},
+    maps::HashMap,
     receipt::{
         names,
         schema::{
@@ -20,6 +17,7 @@ use crate::{
     },
     session::{
         ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Text,
+        add_count,
     },
     syscalls,
 };
@@ -47,10 +45,10 @@ impl<'a, 'b> Builder<'a, 'b> {
             clock,
             ids,
             texts,
-            operations: HashMap::new(),
-            processes: HashMap::new(),
-            calls: HashMap::new(),
-            errors: HashMap::new(),
+            operations: HashMap::default(),
+            processes: HashMap::default(),
+            calls: HashMap::default(),
+            errors: HashMap::default(),
         }
     }
 
@@ -79,16 +77,18 @@ impl<'a, 'b> Builder<'a, 'b> {
         for (index, change) in view.changes().enumerate() {
             changes.push(self.change(index, change));
         }
-        let failed = view.failed.iter().enumerate().map(|(index, one)| self.failed(index, one)).collect();
+        let mut failed = Vec::with_capacity(view.failed_count());
+        for (index, one) in view.failed().enumerate() {
+            failed.push(self.failed(index, &one));
+        }
         Filesystem { bytes_read, bytes_written, files, changes, failed }
     }
 
     fn file(&mut self, index: usize, entry: FileEntry, uses: Vec<FileUse>) -> UsedFile {
         let at = |field: &str| format!("/filesystem/files/{index}/{field}");
-        let mut operations: BTreeMap<Operation, u64> = BTreeMap::new();
+        let mut operations = Vec::new();
         for (operation, count) in uses.iter().flat_map(|one| &one.operations) {
-            let known = operations.entry(*operation).or_default();
-            *known = known.saturating_add(*count);
+            add_count(&mut operations, *operation, *count);
         }
         let total = |bytes: fn(&FileUse) -> u64| uses.iter().map(bytes).fold(0, u64::saturating_add);
         let (path, path_reason) = self.texts.shared(&entry.path, || at("path"));
@@ -112,7 +112,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             unlinked: entry.unlinked,
             unreachable: entry.unreachable,
             transient: entry.transient,
-            operations: self.operations(operations.into_iter().collect()),
+            operations: self.operations(&operations),
             errors: ErrorCounts(entry.errors),
             bytes_read: total(|one| one.bytes_read),
             bytes_written: total(|one| one.bytes_written),
@@ -129,7 +129,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             process,
             process_reason,
             origin: one.origin.and_then(origin),
-            operations: self.operations(one.operations.clone()),
+            operations: self.operations(&one.operations),
             bytes_read: one.bytes_read,
             bytes_written: one.bytes_written,
         }
@@ -328,13 +328,13 @@ impl<'a, 'b> Builder<'a, 'b> {
         Arc::clone(shared.or_insert(made))
     }
 
-    fn operations(&mut self, counts: Vec<(Operation, u64)>) -> OperationCounts {
-        if let Some(made) = self.operations.get(&counts) {
+    fn operations(&mut self, counts: &[(Operation, u64)]) -> OperationCounts {
+        if let Some(made) = self.operations.get(counts) {
             return made.clone();
         }
         let made = counts.iter().map(|(one, count)| (operation(*one), *count)).collect();
         let made = OperationCounts(made);
-        self.operations.insert(counts, made.clone());
+        self.operations.insert(counts.to_vec(), made.clone());
         made
     }
 

@@ -7,11 +7,7 @@ mod process;
 mod sockets;
 mod texts;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    mem::take,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, mem::take, sync::Arc};
 
 use super::{
     Receipt, Redactor, names,
@@ -24,6 +20,7 @@ use super::{
 use crate::{
     event::{BootNs, ProcessKey, Syscall},
     facts::{self, RunFacts},
+    maps::HashMap,
     session::{Remains, Session},
     syscalls,
 };

@@ -1,13 +1,11 @@
 //! Connections and listeners, in the receipt.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{Clock, split, texts::Texts};
 use crate::{
     event::{self, ProcessKey, Syscall},
+    maps::HashMap,
     receipt::{
         names,
         schema::{
@@ -39,7 +37,7 @@ pub(super) fn id(position: usize) -> u64 {
 
 impl<'a, 'b> Builder<'a, 'b> {
     pub(super) fn new(clock: Clock, ids: &'a HashMap<ProcessKey, u64>, texts: &'a mut Texts<'b>) -> Self {
-        Self { clock, texts, ids, calls: HashMap::new(), errors: HashMap::new() }
+        Self { clock, texts, ids, calls: HashMap::default(), errors: HashMap::default() }
     }
 
     /// The section.

@@ -1,6 +1,6 @@
 //! One process of the receipt.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Clock, split,
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     event::{self, Observed, PathSource, ProcessKey, Syscall},
+    maps::HashMap,
     receipt::{
         names,
         schema::{
@@ -40,7 +41,15 @@ impl<'a, 'b> Builder<'a, 'b> {
         texts: &'a mut Texts<'b>,
     ) -> Self {
         let outside = session.root().and_then(|root| session.process(root)).and_then(|root| root.parent);
-        Self { session, clock, ids, texts, credentials: HashMap::new(), calls: HashMap::new(), outside }
+        Self {
+            session,
+            clock,
+            ids,
+            texts,
+            credentials: HashMap::default(),
+            calls: HashMap::default(),
+            outside,
+        }
     }
 
     /// The process that stands at `index` of the list.

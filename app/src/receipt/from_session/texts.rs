@@ -1,12 +1,13 @@
 //! Texts on their way into the receipt: shared with the session where nothing is removed from them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::{ReceiptOptions, split};
 use crate::{
     event::Observed,
+    maps::HashMap,
     receipt::{
         Redactor,
         redact::RedactedVariable,
@@ -71,9 +72,9 @@ impl<'a> Texts<'a> {
             kept,
             env_values: options.env_values,
             redactor: options.redactor.as_ref(),
-            arguments: HashMap::new(),
-            variables: HashMap::new(),
-            environments: HashMap::new(),
+            arguments: HashMap::default(),
+            variables: HashMap::default(),
+            environments: HashMap::default(),
             repeated: 0,
             redactions: Vec::new(),
         }

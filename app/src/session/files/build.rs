@@ -1,18 +1,16 @@
 //! How entries come about: uses, executions, changes and failed attempts, sorted by the file that they are about.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    super::Session,
+    super::{Session, TextId},
     Change, Files, Target, index,
     kind::FileKind,
-    view::{FailedEntry, FileEntry, Text, text},
+    view::{FileEntry, Text, text},
 };
-use crate::event::{
-    AccessId, BootNs, FileOperation, FileOrigin, Observed, PathSource, ProcessKey, Unreadable,
+use crate::{
+    event::{AccessId, BootNs, FileOperation, FileOrigin, Observed, PathSource, ProcessKey, Unreadable},
+    maps::HashSet,
 };
 
 /// One thing that a process did with the file of an entry.
@@ -32,6 +30,16 @@ pub(super) enum What {
     Failed,
 }
 
+/// Failed attempts of one kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed {
+    /// One of them, by number.
+    pub(super) first: u32,
+    pub(super) count: u64,
+    pub(super) first_at: BootNs,
+    pub(super) last_at: BootNs,
+}
+
 /// What entries are ordered by and told apart by. A path that is not known comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key<P> {
@@ -45,9 +53,18 @@ pub(super) struct Key<P> {
 
 impl<'a> Key<&'a [u8]> {
     pub(super) fn new(path: &'a Text, source: PathSource, identity: Option<((u32, u32), u64)>) -> Self {
+        Self::of_text(path, |path| path, source, identity)
+    }
+
+    fn of_text<T>(
+        path: &'a Observed<T>,
+        bytes: impl FnOnce(&'a T) -> &'a [u8],
+        source: PathSource,
+        identity: Option<((u32, u32), u64)>,
+    ) -> Self {
         let (path, cut, unreadable) = match path {
-            Observed::Complete(path) => (Some(&**path), None, None),
-            Observed::Truncated { value, length } => (Some(&**value), Some(*length), None),
+            Observed::Complete(path) => (Some(bytes(path)), None, None),
+            Observed::Truncated { value, length } => (Some(bytes(value)), Some(*length), None),
             Observed::Unreadable(why) => (None, None, Some(*why)),
         };
         Self { path, cut, unreadable, identity, source: source as u8 }
@@ -83,6 +100,8 @@ pub(super) struct Builder<'a> {
     files: &'a Files,
     /// All, by key.
     pub(super) processes: Vec<ProcessKey>,
+    /// Positions among these, by the number of a process.
+    ranks: Vec<u32>,
     /// Entries of what was opened, by key.
     opened: Vec<u32>,
     /// The others.
@@ -93,9 +112,12 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(files: &'a Files, processes: Vec<ProcessKey>) -> Self {
+        let rank = |process: &ProcessKey| index(processes.binary_search(process).unwrap_or_default());
+        let ranks = files.processes.iter().map(rank).collect();
         Self {
             files,
             processes,
+            ranks,
             opened: Vec::new(),
             others: BTreeMap::new(),
             entries: Vec::new(),
@@ -106,7 +128,6 @@ impl<'a> Builder<'a> {
     pub(super) fn accesses(&mut self, transient: &HashSet<u32>) {
         let files = self.files;
         let mut of_file = vec![u32::MAX; files.files.len()];
-        let ranks: Vec<u32> = files.processes.iter().map(|key| self.rank(*key)).collect();
         self.uses.reserve_exact(files.accesses.len());
         self.entries.reserve_exact(files.files.len());
         for (id, access) in &files.accesses {
@@ -127,7 +148,7 @@ impl<'a> Builder<'a> {
                 made.asked = known.and_then(|known| known.asked.as_ref()).map(aside);
             }
             let entry = *entry;
-            let process = ranks.get(access.process as usize).copied().unwrap_or_default();
+            let process = self.rank_of(access.process);
             let last_at = files.totals_of(*id, access).last_at;
             self.add(entry, process, access.first_at, What::Access(*id));
             let entry = &mut self.entries[entry as usize];
@@ -169,7 +190,7 @@ impl<'a> Builder<'a> {
 
     pub(super) fn change(&mut self, change: &Change) {
         let operation = change.operation;
-        let process = self.files.process_of(change.process).map_or(0, |process| self.rank(process));
+        let process = self.rank_of(change.process);
         let path = match change.target {
             // Opening and truncating by a descriptor are in the totals of the use.
             Target::Access(_) if matches!(operation, FileOperation::Create | FileOperation::Truncate) => {
@@ -209,50 +230,61 @@ impl<'a> Builder<'a> {
     }
 
     /// Failed attempts, those of one kind together; they count as errors of the entries of their paths.
-    pub(super) fn failures(&mut self) -> Vec<FailedEntry> {
+    pub(super) fn failures(&mut self) -> Vec<Failed> {
         let files = self.files;
-        let mut failed: Vec<FailedEntry> = Vec::with_capacity(files.failures.len());
-        for failure in files.failures.values() {
-            let (Some(path), Some(process)) =
-                (files.path_of(failure.path), files.process_of(failure.process))
-            else {
-                continue;
-            };
-            let new_path = failure.new_path.and_then(|path| files.path_of(path));
-            failed.push(FailedEntry {
-                path: text(&files.texts, path.path),
-                source: path.source,
-                new_path: new_path.map(|path| text(&files.texts, path.path)),
-                operation: failure.operation,
-                errno: failure.errno,
-                process,
-                call: failure.call,
-                count: failure.count,
-                first_at: failure.first_at,
-                last_at: failure.last_at.max(failure.first_at),
-            });
-        }
-        failed.sort_by(|one, other| one.key().cmp(&other.key()));
-        failed.dedup_by(|later, first| {
-            let same = later.key() == first.key();
-            if same {
-                first.count = first.count.saturating_add(later.count);
-                first.first_at = first.first_at.min(later.first_at);
-                first.last_at = first.last_at.max(later.last_at);
-            }
-            same
-        });
-        for one in &failed {
-            let entry = self.named(&one.path, one.source);
-            self.add(entry, self.rank(one.process), one.first_at, What::Failed);
-            let entry = &mut self.entries[entry as usize];
-            entry.last_at = entry.last_at.max(one.last_at);
-            match entry.errors.iter_mut().find(|(errno, _)| *errno == one.errno) {
-                Some((_, count)) => *count = count.saturating_add(one.count),
-                None => entry.errors.push((one.errno, one.count)),
+        let places = places(files);
+        let place = |path: u32| places.get(path as usize).copied().unwrap_or_default();
+        // By path and process first, in one number: most processes try one thing with a path.
+        let mut order: Vec<(u64, u32)> = (0..)
+            .zip(files.failures.values())
+            .map(|(number, failure)| {
+                let (place, process) = (place(failure.path).with_source, self.rank_of(failure.process));
+                (u64::from(place) << 32 | u64::from(process), number)
+            })
+            .collect();
+        order.sort_unstable();
+        let what = |number: u32| {
+            let (_, failure) = files.failures.get_index(number as usize)?;
+            let new_path = failure.new_path.map(|path| place(path).alone);
+            Some(((failure.operation, failure.errno, new_path, failure.call), number, failure))
+        };
+        let mut attempts = Vec::new();
+        let mut failed = Vec::with_capacity(order.len());
+        // Nearly all programs look for the same files in vain: the entry of a path is looked for once.
+        for of_path in order.chunk_by(|(one, _), (other, _)| one >> 32 == other >> 32) {
+            let path = what(of_path[0].1).and_then(|(.., first)| files.path_of(first.path));
+            let Some(path) = path else { continue };
+            let entry = self.named(&text(&files.texts, path.path), path.source);
+            for of_process in of_path.chunk_by(|(one, _), (other, _)| one == other) {
+                self.uses.push(Use { entry, process: of_process[0].0 as u32, what: What::Failed });
+                attempts.clear();
+                attempts.extend(of_process.iter().filter_map(|(_, number)| what(*number)));
+                attempts.sort_unstable_by_key(|(what, number, _)| (*what, *number));
+                for same in attempts.chunk_by(|(one, ..), (other, ..)| one == other) {
+                    let ((_, errno, ..), first, _) = same[0];
+                    let mut one = Failed { first, count: 0, first_at: BootNs::MAX, last_at: 0 };
+                    for (.., failure) in same {
+                        one.count = one.count.saturating_add(failure.count);
+                        one.first_at = one.first_at.min(failure.first_at);
+                        one.last_at = one.last_at.max(failure.last_at.max(failure.first_at));
+                    }
+                    failed.push(one);
+                    let entry = &mut self.entries[entry as usize];
+                    entry.first_at = entry.first_at.min(one.first_at);
+                    entry.last_at = entry.last_at.max(one.last_at);
+                    match entry.errors.iter_mut().find(|(known, _)| *known == errno) {
+                        Some((_, count)) => *count = count.saturating_add(one.count),
+                        None => entry.errors.push((errno, one.count)),
+                    }
+                }
             }
         }
         failed
+    }
+
+    /// Position of a process, by its number.
+    fn rank_of(&self, number: u32) -> u32 {
+        self.ranks.get(number as usize).copied().unwrap_or_default()
     }
 
     fn rank(&self, process: ProcessKey) -> u32 {
@@ -366,10 +398,37 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl FailedEntry {
-    fn key(&self) -> impl Ord + use<'_> {
-        let new_path = self.new_path.as_ref().map(|path| Key::new(path, PathSource::Argument, None));
-        let path = Key::new(&self.path, self.source, None);
-        (path, self.process, self.operation, self.errno, new_path, self.call)
+/// Where a path stands among all that changes and failed attempts name: equal ones share a place.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// By path, and then by where it comes from.
+    with_source: u32,
+    /// By path.
+    alone: u32,
+}
+
+/// The places of all paths, by number. There are few of them and many attempts, which are ordered by these numbers.
+fn places(files: &Files) -> Vec<Place> {
+    let key = |path: &super::KeptPath| (path.path, path.source);
+    let keys: Vec<(Observed<TextId>, PathSource)> = files.paths.iter().map(key).collect();
+    let bytes = |id: &TextId| files.texts.bytes_of(*id);
+    let key = |number: u32, source: PathSource| Key::of_text(&keys[number as usize].0, bytes, source, None);
+    let with_source = |number: u32| key(number, keys[number as usize].1);
+    let mut order: Vec<u32> = (0..index(keys.len())).collect();
+    order.sort_unstable_by(|one, other| with_source(*one).cmp(&with_source(*other)));
+    let mut places = vec![Place::default(); keys.len()];
+    let mut last: Option<(u32, Place)> = None;
+    for number in order {
+        let place = match last {
+            None => Place::default(),
+            Some((before, place)) if with_source(before) == with_source(number) => place,
+            Some((before, Place { with_source, alone })) => {
+                let same = key(before, PathSource::Kernel) == key(number, PathSource::Kernel);
+                Place { with_source: with_source + 1, alone: alone + u32::from(!same) }
+            }
+        };
+        places[number as usize] = place;
+        last = Some((number, place));
     }
+    places
 }

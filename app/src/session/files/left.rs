@@ -1,9 +1,10 @@
 //! What a run leaves behind.
 
-use std::collections::HashSet;
-
 use super::{Text, kind::FileKind};
-use crate::event::{PathSource, ProcessKey};
+use crate::{
+    event::{PathSource, ProcessKey},
+    maps::HashSet,
+};
 
 /// What became of the files that the run made or changed.
 #[derive(Debug, Default)]

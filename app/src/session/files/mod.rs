@@ -16,19 +16,22 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::map::Entry;
 
 use self::totals::{SmallTotals, later};
 pub(super) use self::view::text;
 pub use self::{
     kind::FileKind,
     left::{LeftBehind, LeftChange, Remains},
-    view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text},
+    view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text, add_count},
 };
 use super::{Caps, KeptPath, Tally, TextId, Texts};
-use crate::event::{
-    AccessId, AccessTotals, BootNs, ChangeDetail, ChangeTarget, FileChanged, FileFailed, FileOperation,
-    FileOrigin, FileSeen, FileTotals, Observed, PathSource, ProcessKey, Syscall, Unconfirmed,
+use crate::{
+    event::{
+        AccessId, AccessTotals, BootNs, ChangeDetail, ChangeTarget, FileChanged, FileFailed, FileOperation,
+        FileOrigin, FileSeen, FileTotals, Observed, PathSource, ProcessKey, Syscall, Unconfirmed,
+    },
+    maps::{IndexMap, IndexSet},
 };
 
 /// What is known of files.
@@ -46,7 +49,7 @@ pub(super) struct Files {
     accesses: IndexMap<AccessId, Access>,
     /// Totals of accesses that are too large for [`SmallTotals`].
     large: BTreeMap<AccessId, AccessTotals>,
-    failures: BTreeMap<AccessId, Failure>,
+    failures: IndexMap<AccessId, Failure>,
     /// Totals of what was not announced yet.
     orphans: BTreeMap<AccessId, AccessTotals>,
     changes: Vec<Change>,
@@ -153,13 +156,13 @@ impl Files {
                 failures: caps.file_failures,
             },
             texts: Texts::new(caps.file_text_bytes),
-            processes: IndexSet::new(),
-            files: IndexMap::new(),
-            paths: IndexSet::new(),
-            details: IndexSet::new(),
-            accesses: IndexMap::new(),
+            processes: IndexSet::default(),
+            files: IndexMap::default(),
+            paths: IndexSet::default(),
+            details: IndexSet::default(),
+            accesses: IndexMap::default(),
             large: BTreeMap::new(),
-            failures: BTreeMap::new(),
+            failures: IndexMap::default(),
             orphans: BTreeMap::new(),
             changes: Vec::new(),
             tallies: Tallies::default(),
@@ -200,8 +203,8 @@ impl Files {
         if !better {
             if let Some(known) = self.accesses.get_mut(&seen.access) {
                 known.first_at = known.first_at.min(at);
+                raise(known, &mut self.large, seen.access, &seen.totals);
             }
-            self.raise(seen.access, &seen.totals);
             return;
         }
         let room = again || (self.accesses.len() as u64) < self.caps.accesses;
@@ -211,14 +214,27 @@ impl Files {
         }
         let Some(file) = file else { return };
         let process = index(self.processes.insert_full(process).0);
-        let first_at = known_first(self.accesses.get(&seen.access), at);
-        let before = self.accesses.get(&seen.access).map(|known| known.totals).unwrap_or_default();
         let unlinked = seen.path.unlinked || seen.facts.unlinked;
-        let access = Access { totals: before, first_at, file, process, origin: seen.origin, unlinked };
-        self.accesses.insert(seen.access, access);
-        self.raise(seen.access, &seen.totals);
+        let new = Access {
+            totals: SmallTotals::default(),
+            first_at: at,
+            file,
+            process,
+            origin: seen.origin,
+            unlinked,
+        };
+        let access = match self.accesses.entry(seen.access) {
+            Entry::Vacant(place) => place.insert(new),
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                let (totals, first_at) = (known.totals, known.first_at.min(at));
+                *known = Access { totals, first_at, ..new };
+                known
+            }
+        };
+        raise(access, &mut self.large, seen.access, &seen.totals);
         if let Some(totals) = self.orphans.remove(&seen.access) {
-            self.raise(seen.access, &totals);
+            raise(access, &mut self.large, seen.access, &totals);
         }
     }
 
@@ -232,8 +248,9 @@ impl Files {
         };
         let source = seen.path.source;
         let key = FileKey { path, source, device: facts.device, inode: facts.inode };
-        if !self.files.contains_key(&key) {
-            let room = (self.files.len() as u64) < self.caps.files;
+        let room = (self.files.len() as u64) < self.caps.files;
+        let entry = self.files.entry(key);
+        if let Entry::Vacant(_) = entry {
             if room {
                 self.tallies.files.count(1, true);
             } else {
@@ -245,7 +262,6 @@ impl Files {
         let kind = FileKind::of(facts, seen.file_system, seen.path.path.value().map(Vec::as_slice));
         let in_root = seen.path.in_root.as_ref().map(|text| self.texts.keep_whole(text));
         let asked = seen.asked.as_ref().map(|text| self.texts.keep_observed(text));
-        let entry = self.files.entry(key);
         let file = index(entry.index());
         let known = entry.or_insert(KnownFile { kind, unlinked: false, unreachable: false, aside: None });
         known.kind = known.kind.min(kind);
@@ -264,8 +280,8 @@ impl Files {
     /// Takes in totals.
     pub(super) fn totals(&mut self, totals: &FileTotals) {
         let FileTotals { access, totals } = totals;
-        if self.accesses.contains_key(access) {
-            self.raise(*access, totals);
+        if let Some(known) = self.accesses.get_mut(access) {
+            raise(known, &mut self.large, *access, totals);
         } else if let Some(failure) = self.failures.get_mut(access) {
             failure.raise(totals);
         } else if let Some(orphan) = self.orphans.get_mut(access) {
@@ -278,19 +294,6 @@ impl Files {
     /// Totals that nothing of files was announced for; what they are of is told of elsewhere.
     pub(super) fn take_orphan(&mut self, access: AccessId) -> Option<AccessTotals> {
         self.orphans.remove(&access)
-    }
-
-    fn raise(&mut self, id: AccessId, totals: &AccessTotals) {
-        let Some(access) = self.accesses.get_mut(&id) else { return };
-        let before = self.large.get(&id).copied().unwrap_or_else(|| access.totals.totals());
-        // What fails is told apart, under numbers of its own.
-        let totals = AccessTotals { failures: 0, ..later(&before, totals) };
-        match SmallTotals::new(&totals) {
-            Some(small) => access.totals = small,
-            None => {
-                self.large.insert(id, totals);
-            }
-        }
     }
 
     fn totals_of(&self, id: AccessId, access: &Access) -> AccessTotals {
@@ -377,8 +380,22 @@ impl Failure {
     }
 }
 
-fn known_first(known: Option<&Access>, at: BootNs) -> BootNs {
-    known.map_or(at, |known| known.first_at.min(at))
+/// Takes totals into a use; `large` has those that are too large for it.
+fn raise(
+    access: &mut Access,
+    large: &mut BTreeMap<AccessId, AccessTotals>,
+    id: AccessId,
+    totals: &AccessTotals,
+) {
+    let before = large.get(&id).copied().unwrap_or_else(|| access.totals.totals());
+    // What fails is told apart, under numbers of its own.
+    let totals = AccessTotals { failures: 0, ..later(&before, totals) };
+    match SmallTotals::new(&totals) {
+        Some(small) => access.totals = small,
+        None => {
+            large.insert(id, totals);
+        }
+    }
 }
 
 fn keep_earliest(slot: &mut Option<Earliest>, when: (BootNs, ProcessKey), text: Option<Observed<TextId>>) {

@@ -5,8 +5,6 @@
 //! gave may lead through symbolic links and mounts that are not known here: what such a path does to a file is not
 //! noticed, and the file is then listed under a name that it has no more. Whoever looks there will say so.
 
-use std::collections::{HashMap, HashSet};
-
 use super::{
     Access, Change, FileKey, Files, Target, Text,
     build::Key,
@@ -17,7 +15,10 @@ use super::{
     totals::changes_content,
     tree::{NONE, Tree},
 };
-use crate::event::{AccessId, BootNs, FileOperation, Observed, PathSource};
+use crate::{
+    event::{AccessId, BootNs, FileOperation, Observed, PathSource},
+    maps::{HashMap, HashSet},
+};
 
 /// Files without a name of one process that are looked through for the only one. Nobody makes more at a time but to
 /// keep the observer busy.
@@ -46,7 +47,7 @@ pub(super) fn remains(files: &Files) -> Remains {
     }
     let transient = names.transient();
     // With very many files each of these is large.
-    (names.by_inode, names.uses) = (HashMap::new(), Vec::new());
+    (names.by_inode, names.uses) = (HashMap::default(), Vec::new());
     names.tree.close();
     let mut left_behind = names.left();
     drop(names);
@@ -77,8 +78,8 @@ impl<'a> Names<'a> {
             files,
             tree: Tree::new(count),
             objects: Vec::with_capacity(count),
-            by_inode: HashMap::with_capacity(count),
-            nameless: HashMap::new(),
+            by_inode: HashMap::with_capacity_and_hasher(count, Default::default()),
+            nameless: HashMap::default(),
             uses: Vec::new(),
         }
     }
@@ -427,8 +428,8 @@ impl<'a> Names<'a> {
             let object = &self.objects[*object as usize];
             object.created && object.names == 0 && object.displaced().is_none()
         };
-        let mut transient = HashSet::new();
-        let mut other = HashSet::new();
+        let mut transient = HashSet::default();
+        let mut other = HashSet::default();
         for (file, object) in &self.uses {
             let known = self.files.files.get_index(*file as usize);
             let named =

@@ -1,9 +1,10 @@
 //! What changes the names of files, in the order in which it happened.
 
-use std::collections::HashSet;
-
 use super::{Access, Files, totals::changes_content, tree::NONE};
-use crate::event::{BootNs, FileOperation};
+use crate::{
+    event::{BootNs, FileOperation},
+    maps::HashSet,
+};
 
 /// Something that happened, by the positions of what is known of it.
 pub(super) struct Step {

@@ -1,6 +1,6 @@
 //! A tree of names, in which a directory is moved with all that is below it.
 
-use std::collections::HashMap;
+use crate::maps::HashMap;
 
 /// No node, no object.
 pub(super) const NONE: u32 = u32::MAX;
@@ -27,12 +27,12 @@ impl<'a> Tree<'a> {
     pub(super) fn new(count: usize) -> Self {
         let mut nodes = Vec::with_capacity(count);
         nodes.push(Node { parent: TOP, name: b"", object: NONE, claimed: false });
-        Self { nodes, children: HashMap::with_capacity(count) }
+        Self { nodes, children: HashMap::with_capacity_and_hasher(count, Default::default()) }
     }
 
     /// Gives back what is needed to find names: from here on there are paths only.
     pub(super) fn close(&mut self) {
-        self.children = HashMap::new();
+        self.children = HashMap::default();
     }
 
     pub(super) fn child(&self, parent: u32, name: &'a [u8]) -> Option<u32> {

@@ -1,15 +1,11 @@
 //! Files as the receipt has them: everything that is known of one in one entry.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use super::{
     super::{Session, TextId, Texts},
     Change, Files, Target,
-    build::{Builder, Use, What, earlier_origin},
+    build::{Builder, Failed, Use, What, earlier_origin},
     index,
     kind::FileKind,
     left::Remains,
@@ -129,7 +125,7 @@ pub struct FilesView<'a> {
     /// By path, device and inode.
     pub entries: Vec<FileEntry>,
     /// By path, process, operation and errno.
-    pub failed: Vec<FailedEntry>,
+    failed: Vec<Failed>,
     /// In order of time.
     changes: Vec<u32>,
     /// By entry and process.
@@ -168,7 +164,7 @@ impl<'a> FilesView<'a> {
         let process = *self.processes.get(uses.first()?.process as usize)?;
         let mut origin = None;
         let mut totals = AccessTotals::default();
-        let mut counts: BTreeMap<FileOperation, u64> = BTreeMap::new();
+        let mut counts: Vec<(FileOperation, u64)> = Vec::new();
         for one in uses {
             match one.what {
                 What::Access(id) => {
@@ -176,18 +172,17 @@ impl<'a> FilesView<'a> {
                     origin = earlier_origin(origin, access.origin);
                     totals = join(&totals, &self.files.totals_of(id, access), u64::saturating_add);
                 }
-                What::Operation(operation) => *counts.entry(operation).or_default() += 1,
+                What::Operation(operation) => add_count(&mut counts, operation, 1),
                 What::Failed => {}
             }
         }
         for (operation, count) in operations(&totals) {
-            let known = counts.entry(operation).or_default();
-            *known = known.saturating_add(count);
+            add_count(&mut counts, operation, count);
         }
         Some(FileUse {
             process,
             origin,
-            operations: counts.into_iter().filter(|(_, count)| *count > 0).collect(),
+            operations: counts,
             bytes_read: totals.bytes_read,
             bytes_written: totals.bytes_written,
         })
@@ -216,6 +211,31 @@ impl<'a> FilesView<'a> {
         })
     }
 
+    /// How many kinds of failed attempts there are.
+    pub fn failed_count(&self) -> usize {
+        self.failed.len()
+    }
+
+    /// Failed attempts, by path, process, operation and errno.
+    pub fn failed(&self) -> impl Iterator<Item = FailedEntry> {
+        self.failed.iter().filter_map(|one| {
+            let (_, failure) = self.files.failures.get_index(one.first as usize)?;
+            let (path, source) = self.path(failure.path)?;
+            Some(FailedEntry {
+                path,
+                source,
+                new_path: failure.new_path.and_then(|path| self.path(path)).map(|(path, _)| path),
+                operation: failure.operation,
+                errno: failure.errno,
+                process: self.files.process_of(failure.process)?,
+                call: failure.call,
+                count: one.count,
+                first_at: one.first_at,
+                last_at: one.last_at,
+            })
+        })
+    }
+
     fn target(&self, change: &Change) -> Option<(Text, PathSource)> {
         match change.target {
             Target::Path(path) => self.path(path),
@@ -235,6 +255,15 @@ impl<'a> FilesView<'a> {
     fn path(&self, path: u32) -> Option<(Text, PathSource)> {
         let path = self.files.path_of(path)?;
         Some((text(&self.files.texts, path.path), path.source))
+    }
+}
+
+/// Adds to the count of an operation, in counts that are ordered by operation and few.
+pub fn add_count(counts: &mut Vec<(FileOperation, u64)>, operation: FileOperation, count: u64) {
+    match counts.binary_search_by_key(&operation, |(known, _)| *known) {
+        Ok(at) => counts[at].1 = counts[at].1.saturating_add(count),
+        Err(at) if count > 0 => counts.insert(at, (operation, count)),
+        Err(_) => {}
     }
 }
 

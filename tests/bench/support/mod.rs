@@ -1,0 +1,47 @@
+//! What the benchmarks have in common.
+
+use glasshouse::facts::{
+    CommandFacts, ExecutionFacts, HostFacts, ObservationFacts, Outcome, OutcomeStatus, RunFacts, ToolFacts,
+    UserFacts,
+};
+
+/// Facts of a run of which nothing else is known.
+pub(crate) fn facts() -> RunFacts {
+    RunFacts {
+        tool: ToolFacts { name: "glasshouse", version: "0", bpf_object_sha256: [0; 32] },
+        command: CommandFacts {
+            argv: Vec::new(),
+            cwd: b"/".to_vec(),
+            user: UserFacts { uid: 0, gid: 0, name: None },
+            executable: None,
+            environment: Vec::new(),
+        },
+        host: HostFacts {
+            kernel: String::new(),
+            architecture: String::new(),
+            os: None,
+            hostname: None,
+            boot_id: None,
+            lsm: None,
+            virtualization: None,
+        },
+        execution: ExecutionFacts {
+            backend: "process",
+            isolation: "none",
+            root_pid: None,
+            started_at: 0,
+            finished_at: 0,
+            outcome: Outcome {
+                status: OutcomeStatus::Exited,
+                exit_code: Some(0),
+                signal: None,
+                core_dumped: false,
+                error: None,
+            },
+            resources: None,
+        },
+        observation: ObservationFacts::default(),
+        artifacts: Vec::new(),
+        boot_to_unix_ns: 0,
+    }
+}
