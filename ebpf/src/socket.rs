@@ -440,7 +440,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
         if (*facts).family == AF_UNIX && !is_told {
             announce_unix(start, process, sk, key);
         }
-        if operation != operation::SOCKET || (*facts).family != AF_UNIX {
+        if (*facts).family != AF_UNIX || (*entry).announced != 0 {
             let now = task::now();
             changed(entry, now);
         }
