@@ -6,17 +6,17 @@
 //! Entries are found by a hash of what identifies them, and hold it, so that a collision is noticed. Those of a process
 //! form a list, by which its end finds them.
 
-use core::{ffi::c_void, mem::offset_of};
+use core::mem::offset_of;
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
-    helpers::generated::{bpf_get_current_pid_tgid, bpf_loop, bpf_probe_read_kernel},
+    helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
 };
 use glasshouse_common::{
     Family, FileRecord, FileTotalsRecord, flags, kind,
-    limits::{ACCESS_ENTRIES, ACCESS_INTERVAL_NS, INHERITED_FDS, PATH_BYTES},
+    limits::{ACCESS_INTERVAL_NS, PATH_BYTES},
     operation,
-    state::{Access, Process},
+    state::Access,
 };
 
 use crate::{
@@ -480,43 +480,4 @@ pub(crate) unsafe extern "C" fn send_totals(key: u64, now: u64) -> i32 {
     let is_sent = send(Family::Files, u64::from(size));
     sent(entry, u64::from(!is_sent), now);
     i32::from(is_sent)
-}
-
-/// Sends what has not been sent of the entries of a process that has ended, and removes them. One that finds no room
-/// stays, for the sweep at the end of observation.
-#[inline(always)]
-pub(crate) unsafe fn end_process(process: *const Process) {
-    let Some(scratch) = scratch() else { return };
-    let walk = &raw mut (*scratch).walk;
-    (*walk).cursor = (*process).accesses;
-    if (*walk).cursor != 0 {
-        (*walk).found = task::now();
-        bpf_loop(ACCESS_ENTRIES, end_entry as *mut c_void, core::ptr::null_mut(), 0);
-    }
-}
-
-unsafe extern "C" fn end_entry(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(scratch) = scratch() else { return 1 };
-    let walk = &raw mut (*scratch).walk;
-    let key = (*walk).cursor;
-    let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 1 };
-    (*walk).cursor = (*entry).next;
-    if (*entry).seen != 0 && ((*entry).dirty == 0 || send_totals(key, (*walk).found) != 0) {
-        let _ = ACCESSES.remove(&key);
-    }
-    i64::from((*walk).cursor == 0)
-}
-
-/// Announces the files that the root has open when observation starts.
-#[inline(always)]
-pub(crate) unsafe fn announce_inherited(start: u64, tgid: u32) {
-    text::set_owner(Owner { at: 0, start, tgid, tid: 0 });
-    bpf_loop(INHERITED_FDS, announce_fd as *mut c_void, core::ptr::null_mut(), 0);
-}
-
-unsafe extern "C" fn announce_fd(index: u32, _context: *mut c_void) -> i64 {
-    let Some(scratch) = scratch() else { return 1 };
-    let owner = (*scratch).text.owner;
-    use_descriptor(owner.start, owner.tgid, index, INHERITED, 0);
-    0
 }

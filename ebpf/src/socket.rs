@@ -25,7 +25,7 @@ use crate::{
     atomic::{add, exchange, exchange_u32, incremented},
     emit::{counters, reserve, submit},
     file::INHERITED,
-    layout::{Kernel, constant, offset, opaque},
+    layout::{Kernel, constant, offset, opaque, zero},
     maps::{
         FLOW_ORDER, FLOWS, FLOWS_MADE, GROUP, NO_FLOW, SOCKET_ORDER, SOCKET_USERS, SOCKETS, SOCKETS_MADE,
     },
@@ -233,7 +233,6 @@ unsafe fn evict(entry: *mut Flow) {
 
 /// Both ends of a packet, or of a socket that was connected.
 #[repr(C)]
-#[derive(Default)]
 pub(crate) struct Ends {
     /// The socket, and its peer.
     pub(crate) key: FlowKey,
@@ -243,6 +242,15 @@ pub(crate) struct Ends {
     pub(crate) local_port: u32,
     /// Of a packet: length of the transport header.
     pub(crate) header: u32,
+}
+
+impl Ends {
+    /// Nothing known yet.
+    #[inline(always)]
+    pub(crate) fn nothing() -> Self {
+        let key = FlowKey { socket: zero(), remote: [zero(); 2], port: zero() };
+        Self { key, local: [zero(); 2], local_port: zero() as u32, header: zero() as u32 }
+    }
 }
 
 /// The flow is the one of the socket's own entry.
@@ -485,8 +493,8 @@ pub(crate) unsafe fn own(entry: *mut Flow, origin: u16) {
 /// Begins to count anew.
 #[inline(always)]
 pub(crate) unsafe fn forget_totals(facts: *mut FlowFacts) {
-    (*facts).bytes_sent = 0;
-    (*facts).bytes_received = 0;
-    (*facts).packets_sent = 0;
-    (*facts).packets_received = 0;
+    (*facts).bytes_sent = zero();
+    (*facts).bytes_received = zero();
+    (*facts).packets_sent = zero();
+    (*facts).packets_received = zero();
 }

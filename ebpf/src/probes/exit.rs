@@ -14,7 +14,7 @@ use super::{probe, syscall};
 use crate::{
     atomic::incremented,
     emit::send,
-    file,
+    held,
     layout::{Kernel, offset, opaque},
     maps::{COUNTS, scratch},
     path::Walk,
@@ -47,7 +47,7 @@ unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
         return;
     }
     let start = (*process).start;
-    file::end_process(process);
+    held::end_process(process);
     let at = task::now();
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let pool_index = (*process).pool_index;

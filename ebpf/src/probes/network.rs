@@ -16,7 +16,7 @@ use super::file::hash_bytes;
 use crate::{
     emit::send,
     file::{self, INHERITED},
-    layout::{Kernel, offset, opaque},
+    layout::{Kernel, offset, opaque, zero},
     maps::{FLOWS, SOCKETS, scratch},
     path::{PathRef, mix},
     scope,
@@ -131,7 +131,7 @@ pub(super) unsafe extern "C" fn on_socket_call(
 unsafe extern "C" fn take_socketcall(address: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     let arguments = &raw mut (*scratch).file.arguments;
-    let mut words = [0_u32; 6];
+    let mut words = [zero() as u32; 6];
     bpf_probe_read_user((&raw mut words).cast(), 24, address as *const _);
     let mut index = 0;
     while index < 6 {
@@ -201,7 +201,7 @@ unsafe extern "C" fn connected(start: u64, process: u64, sk: u64, is_done: u32) 
 unsafe extern "C" fn connected_datagram(socket: u64, sk: u64) -> i32 {
     let Some(entry) = SOCKETS.get_ptr_mut(&socket) else { return 0 };
     let sk = Kernel(sk);
-    let mut ends = Ends::default();
+    let mut ends = Ends::nothing();
     ends.key.socket = socket;
     ends.key.port = u64::from(u16::from_be(sk.read(offset!(sock_dport))));
     let remote = (&raw mut ends.key.remote).cast::<u8>();
@@ -439,7 +439,7 @@ unsafe extern "C" fn take_address(call: u64) -> i32 {
         address = *arguments.add(which as usize);
         length = *arguments.add((opaque(which + 1) & 15) as usize) & 0xffff_ffff;
     } else if call >> 32 & 0xff == u64::from(ABI_NATIVE) {
-        let mut name = [0_u64; 2];
+        let mut name = [zero(); 2];
         bpf_probe_read_user((&raw mut name).cast(), 16, *arguments.add(1) as *const _);
         address = name[0];
         length = name[1] & 0xffff_ffff;
@@ -470,7 +470,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     let made = (*found).socket;
     let length = opaque(made >> 48) & 0x7f;
     let hash = mix(hash_bytes(length), made);
-    (*found).base = PathRef { mnt: 0, dentry: 0 };
+    (*found).base = PathRef { mnt: zero(), dentry: zero() };
     let now = task::now();
     let key = file::begin_failure(found, start, tgid, hash, what << 16 | errno as u32 & 0xffff, now);
     let Some(entry) = file::find_or_make(key) else { return 0 };

@@ -16,7 +16,7 @@ use glasshouse_common::{
 use crate::{
     atomic::add,
     emit::{reserve, submit},
-    layout::{Kernel, offset, opaque},
+    layout::{Kernel, offset, opaque, zero},
     maps::{FLOWS, SOCKETS},
     socket::{
         AF_INET6, Ends, FURTHER, OWN, RAW, SCTP, changed, choose_flow, find_socket, is_tcp, make_socket,
@@ -115,7 +115,7 @@ unsafe extern "C" fn take_beginning(context: *mut __sk_buff, entry: *mut Flow, d
     let taken = (&raw mut (*entry).captured).cast::<u32>();
     let taken = if direction == SENT { taken } else { taken.add(1) };
     let transport = network_length(context);
-    let mut header = [0_u32; 4];
+    let mut header = [zero() as u32; 4];
     if bpf_skb_load_bytes(context.cast(), transport, (&raw mut header).cast(), 16) < 0 {
         return 0;
     }
@@ -160,7 +160,7 @@ unsafe extern "C" fn find_ends(
     }
     let facts = &raw const (*socket).facts;
     (*ends).key.socket = (*facts).socket;
-    let mut header = [0_u64; 5];
+    let mut header = [zero(); 5];
     // Source and destination: two words at the end of the shortest header of IPv4, two of two words of that of IPv6.
     let (source, destination);
     if (*context).protocol == IPV4 {
@@ -267,7 +267,7 @@ unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, is_
     if socket.is_null() {
         return 0;
     }
-    let mut ends = Ends::default();
+    let mut ends = Ends::nothing();
     let transport = find_ends(context, socket, &raw mut ends, is_sent);
     if transport < 0 {
         return 0;
@@ -307,7 +307,7 @@ unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, is_
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn may_be_dns(context: *mut __sk_buff, at: u32) -> i32 {
-    let mut header = [0_u8; 12];
+    let mut header = [zero() as u8; 12];
     if bpf_skb_load_bytes(context.cast(), at, (&raw mut header).cast(), 12) < 0 {
         return 0;
     }

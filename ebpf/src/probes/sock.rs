@@ -13,7 +13,7 @@ use glasshouse_common::{
 
 use super::probe;
 use crate::{
-    layout::{Kernel, constant, offset, opaque},
+    layout::{Kernel, constant, offset, opaque, zero},
     maps::SOCKETS,
     path::mix,
     scope,
@@ -172,7 +172,7 @@ unsafe fn begin_again(entry: *mut Flow, now: u64) {
     (*facts).flow = mix(constant!(SEED) ^ (*facts).socket, now) | 1;
     (*facts).flags &= !(FLOW_ENDED | FLOW_RESUMED);
     (*facts).error = 0;
-    (*facts).entered = [0; STATES];
+    (*facts).entered = [zero(); STATES];
     (*entry).seen = 0;
     (*entry).captured = [0; 2];
     socket::forget_totals(facts);

@@ -13,7 +13,8 @@ use glasshouse_common::{
 use super::{file, network, probe};
 use crate::{
     emit::send,
-    file::{announce_inherited, tid, use_descriptor},
+    file::{tid, use_descriptor},
+    held::announce_inherited,
     layout::{Kernel, constant, entry, offset, opaque},
     maps::{Scratch, scratch},
     scope, task, text,

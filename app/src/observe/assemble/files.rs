@@ -84,10 +84,17 @@ pub(super) fn file_totals(record: &FileTotalsRecord) -> EventKind {
 }
 
 pub(super) fn failed(record: &FileFailedRecord, argument: &[u8], texts: &mut Texts) -> Option<EventKind> {
-    let (mut path, new_path) = paths(record.flags, texts);
-    if record.flags & flags::CHANGE_FOLLOWS != 0 {
-        path = Some(by_argument(Observed::Complete(normal(b"", argument))));
-    }
+    let follows = record.flags & flags::CHANGE_FOLLOWS != 0;
+    let (path, new_path) = if follows && record.flags & (flags::CHANGE_BASE | flags::CHANGE_NO_BASE) == 0 {
+        (Some(by_argument(Observed::Complete(normal(b"", argument)))), None)
+    } else {
+        if follows {
+            // What it is relative to was sent before.
+            let text = texts.of(kind::TEXT_ARGUMENT);
+            (text.bytes, text.total) = (argument.to_vec(), argument.len() as u32);
+        }
+        paths(record.flags, texts)
+    };
     Some(EventKind::FileFailed(Box::new(FileFailed {
         access: record.access,
         operation: operation_of(record.operation)?,

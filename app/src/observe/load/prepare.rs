@@ -1,0 +1,175 @@
+//! What is put into the kernel before there is a target: the object is parsed and relocated, its maps are made and its
+//! types are loaded.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsStr,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use aya::maps::{Map, MapData, RingBuf};
+use aya_obj::{Object, btf::BtfFeatures, generated::bpf_map_type};
+
+use super::{OBJECT, ObserveError, failed, is_refusal, not_permitted, sys};
+
+/// The object, with its maps and types in the kernel. What is known before there is a target.
+pub(in crate::observe) struct Prepared {
+    pub(super) object: Object,
+    pub(super) maps: Maps,
+    pub(super) types: OwnedFd,
+}
+
+/// Maps in the kernel. Rings are mapped into memory as soon as they are made: thousands of pages, one by one.
+#[derive(Default)]
+pub(super) struct Maps {
+    pub(super) plain: HashMap<String, MapData>,
+    pub(super) rings: HashMap<String, RingBuf<MapData>>,
+}
+
+impl Maps {
+    fn extend(&mut self, more: Self) {
+        self.plain.extend(more.plain);
+        self.rings.extend(more.rings);
+    }
+}
+
+impl Prepared {
+    /// Parses the object, puts its maps into the kernel, and does `other` on a thread of its own, which then takes its share
+    /// of the maps: two CPUs are busy to the end.
+    pub(in crate::observe) fn new_beside<T: Send>(
+        other: impl Fn() -> T + Sync,
+    ) -> (Result<Self, ObserveError>, T) {
+        let shared = OnceLock::new();
+        let (shared_here, other) = (&shared, &other);
+        let here = nix::sched::sched_getcpu();
+        std::thread::scope(|scope| {
+            let beside = std::thread::Builder::new().spawn_scoped(scope, move || {
+                leave_cpu(here);
+                (other(), shared_here.get().map(MapsToMake::make))
+            });
+            let begun = parse_object().map(|object| {
+                let made = shared.get_or_init(|| MapsToMake::of(&object)).make();
+                (object, made)
+            });
+            let (other, more) = match beside.map(std::thread::ScopedJoinHandle::join) {
+                Ok(Ok(done)) => done,
+                // The thread could not be had, or has panicked: then a map may be missing.
+                _ => (other(), None),
+            };
+            let prepared = begun.and_then(|(object, made)| {
+                let mut maps = made?;
+                maps.extend(more.transpose()?.unwrap_or_default());
+                Self::put_together(object, maps)
+            });
+            (prepared, other)
+        })
+    }
+
+    fn put_together(mut object: Object, maps: Maps) -> Result<Self, ObserveError> {
+        relocate(&mut object, &maps)?;
+        let types = load_types(&mut object)?;
+        Ok(Self { object, maps, types })
+    }
+}
+
+/// Maps that have not been created yet, for several threads to take from.
+struct MapsToMake {
+    /// Those that take longest first.
+    maps: Vec<(String, aya_obj::Map)>,
+    next: AtomicUsize,
+}
+
+impl MapsToMake {
+    fn of(object: &Object) -> Self {
+        let mut maps: Vec<_> = object.maps.iter().map(|(name, map)| (name.clone(), map.clone())).collect();
+        // Of a hash map the kernel sets up a place for each entry, of a ring no more than pages.
+        let work = |map: &aya_obj::Map| match map.key_size() {
+            0 => map.max_entries() / 64,
+            _ => map.max_entries(),
+        };
+        maps.sort_by_key(|(_, map)| std::cmp::Reverse(work(map)));
+        Self { maps, next: AtomicUsize::new(0) }
+    }
+
+    /// Creates maps until none is left. Gives those that it has created.
+    fn make(&self) -> Result<Maps, ObserveError> {
+        let mut made = Maps::default();
+        while let Some((name, map)) = self.maps.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let created = MapData::create(map.clone(), name, None).map_err(|error| match &error {
+                aya::maps::MapError::CreateError { io_error, .. } if is_refusal(io_error) => {
+                    not_permitted(io_error)
+                }
+                _ => failed(format!("cannot create the eBPF map {name}"), error),
+            })?;
+            if map.map_type() == bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32 {
+                let ring = RingBuf::try_from(Map::RingBuf(created))
+                    .map_err(|error| failed(format!("cannot map the ring {name}"), error))?;
+                made.rings.insert(name.clone(), ring);
+            } else {
+                made.plain.insert(name.clone(), created);
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// Puts the object's own type information into the kernel.
+fn load_types(object: &mut Object) -> Result<OwnedFd, ObserveError> {
+    // Every kernel since 5.17 has these but the last, 64-bit enumerations, which the programs do without.
+    let features = BtfFeatures::new(true, true, true, true, true, true, true, false);
+    let types = object
+        .fixup_and_sanitize_btf(&features)
+        .map_err(|error| failed("cannot prepare the types of the eBPF object", error))?
+        .ok_or_else(|| ObserveError::Failed("the eBPF object has no types".into()))?;
+    sys::load_btf(&types.to_bytes()).map_err(|error| {
+        if is_refusal(&error) {
+            not_permitted(&error)
+        } else {
+            failed("the kernel refused the types of the eBPF object", error)
+        }
+    })
+}
+
+/// Has the calling thread run on another CPU, if there is one. A new thread may begin on the one that it was started on and
+/// share it for a time slice of milliseconds, the length of a start, while another lies idle.
+pub(super) fn leave_cpu(cpu: nix::Result<usize>) {
+    use nix::{sched, unistd::Pid};
+    let this = Pid::from_raw(0);
+    if let (Ok(cpu), Ok(mut allowed)) = (cpu, sched::sched_getaffinity(this)) {
+        // Refused where it was the only one.
+        let _ = allowed.unset(cpu).and_then(|()| sched::sched_setaffinity(this, &allowed));
+    }
+}
+
+fn relocate(object: &mut Object, maps: &Maps) -> Result<(), ObserveError> {
+    let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+    let originals = object.maps.clone();
+    let plain = maps.plain.iter().map(|(name, map)| (name, map.fd().as_fd().as_raw_fd()));
+    let rings = maps.rings.iter().map(|(name, ring)| (name, ring.as_raw_fd()));
+    let references = plain.chain(rings).filter_map(|(name, descriptor)| {
+        originals.get(name).map(|original| (name.as_str(), descriptor, original))
+    });
+    object
+        .relocate_maps(references, &sections)
+        .map_err(|error| failed("cannot relocate the eBPF object", error))?;
+    object.relocate_calls(&sections).map_err(|error| failed("cannot relocate the eBPF object", error))
+}
+
+/// Parses the embedded object (or the one that `GLASSHOUSE_BPF_OBJECT` names, for trying a fresh build).
+fn parse_object() -> Result<Object, ObserveError> {
+    let parse =
+        |bytes: &[u8]| Object::parse(bytes).map_err(|error| failed("cannot read the eBPF object", error));
+    match std::env::var_os("GLASSHOUSE_BPF_OBJECT") {
+        Some(path) => parse(&read_object(&path)?),
+        None => parse(OBJECT),
+    }
+}
+
+fn read_object(path: &OsStr) -> Result<Vec<u8>, ObserveError> {
+    std::fs::read(path).map_err(|error| failed(format!("cannot read {}", Path::new(path).display()), error))
+}

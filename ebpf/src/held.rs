@@ -1,0 +1,56 @@
+//! All files of a process at once: those that it has open when observation starts, and what is left of its entries when
+//! it ends.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_loop;
+use glasshouse_common::{
+    limits::{ACCESS_ENTRIES, INHERITED_FDS},
+    state::Process,
+};
+
+use crate::{
+    file::{INHERITED, send_totals, use_descriptor},
+    maps::{ACCESSES, scratch},
+    task,
+    text::{self, Owner},
+};
+
+/// Sends what has not been sent of the entries of a process that has ended, and removes them. One that finds no room
+/// stays, for the sweep at the end of observation.
+#[inline(always)]
+pub(crate) unsafe fn end_process(process: *const Process) {
+    let Some(scratch) = scratch() else { return };
+    let walk = &raw mut (*scratch).walk;
+    (*walk).cursor = (*process).accesses;
+    if (*walk).cursor != 0 {
+        (*walk).found = task::now();
+        bpf_loop(ACCESS_ENTRIES, end_entry as *mut c_void, core::ptr::null_mut(), 0);
+    }
+}
+
+unsafe extern "C" fn end_entry(_index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let walk = &raw mut (*scratch).walk;
+    let key = (*walk).cursor;
+    let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 1 };
+    (*walk).cursor = (*entry).next;
+    if (*entry).seen != 0 && ((*entry).dirty == 0 || send_totals(key, (*walk).found) != 0) {
+        let _ = ACCESSES.remove(&key);
+    }
+    i64::from((*walk).cursor == 0)
+}
+
+/// Announces the files that the root has open when observation starts.
+#[inline(always)]
+pub(crate) unsafe fn announce_inherited(start: u64, tgid: u32) {
+    text::set_owner(Owner { at: 0, start, tgid, tid: 0 });
+    bpf_loop(INHERITED_FDS, announce_fd as *mut c_void, core::ptr::null_mut(), 0);
+}
+
+unsafe extern "C" fn announce_fd(index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let owner = (*scratch).text.owner;
+    use_descriptor(owner.start, owner.tgid, index, INHERITED, 0);
+    0
+}
