@@ -20,6 +20,8 @@ pub(crate) struct NetworkTrace {
     pub(crate) unknown: BTreeSet<(u64, String)>,
     /// `udp 127.0.0.1:53`: whom it connected to or sent to.
     pub(crate) peers: BTreeSet<(u64, String)>,
+    /// strace could not find out the addresses of sockets: the kernel lacks `tcp_diag`.
+    pub(crate) is_blind: bool,
     /// `tcp 127.0.0.1:80 127.0.0.1:40000`: own end, and the peer's.
     pub(crate) accepted: Counts,
     /// `tcp 127.0.0.1:80`.
@@ -73,11 +75,12 @@ impl Reading {
                 }
             }
             "accept" | "accept4" => self.accept(call, &socket),
-            "listen" if outcome == Outcome::Success(0) => {
-                if let Some(local) = socket.local {
+            "listen" if outcome == Outcome::Success(0) => match socket.local {
+                Some(local) => {
                     self.trace.listening.insert((call.process, format!("{} {local}", socket.protocol)));
                 }
-            }
+                None => self.trace.is_blind |= socket.protocol == "tcp",
+            },
             "close" => self.forget(key),
             "read" | "readv" | "recvfrom" | "recvmsg" if !call.arguments.contains("MSG_PEEK") => {
                 self.bytes(key, &socket, &outcome, false)
