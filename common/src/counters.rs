@@ -19,7 +19,7 @@ pub const FAMILIES: usize = 4;
 
 record! {
     /// Per CPU; user space adds them up.
-    Counters, 120, {
+    Counters, 128, {
         /// Records the kernel side wanted to send, by [`Family`].
         emitted: [u64; 4],
         /// Records that found no room, by [`Family`].
@@ -34,6 +34,8 @@ record! {
         files_recovered: u64,
         /// Sockets that found no room.
         sockets_full: u64,
+        /// Sockets made by processes in scope outside of the workload's control group.
+        sockets_outside: u64,
         /// Flows that made room for others, their totals sent.
         flows_evicted: u64,
         /// Dropped records of flows whose facts a later one brought.

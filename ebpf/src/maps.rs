@@ -96,6 +96,10 @@ pub(crate) static mut FLOWS_MADE: u64 = 0;
 #[map]
 pub(crate) static SOCKET_USERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(limits::SOCKET_USERS, 0);
 
+/// The change of a connection's state that was seen last: the socket, and its state.
+#[map]
+pub(crate) static LAST_STATE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
+
 /// Source of zeroes for new sockets and flows.
 #[map]
 pub(crate) static NO_FLOW: Array<Flow> = Array::with_max_entries(1, 0);

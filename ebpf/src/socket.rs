@@ -15,8 +15,9 @@ use glasshouse_common::{
     limits::{FLOW_ENTRIES, FLOW_INTERVAL_NS, SOCKET_ENTRIES},
     operation,
     socket::{
-        FLOW_ABSOLUTE, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_ENDED, FLOW_EVICTED, FLOW_RESUMED,
-        INBOUND, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED,
+        FLOW_ABSOLUTE, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_ENDED, FLOW_EVICTED, FLOW_LISTENS,
+        FLOW_RESUMED, FLOW_UNSEEN, INBOUND, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED,
+        ORIGIN_RECEIVED,
     },
     state::{Flow, FlowKey},
 };
@@ -116,6 +117,26 @@ pub(crate) unsafe extern "C" fn find_socket(sk: u64) -> u64 {
     0
 }
 
+/// Has an entry found by the socket's cookie, which it has got by now, rather than by its inode, which it loses before its
+/// end. Its number stays the same. Returns its key.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn find_by_cookie(key: u64, sk: u64) -> u64 {
+    let cookie: u64 = Kernel(sk).read(offset!(sock_cookie));
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return key };
+    if cookie == 0 || SOCKETS.insert(&cookie, &*entry, u64::from(BPF_NOEXIST)).is_err() {
+        return key;
+    }
+    let _ = SOCKETS.remove(&key);
+    cookie
+}
+
+/// Whether a key is the number of an inode.
+#[inline(always)]
+pub(crate) fn is_by_inode(key: u64) -> bool {
+    key & BY_INODE != 0
+}
+
 /// Makes the entry of a socket, with `flags`. Returns its key; 0 if it cannot have one.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -164,13 +185,21 @@ unsafe fn begin(entry: *mut Flow, sk: Kernel, flags: u32, now: u64) {
     (*facts).protocol = sk.read(offset!(sock_protocol));
     (*facts).network_namespace = sk.follow(offset!(sock_net)).read(offset!(net_ns_inum));
     let is_internet = matches!((*facts).family, AF_INET | AF_INET6);
+    let is_seen = is_internet && is_in_group(sk.0) != 0;
+    if is_internet
+        && !is_seen
+        && constant!(HAS_GROUP) != 0
+        && flags & FLOW_RESUMED == 0
+        && let Some(counters) = counters()
+    {
+        crate::atomic::increment(&raw mut (*counters).sockets_outside);
+    }
     (*facts).flags = flags
-        | if is_tcp(facts) {
-            FLOW_ABSOLUTE
-        } else if is_internet && is_in_group(sk.0) != 0 {
-            0
-        } else {
-            FLOW_BY_CALLS
+        | match (is_tcp(facts), is_seen) {
+            (true, true) => FLOW_ABSOLUTE,
+            (true, false) => FLOW_ABSOLUTE | FLOW_UNSEEN,
+            (false, true) => 0,
+            (false, false) => FLOW_BY_CALLS,
         };
     take_ends(entry, sk.0);
 }
@@ -213,9 +242,17 @@ unsafe fn make_room(key: u64) {
     if oldest == 0 || oldest == key {
         return;
     }
-    if let Some(entry) = SOCKETS.get_ptr_mut(&oldest) {
+    let Some(entry) = SOCKETS.get_ptr_mut(&oldest) else { return };
+    let mut leaving = oldest;
+    // Others are told by one that listens: it goes to the end of the queue, and the next one leaves instead.
+    if (*entry).facts.flags & FLOW_LISTENS != 0 {
+        let place = incremented(&raw mut SOCKETS_MADE) & u64::from(SOCKET_ENTRIES - 1);
+        let Some(slot) = SOCKET_ORDER.get_ptr_mut(place as u32) else { return };
+        leaving = opaque(exchange(slot, oldest));
+    }
+    if let Some(entry) = SOCKETS.get_ptr_mut(&leaving) {
         evict(entry);
-        let _ = SOCKETS.remove(&oldest);
+        let _ = SOCKETS.remove(&leaving);
     }
 }
 const _: () = assert!(SOCKET_ENTRIES.is_power_of_two() && FLOW_ENTRIES.is_power_of_two());
@@ -320,7 +357,7 @@ unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> 
     forget_totals(to);
     (*to).first_at = now;
     (*to).direction = 0;
-    (*to).flags &= !(FLOW_ENDED | FLOW_EVICTED | FLOW_RESUMED);
+    (*to).flags &= !(FLOW_ENDED | FLOW_EVICTED | FLOW_RESUMED | FLOW_CONNECTED);
     let remote = (&raw mut (*to).remote).cast::<u64>();
     remote.write_volatile(key.remote[0]);
     remote.add(1).write_volatile(key.remote[1]);
@@ -434,9 +471,14 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
         }
         core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
     } else if (*entry).start ^ start | u64::from((*entry).tgid ^ tgid) != 0 {
-        note_user(key, start, tgid, u32::from(origin_of(operation)));
+        note_user((*facts).socket, start, tgid, u32::from(origin_of(operation)));
     }
     if (*facts).flags & FLOW_BY_CALLS != 0 {
+        if matches!((*facts).family, AF_INET | AF_INET6) {
+            (*facts).local_port = Kernel(sk).read(offset!(sock_num));
+        }
+        // Of datagrams it is known whom they were for, and counted there.
+        let amount = if is_addressed(facts, operation) { 0 } else { amount };
         match operation {
             operation::WRITE | operation::SEND => add(&raw mut (*facts).bytes_sent, amount),
             operation::READ | operation::RECEIVE => add(&raw mut (*facts).bytes_received, amount),
@@ -452,10 +494,21 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
             let now = task::now();
             changed(entry, now);
         }
+    } else if (*facts).flags & FLOW_UNSEEN != 0 && (*facts).flags & FLOW_LISTENS == 0 {
+        take_totals(entry, sk);
+        changed(entry, task::now());
     } else if operation == INHERITED {
         changed(entry, task::now());
     }
     key
+}
+
+/// Whether a use is one of a socket of datagrams whose peer the call may name.
+#[inline(always)]
+pub(crate) unsafe fn is_addressed(facts: *const FlowFacts, operation: u32) -> bool {
+    matches!((*facts).family, AF_INET | AF_INET6)
+        && !has_states(facts)
+        && matches!(operation, operation::SEND | operation::RECEIVE)
 }
 
 /// Tells that a further process uses a socket, once.

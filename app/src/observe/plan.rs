@@ -99,6 +99,12 @@ pub const PROBES: &[Probe] = &[
         purpose: "states and results of connections",
     },
     Probe {
+        name: "sock_state_again",
+        hook: Hook::Tracepoint(&["inet_sock_set_state"]),
+        required: false,
+        purpose: "the same, where the other is interrupted by itself",
+    },
+    Probe {
         name: "sock_release",
         hook: Hook::Group(GroupHook::SocketRelease),
         required: false,

@@ -86,8 +86,12 @@ pub(super) fn call(name: &str) -> FileCall {
         "sendto" => (op::SEND, "----p", 0),
         "sendmsg" => (op::SEND, "", FileCall::FLAGS_IN_MEMORY),
         "sendmmsg" => (op::SEND, "", FileCall::FLAGS_IN_MEMORY | FileCall::COUNTS_MESSAGES),
-        "recv" | "recvfrom" | "recvmsg" => (op::RECEIVE, "", 0),
-        "recvmmsg" | "recvmmsg_time64" => (op::RECEIVE, "", FileCall::COUNTS_MESSAGES),
+        "recv" => (op::RECEIVE, "", 0),
+        "recvfrom" => (op::RECEIVE, "----p", 0),
+        "recvmsg" => (op::RECEIVE, "", FileCall::FLAGS_IN_MEMORY),
+        "recvmmsg" | "recvmmsg_time64" => {
+            (op::RECEIVE, "", FileCall::FLAGS_IN_MEMORY | FileCall::COUNTS_MESSAGES)
+        }
         "socketcall" => (op::SOCKET_CALL, "", 0),
         "mount" => (op::MOUNT, "pPto", 0),
         "move_mount" => (op::MOUNT, "dpDP", 0),

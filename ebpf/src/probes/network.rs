@@ -6,14 +6,15 @@ use glasshouse_common::{
     limits::ACCESS_INTERVAL_NS,
     operation,
     socket::{
-        FLOW_BOUND, FLOW_CONNECTED, FLOW_LISTENS, ORIGIN_ACCEPTED, ORIGIN_INHERITED, ORIGIN_RECEIVED,
-        OUTBOUND, UNIX_PATH, UNIX_PEER_NAME,
+        FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, INBOUND, ORIGIN_ACCEPTED, ORIGIN_INHERITED,
+        ORIGIN_RECEIVED, OUTBOUND, UNIX_PATH, UNIX_PEER_NAME,
     },
     syscall::{ABI_NATIVE, FileCall},
 };
 
 use super::file::hash_bytes;
 use crate::{
+    atomic::add,
     emit::send,
     file::{self, INHERITED},
     layout::{Kernel, offset, opaque, zero},
@@ -21,8 +22,8 @@ use crate::{
     path::{PathRef, mix},
     scope,
     socket::{
-        AF_INET, AF_INET6, AF_UNIX, Ends, FURTHER, OWN, choose_flow, find_socket, has_states, of_file,
-        send_flow, take_ends, use_socket,
+        AF_INET, AF_INET6, AF_UNIX, Ends, FURTHER, OWN, changed, choose_flow, find_socket, has_states,
+        is_addressed, of_file, send_flow, take_ends, use_socket,
     },
     task,
     text::{self, Owner},
@@ -42,6 +43,8 @@ const EISCONN: u64 = 106;
 const ERESTARTSYS: u64 = 512;
 /// `SOCK_STREAM` of `linux/net.h`.
 const STREAM: u16 = 1;
+/// Bytes of an address of IPv4.
+const INET_BYTES: i32 = 8;
 /// Bytes of an address that are kept: the longest is that of a unix socket.
 const ADDRESS_BYTES: u64 = 112;
 /// Where the address is that a call was given, beside the numbers of arguments: in a message, whose address is the second
@@ -113,7 +116,10 @@ pub(super) unsafe extern "C" fn on_socket_call(
             _ => {
                 let fd = if what == operation::SOCKET { result as u32 } else { fd };
                 let amount = if word.0 & FileCall::COUNTS_MESSAGES != 0 { 0 } else { result as u64 };
-                use_socket(start, process, socket_at(fd), amount);
+                let key = use_socket(start, process, socket_at(fd), amount);
+                if what == operation::SEND || what == operation::RECEIVE {
+                    count_datagram(key, what, amount, call | u64::from(address) << ADDRESS);
+                }
             }
         }
     } else if errno < ERESTARTSYS
@@ -264,7 +270,11 @@ unsafe extern "C" fn named(start: u64, process: u64, sk: u64) -> i32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn accepted(start: u64, process: u64, sk: u64, listener: u64) -> i32 {
-    let listener = find_socket(listener);
+    let waited = find_socket(listener);
+    let listener = match SOCKETS.get_ptr_mut(&waited) {
+        Some(listener) => (*listener).facts.socket,
+        None => 0,
+    };
     let key = use_socket(start, process, sk, 0);
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     (*entry).facts.listener = listener;
@@ -273,6 +283,50 @@ unsafe extern "C" fn accepted(start: u64, process: u64, sk: u64, listener: u64) 
     } else {
         send_flow(entry, task::now());
     }
+    0
+}
+
+/// Counts what a call has sent or received, of a socket whose packets are not seen, by the address that the call has.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn count_datagram(key: u64, what: u32, amount: u64, call: u64) -> i32 {
+    let (Some(entry), Some(scratch)) = (SOCKETS.get_ptr_mut(&key), scratch()) else { return 0 };
+    let facts = &raw mut (*entry).facts;
+    if (*facts).flags & FLOW_BY_CALLS == 0 || !is_addressed(facts, what) {
+        return 0;
+    }
+    let mut ends = Ends::nothing();
+    ends.key.socket = (*facts).socket;
+    if take_address(call) >= INET_BYTES {
+        let address = text::aside(&raw mut (*scratch).text);
+        ends.key.port = u64::from(u16::from_be_bytes([*address.add(2), *address.add(3)]));
+        let remote = (&raw mut ends.key.remote).cast::<u8>();
+        if (*facts).family == AF_INET {
+            bpf_probe_read_kernel(remote.cast(), 4, address.add(4).cast_const().cast());
+        } else {
+            bpf_probe_read_kernel(remote.cast(), 16, address.add(8).cast_const().cast());
+        }
+    } else {
+        let own = (&raw const (*facts).remote).cast::<u64>();
+        ends.key.remote = [own.read_volatile(), own.add(1).read_volatile()];
+        ends.key.port = u64::from((*facts).remote_port);
+    }
+    let now = task::now();
+    let flow = match choose_flow(entry, &raw mut ends, now) {
+        OWN => entry,
+        FURTHER => match FLOWS.get_ptr_mut(&ends.key) {
+            Some(flow) => flow,
+            None => return 0,
+        },
+        _ => return 0,
+    };
+    let facts = &raw mut (*flow).facts;
+    let is_sent = what == operation::SEND;
+    if (*facts).direction == 0 {
+        (*facts).direction = if is_sent { OUTBOUND } else { INBOUND };
+    }
+    add(if is_sent { &raw mut (*facts).bytes_sent } else { &raw mut (*facts).bytes_received }, amount);
+    changed(flow, now);
     0
 }
 
@@ -437,7 +491,9 @@ unsafe extern "C" fn take_address(call: u64) -> i32 {
     let (address, length);
     if which != u64::from(IN_MESSAGE) {
         address = *arguments.add(which as usize);
-        length = *arguments.add((opaque(which + 1) & 15) as usize) & 0xffff_ffff;
+        let given = *arguments.add((opaque(which + 1) & 15) as usize);
+        // Of one that receives its length is in memory: as much as an address of IPv6 has.
+        length = if given > u64::from(u32::MAX) { 28 } else { given };
     } else if call >> 32 & 0xff == u64::from(ABI_NATIVE) {
         let mut name = [zero(); 2];
         bpf_probe_read_user((&raw mut name).cast(), 16, *arguments.add(1) as *const _);

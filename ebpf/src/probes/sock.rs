@@ -14,12 +14,12 @@ use glasshouse_common::{
 use super::probe;
 use crate::{
     layout::{Kernel, constant, offset, opaque, zero},
-    maps::SOCKETS,
+    maps::{LAST_STATE, SOCKETS},
     path::mix,
     scope,
     socket::{
-        self, find_socket, has_states, is_in_group, is_tcp, make_socket, own, send_flow, take_ends,
-        take_totals,
+        self, find_by_cookie, find_socket, has_states, is_by_inode, is_in_group, is_tcp, make_socket, own,
+        send_flow, take_ends, take_totals,
     },
     task,
 };
@@ -71,13 +71,37 @@ unsafe fn end(key: u64, entry: *mut Flow, now: u64) {
     }
 }
 
+// A program does not run in the middle of itself, and packets come in the middle of anything: of two that do the same one
+// runs always.
 probe!(sock_state, sock_state_raw, "inet_sock_set_state", on_state);
+probe!(sock_state_again, sock_state_again_raw, "inet_sock_set_state", on_state_again);
 
 #[inline(always)]
 unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
-    let old = *arguments.add(1) as u16;
-    let new = *arguments.add(2) as u16;
+    state_changed::<BTF>(arguments, *arguments.add(2) as u16);
+}
+
+/// The second of the two: the first has nearly always done it.
+#[inline(always)]
+unsafe fn on_state_again<const BTF: bool>(arguments: *const u64) {
     let address = task::address_of(*arguments);
+    let new = *arguments.add(2) as u16;
+    let Some(last) = LAST_STATE.get_ptr_mut(0) else { return };
+    if (*last)[0] == address.0 && (*last)[1] == u64::from(new) {
+        (*last)[0] = 0;
+        return;
+    }
+    state_changed::<BTF>(arguments, new);
+}
+
+#[inline(always)]
+unsafe fn state_changed<const BTF: bool>(arguments: *const u64, new: u16) {
+    let old = *arguments.add(1) as u16;
+    let address = task::address_of(*arguments);
+    if let Some(last) = LAST_STATE.get_ptr_mut(0) {
+        (*last)[0] = address.0;
+        (*last)[1] = u64::from(new);
+    }
     let mut key = find_socket(address.0);
     if key == 0 {
         // A connection that was asked for by a peer belongs to nobody yet, and comes in the middle of anything.
@@ -85,10 +109,14 @@ unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
         if !is_asked_for && !(matches!(new, SYN_SENT | LISTEN) && is_own()) {
             return;
         }
-        if BTF && is_asked_for {
+        if BTF {
             bpf_get_socket_cookie(*arguments as *mut _);
         }
         key = make_socket(address.0, if is_asked_for || new == SYN_SENT { 0 } else { FLOW_RESUMED });
+    }
+    if BTF && is_by_inode(key) {
+        bpf_get_socket_cookie(*arguments as *mut _);
+        key = find_by_cookie(key, address.0);
     }
     set_state(key, address.0, u32::from(old), u32::from(new));
 }
