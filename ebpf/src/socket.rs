@@ -25,7 +25,7 @@ use glasshouse_common::{
 use crate::{
     atomic::{add, exchange, exchange_u32, incremented},
     emit::{counters, reserve, submit},
-    file::INHERITED,
+    file::{self, INHERITED},
     layout::{Kernel, constant, offset, opaque, zero},
     maps::{
         FLOW_ORDER, FLOWS, FLOWS_MADE, GROUP, NO_FLOW, SOCKET_ORDER, SOCKET_USERS, SOCKETS, SOCKETS_MADE,
@@ -279,6 +279,10 @@ pub(crate) struct Ends {
     pub(crate) local_port: u32,
     /// Of a packet: length of the transport header.
     pub(crate) header: u32,
+    /// Of a packet: its ports as they lie in it, if they are known already.
+    pub(crate) ports: u32,
+    /// Of a packet: whether it may be a message of DNS, [`LIKELY`] or [`UNLIKELY`]; 0 if that is not known yet.
+    pub(crate) dns: u32,
 }
 
 impl Ends {
@@ -286,9 +290,15 @@ impl Ends {
     #[inline(always)]
     pub(crate) fn nothing() -> Self {
         let key = FlowKey { socket: zero(), remote: [zero(); 2], port: zero() };
-        Self { key, local: [zero(); 2], local_port: zero() as u32, header: zero() as u32 }
+        let none = || zero() as u32;
+        Self { key, local: [zero(); 2], local_port: none(), header: none(), ports: none(), dns: none() }
     }
 }
+
+/// See [`Ends::dns`].
+pub(crate) const LIKELY: u32 = 1;
+/// See [`Ends::dns`].
+pub(crate) const UNLIKELY: u32 = 2;
 
 /// The flow is the one of the socket's own entry.
 pub(crate) const OWN: i32 = 1;
@@ -445,6 +455,26 @@ fn origin_of(operation: u32) -> u16 {
     }
 }
 
+/// The key of a socket of which there is nothing more to find out when its owner uses it: nearly always.
+#[inline(always)]
+unsafe fn known(start: u64, tgid: u32, sk: u64) -> Option<u64> {
+    let cookie: u64 = Kernel(sk).read(offset!(sock_cookie));
+    let entry = SOCKETS.get_ptr_mut(&cookie)?;
+    let differs = (*entry).start ^ start
+        | u64::from((*entry).tgid ^ tgid)
+        | u64::from((*entry).facts.flags & (FLOW_BY_CALLS | FLOW_UNSEEN));
+    (differs == 0).then_some(cookie)
+}
+
+/// Whether a descriptor of the task that runs is of a socket of which there is nothing more to find out. It is one of a
+/// socket: what it did only sockets can.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn is_known(start: u64, tgid: u32, fd: u32) -> i32 {
+    let sk = of_file(file::of_descriptor(fd));
+    i32::from(known(start, tgid, sk.0).is_some())
+}
+
 /// The task that runs, of the process given, uses a socket. `process` has its id and, in the upper half, the operation.
 /// Returns the key of its entry; 0 if it has none.
 #[unsafe(no_mangle)]
@@ -453,6 +483,9 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
     let (tgid, operation) = (process as u32, (process >> 32) as u32);
     if sk == 0 {
         return 0;
+    }
+    if let Some(key) = known(start, tgid, sk) {
+        return key;
     }
     let mut key = find_socket(sk);
     if key == 0 {

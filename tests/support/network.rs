@@ -337,7 +337,7 @@ impl<'a> Connection<'a> {
         let changes: Vec<_> =
             list(&self.0["state_changes"]).iter().map(|change| change["at"].as_str()).collect();
         assert!(changes.is_sorted() && changes.iter().all(Option::is_some), "states by time: {self:?}");
-        assert_eq!(self.0["packets_sent"].is_null(), self.0["packets_reason"].is_string(), "{self:?}");
+        assert_eq!(self.0["packets_sent"].is_null(), self.0["packets_sent_reason"].is_string(), "{self:?}");
         if !self.0["packets_sent"].is_null() {
             let (sent, received) = self.packets();
             assert!(sent > 0 || self.bytes_sent() == 0, "no bytes without packets: {self:?}");

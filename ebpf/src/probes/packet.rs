@@ -19,8 +19,8 @@ use crate::{
     layout::{Kernel, offset, opaque, zero},
     maps::{FLOWS, SOCKETS},
     socket::{
-        AF_INET6, Ends, FURTHER, OWN, RAW, SCTP, changed, choose_flow, find_socket, is_tcp, make_socket,
-        take_ends, take_totals,
+        AF_INET6, Ends, FURTHER, LIKELY, OWN, RAW, SCTP, UNLIKELY, changed, choose_flow, find_socket, is_tcp,
+        make_socket, take_ends, take_totals,
     },
     task,
 };
@@ -163,9 +163,26 @@ unsafe extern "C" fn find_ends(
     let mut header = [zero(); 5];
     // Source and destination: two words at the end of the shortest header of IPv4, two of two words of that of IPv6.
     let (source, destination);
+    let transport;
     if (*context).protocol == IPV4 {
-        if bpf_skb_load_bytes(context.cast(), 0, (&raw mut header).cast(), 20) < 0 {
+        // With what follows a short header, if there is so much: the ports, and the beginning of a datagram.
+        let whole = (*context).len;
+        let taken = if whole >= 40 {
+            bpf_skb_load_bytes(context.cast(), 0, (&raw mut header).cast(), 40)
+        } else if whole >= 28 {
+            bpf_skb_load_bytes(context.cast(), 0, (&raw mut header).cast(), 28)
+        } else {
+            bpf_skb_load_bytes(context.cast(), 0, (&raw mut header).cast(), 20)
+        };
+        if taken < 0 {
             return -1;
+        }
+        transport = (header[0] as u32 & 0xf) << 2;
+        if transport == 20 {
+            (*ends).ports = (header[2] >> 32) as u32;
+            if whole >= 40 {
+                (*ends).dns = dns_likelihood((header[3] >> 32) as u32, header[4]);
+            }
         }
         let (from, to) = (header[1] >> 32, header[2] & 0xffff_ffff);
         if (*facts).family == AF_INET6 {
@@ -180,6 +197,7 @@ unsafe extern "C" fn find_ends(
         if bpf_skb_load_bytes(context.cast(), 0, (&raw mut header).cast(), 40) < 0 {
             return -1;
         }
+        transport = network_length(context);
         source = [header[1], header[2]];
         destination = [header[3], header[4]];
     }
@@ -190,7 +208,7 @@ unsafe extern "C" fn find_ends(
         (*ends).local = destination;
         (*ends).key.remote = source;
     }
-    network_length(context) as i32
+    transport as i32
 }
 
 /// Finds the ports of a packet whose transport header begins there, and how long that is.
@@ -217,11 +235,11 @@ unsafe extern "C" fn find_ports(
         return 0;
     }
     (*ends).header = if protocol == SCTP { 12 } else { 8 };
-    let mut ports = [0_u16; 2];
-    if bpf_skb_load_bytes(context.cast(), at, (&raw mut ports).cast(), 4) < 0 {
+    let mut ports = (*ends).ports;
+    if ports == 0 && bpf_skb_load_bytes(context.cast(), at, (&raw mut ports).cast(), 4) < 0 {
         return 0;
     }
-    let (source, destination) = (u16::from_be(ports[0]), u16::from_be(ports[1]));
+    let (source, destination) = (u16::from_be(ports as u16), u16::from_be((ports >> 16) as u16));
     (*ends).local_port = u32::from(if is_sent != 0 { source } else { destination });
     (*ends).key.port = u64::from(if is_sent != 0 { destination } else { source });
     0
@@ -295,7 +313,8 @@ unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, is_
         let is_port = |port: u16| matches!(port, DNS | MDNS | LLMNR);
         if is_port(ends.local_port as u16)
             || is_port(ends.key.port as u16)
-            || may_be_dns(context, payload) != 0
+            || ends.dns == LIKELY
+            || ends.dns == 0 && may_be_dns(context, payload) != 0
         {
             send_payload(context, flow, 1 - (is_sent & 1), u64::from(payload) | u64::from(length) << 32, 0);
         }
@@ -307,20 +326,21 @@ unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, is_
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn may_be_dns(context: *mut __sk_buff, at: u32) -> i32 {
-    let mut header = [zero() as u8; 12];
-    if bpf_skb_load_bytes(context.cast(), at, (&raw mut header).cast(), 12) < 0 {
+    // In the upper half of the first word and in the second, so that the helper finds them side by side.
+    let mut header = [zero(); 2];
+    let to = (&raw mut header).cast::<u8>().add(4);
+    if bpf_skb_load_bytes(context.cast(), at, to.cast(), 12) < 0 {
         return 0;
     }
-    // Opcode and reserved bits are 0, the number of questions is 1, those of records are small.
-    let unlikely = header[2] & 0x78
-        | header[3] & 0x40
-        | header[4]
-        | header[5] ^ 1
-        | header[6]
-        | header[8]
-        | header[10]
-        | header[11] & 0xfc;
-    i32::from(unlikely == 0)
+    i32::from(dns_likelihood((header[0] >> 32) as u32, header[1]) == LIKELY)
+}
+
+/// Whether this is the header of a message of DNS with one question: opcode and reserved bits are 0, the number of questions
+/// is 1, those of records are small.
+#[inline(always)]
+fn dns_likelihood(beginning: u32, counts: u64) -> u32 {
+    let is_likely = beginning & 0x4078_0000 == 0 && counts & 0xfcff_00ff_00ff_ffff == 0x0100;
+    if is_likely { LIKELY } else { UNLIKELY }
 }
 
 /// A packet's record with room for so many bytes.

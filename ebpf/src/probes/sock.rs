@@ -72,33 +72,21 @@ unsafe fn end(key: u64, entry: *mut Flow, now: u64) {
 }
 
 // A program does not run in the middle of itself, and packets come in the middle of anything: of two that do the same one
-// runs always.
+// always runs.
 probe!(sock_state, sock_state_raw, "inet_sock_set_state", on_state);
-probe!(sock_state_again, sock_state_again_raw, "inet_sock_set_state", on_state_again);
+probe!(sock_state_again, sock_state_again_raw, "inet_sock_set_state", on_state);
 
 #[inline(always)]
 unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
-    state_changed::<BTF>(arguments, *arguments.add(2) as u16);
-}
-
-/// The second of the two: the first has nearly always done it.
-#[inline(always)]
-unsafe fn on_state_again<const BTF: bool>(arguments: *const u64) {
-    let address = task::address_of(*arguments);
-    let new = *arguments.add(2) as u16;
-    let Some(last) = LAST_STATE.get_ptr_mut(0) else { return };
-    if (*last)[0] == address.0 && (*last)[1] == u64::from(new) {
-        (*last)[0] = 0;
-        return;
-    }
-    state_changed::<BTF>(arguments, new);
-}
-
-#[inline(always)]
-unsafe fn state_changed<const BTF: bool>(arguments: *const u64, new: u16) {
     let old = *arguments.add(1) as u16;
+    let new = *arguments.add(2) as u16;
     let address = task::address_of(*arguments);
+    // The second of the two has nothing to do, nearly always.
     if let Some(last) = LAST_STATE.get_ptr_mut(0) {
+        if (*last)[0] == address.0 && (*last)[1] == u64::from(new) {
+            (*last)[0] = 0;
+            return;
+        }
         (*last)[0] = address.0;
         (*last)[1] = u64::from(new);
     }
@@ -137,6 +125,15 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
     let sk = Kernel(sk);
     let now = task::now();
     let (old, new) = (old as u16, new as u16);
+    let state = opaque(u64::from(new));
+    if state >= STATES as u64 {
+        return 0;
+    }
+    // Told by the other program.
+    let entered = (&raw mut (*facts).entered).cast::<u64>().add(state as usize);
+    if (*facts).state == new && entered.read_volatile() != 0 {
+        return 0;
+    }
     if new == SYN_SENT {
         own(entry, ORIGIN_CREATED);
         (*entry).failed = 0;
@@ -159,10 +156,7 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
         take_ends(entry, sk.0);
     }
     (*facts).state = new;
-    let state = opaque(u64::from(new));
-    if state < STATES as u64 {
-        (&raw mut (*facts).entered).cast::<u64>().add(state as usize).write_volatile(now);
-    }
+    entered.write_volatile(now);
     if is_tcp(facts) && new != LISTEN && old != LISTEN {
         take_totals(entry, sk.0);
     }

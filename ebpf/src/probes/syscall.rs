@@ -17,7 +17,7 @@ use crate::{
     held::announce_inherited,
     layout::{Kernel, constant, entry, offset, opaque},
     maps::{Scratch, scratch},
-    scope, task, text,
+    scope, socket, task, text,
 };
 
 /// `EPERM` and `EACCES` of `asm-generic/errno-base.h`.
@@ -71,6 +71,13 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
         // Nearly always the first argument, and mostly the whole of what happens: without a detour.
         let fd = register::<BTF>(regs, offset!(regs_arg0)) as u32;
         use_descriptor((*process).start, tgid, fd, call.operation(), result as u64);
+    } else if result >= 0
+        && class == CLASS_SOCKET
+        && abi == ABI_NATIVE
+        && matches!(call.operation(), operation::SEND | operation::RECEIVE)
+        && socket::is_known((*process).start, tgid, register::<BTF>(regs, offset!(regs_arg0)) as u32) != 0
+    {
+        // Its packets are seen, and its owner is known.
     } else if class != CLASS_NONE && (result < 0 || call.0 & FileCall::FAILURES == 0) {
         let call_number = u64::from(number) | u64::from(abi) << 32;
         if on_class((*process).start, class, call.0, result, call_number) != 0 {
