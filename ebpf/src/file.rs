@@ -140,6 +140,34 @@ pub(crate) unsafe fn use_descriptor(start: u64, tgid: u32, fd: u32, operation: u
     use_file(start, tgid, file, operation, amount, 0)
 }
 
+/// A read or a write of a descriptor by the task that runs, if its file is known already: then it is counted. Returns
+/// whether it was.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn use_known(
+    start: u64,
+    tgid: u32,
+    fd: u32,
+    operation: u32,
+    amount: u64,
+) -> i32 {
+    let file = of_descriptor(fd);
+    if file.0 == 0 {
+        return 1;
+    }
+    let mut key = identify(start, tgid, file.0, 0);
+    if scratch().is_some_and(|scratch| (*scratch).file.is_socket != 0) {
+        return i32::from(socket::known(start, tgid, socket::of_file(file).0).is_some());
+    }
+    let Some(entry) = known(&mut key, file.0, operation) else { return 0 };
+    let now = task::now();
+    count(entry, operation, amount, now);
+    if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
+        send_totals(key, now);
+    }
+    1
+}
+
 /// A use of an open file. `asked` is not 0 if it bears another name than the one asked for, whose address is in the
 /// scratch memory then. Returns the entry's key; 0 if there is none.
 #[inline(always)]

@@ -3,14 +3,14 @@
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use glasshouse_common::{
     Counters, FileId, RareKey, RingRequest, limits,
     state::{Access, Counts, Flow, FlowKey, Process},
 };
 
-use crate::{file::Found, path::Walk, text::Text};
+use crate::{file::Found, path::Walk, probes::syscall::Call, text::Text};
 
 /// Processes in scope, by thread group id.
 #[map]
@@ -148,6 +148,8 @@ pub(crate) struct Scratch {
     pub(crate) walk: Walk,
     /// What is being found out about a call that has to do with files.
     pub(crate) file: Found,
+    /// The call that several programs see one after the other.
+    pub(crate) call: Call,
 }
 
 /// This CPU's memory for what is too large for the stack.
@@ -155,6 +157,10 @@ pub(crate) struct Scratch {
 pub(crate) fn scratch() -> Option<*mut Scratch> {
     SCRATCH.get_ptr_mut(0)
 }
+
+/// Programs that go on with a call when it returns, by [`state::FILES`](glasshouse_common::state::FILES) and its like.
+#[map]
+pub(crate) static SYS_EXIT: ProgramArray = ProgramArray::with_max_entries(3, 0);
 
 /// Source of zeroes for new entries.
 #[map]

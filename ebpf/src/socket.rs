@@ -457,7 +457,7 @@ fn origin_of(operation: u32) -> u16 {
 
 /// The key of a socket of which there is nothing more to find out when its owner uses it: nearly always.
 #[inline(always)]
-unsafe fn known(start: u64, tgid: u32, sk: u64) -> Option<u64> {
+pub(crate) unsafe fn known(start: u64, tgid: u32, sk: u64) -> Option<u64> {
     let cookie: u64 = Kernel(sk).read(offset!(sock_cookie));
     let entry = SOCKETS.get_ptr_mut(&cookie)?;
     let differs = (*entry).start ^ start

@@ -1,5 +1,7 @@
 //! What the running kernel is like: offsets of structure members, ids of tracepoints, and whether that suffices.
 
+use std::collections::HashSet;
+
 use glasshouse_common::layout::{ABSENT, OFFSETS, Offsets};
 
 use super::{ObserveError, btf::Btf, plan::PROBES};
@@ -52,7 +54,9 @@ pub(super) struct Kernel {
 impl Kernel {
     /// Reads type information.
     pub(super) fn from_btf(bytes: &[u8]) -> Result<Self, ObserveError> {
-        let is_structure = |name: &[u8]| OFFSETS.iter().any(|(_, structure, _)| structure.as_bytes() == name);
+        // Ten thousand structures are asked about.
+        let wanted: HashSet<&[u8]> = OFFSETS.iter().map(|(_, structure, _)| structure.as_bytes()).collect();
+        let is_structure = |name: &[u8]| wanted.contains(name);
         let is_tracepoint = |name: &[u8]| {
             name.strip_prefix(b"btf_trace_").is_some_and(|name| {
                 PROBES.iter().any(|probe| probe.tracepoints().iter().any(|known| known.as_bytes() == name))

@@ -1,5 +1,7 @@
 //! The probe plan: which programs, on which tracepoints, and which of them observation cannot do without.
 
+use glasshouse_common::state;
+
 /// One probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
@@ -18,6 +20,8 @@ pub struct Probe {
 pub enum Hook {
     /// A tracepoint, by its names, the present one first.
     Tracepoint(&'static [&'static str]),
+    /// None: the program of the tracepoint, by its names, goes on with it, under this number.
+    GoingOn(&'static [&'static str], u32),
     /// The workload's control group.
     Group(GroupHook),
 }
@@ -37,7 +41,7 @@ impl Probe {
     /// The names of its tracepoint, the present one first; none if it has none.
     pub fn tracepoints(&self) -> &'static [&'static str] {
         match self.hook {
-            Hook::Tracepoint(names) => names,
+            Hook::Tracepoint(names) | Hook::GoingOn(names, _) => names,
             Hook::Group(_) => &[],
         }
     }
@@ -45,7 +49,7 @@ impl Probe {
     /// What it is attached to, in a word.
     pub fn place(&self) -> &'static str {
         match self.hook {
-            Hook::Tracepoint(names) => names.first().copied().unwrap_or_default(),
+            Hook::Tracepoint(names) | Hook::GoingOn(names, _) => names.first().copied().unwrap_or_default(),
             Hook::Group(GroupHook::SocketCreate) => "sock_create",
             Hook::Group(GroupHook::SocketRelease) => "sock_release",
             Hook::Group(GroupHook::Packets) => "packets",
@@ -67,6 +71,24 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Tracepoint(&["sys_exit"]),
         required: true,
         purpose: "system calls",
+    },
+    Probe {
+        name: "sys_exit_files",
+        hook: Hook::GoingOn(&["sys_exit"], state::FILES),
+        required: true,
+        purpose: "system calls that have to do with files",
+    },
+    Probe {
+        name: "sys_exit_sockets",
+        hook: Hook::GoingOn(&["sys_exit"], state::SOCKETS),
+        required: true,
+        purpose: "system calls that have to do with sockets",
+    },
+    Probe {
+        name: "sys_exit_tasks",
+        hook: Hook::GoingOn(&["sys_exit"], state::TASKS),
+        required: true,
+        purpose: "credentials and failed execs",
     },
     Probe {
         name: "fork",

@@ -77,7 +77,7 @@ unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
         operation @ (operation::READ | operation::WRITE) if skips => {
             let has_fd = request.read_optional::<u32>(offset!(ring_flags)) & FIXED_FILE == 0;
             if has_fd {
-                file::use_descriptor(start, tgid, request.read_optional(offset!(ring_fd)), operation, 0);
+                file::use_known(start, tgid, request.read_optional(offset!(ring_fd)), operation, 0);
             }
             note_untold(opcode);
         }

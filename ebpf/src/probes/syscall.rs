@@ -1,22 +1,23 @@
 //! System calls: `sys_exit(regs, result)`. Arguments are still in the registers, the result is known, and it costs
 //! half of what entry and exit together would.
 
+use aya_ebpf::EbpfContext;
 use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, Family, kind, operation,
-    state::NEW_IMAGE,
+    state::{FILES, NEW_IMAGE, SOCKETS, TASKS},
     syscall::{
-        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
-        CLASS_SHIFT, CLASS_SOCKET, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
+        ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE,
+        CLASS_NONE, CLASS_SHIFT, CLASS_SOCKET, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
 use super::{file, network, probe};
 use crate::{
     emit::send,
-    file::{tid, use_descriptor},
+    file::{tid, use_known},
     held::announce_inherited,
     layout::{Kernel, constant, entry, offset, opaque},
-    maps::{Scratch, scratch},
+    maps::{SYS_EXIT, Scratch, scratch},
     scope, socket, task, text,
 };
 
@@ -66,54 +67,117 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
     word &= SLOT_MASK;
     let call =
         if class == CLASS_FILE || class == CLASS_SOCKET { file::word(abi, number) } else { FileCall::NONE };
-    let is_read_or_write = matches!(call.operation(), operation::READ | operation::WRITE);
-    if result >= 0 && is_read_or_write && abi == ABI_NATIVE {
+    let start = (*process).start;
+    let mut is_done = class == CLASS_NONE
+        || class == CLASS_EXIT
+        || class == CLASS_CLONE
+        || result >= 0 && call.0 & FileCall::FAILURES != 0;
+    if result >= 0 && abi == ABI_NATIVE {
         // Nearly always the first argument, and mostly the whole of what happens: without a detour.
         let fd = register::<BTF>(regs, offset!(regs_arg0)) as u32;
-        use_descriptor((*process).start, tgid, fd, call.operation(), result as u64);
-    } else if result >= 0
-        && class == CLASS_SOCKET
-        && abi == ABI_NATIVE
-        && matches!(call.operation(), operation::SEND | operation::RECEIVE)
-        && socket::is_known((*process).start, tgid, register::<BTF>(regs, offset!(regs_arg0)) as u32) != 0
-    {
-        // Its packets are seen, and its owner is known.
-    } else if class != CLASS_NONE && (result < 0 || call.0 & FileCall::FAILURES == 0) {
-        let call_number = u64::from(number) | u64::from(abi) << 32;
-        if on_class((*process).start, class, call.0, result, call_number) != 0 {
-            return;
+        let operation = call.operation();
+        if matches!(operation, operation::READ | operation::WRITE) {
+            is_done = use_known(start, tgid, fd, operation, result as u64) != 0;
+        } else if matches!(operation, operation::SEND | operation::RECEIVE) {
+            is_done = socket::is_known(start, tgid, fd) != 0;
         }
     }
-    scope::count(process, tgid, abi, number, word);
+    // The first never returns, the child's return of the second is none of its calls, and an exec was counted when the new
+    // image was in place: the number is not the call's by now.
+    let is_uncounted =
+        class == CLASS_EXIT || result == 0 && matches!(class, CLASS_CLONE | CLASS_EXECVE | CLASS_EXECVEAT);
+    if !is_uncounted {
+        scope::count(process, tgid, abi, number, word);
+    }
     if result == -EPERM || result == -EACCES {
         scope::count_rare(tgid, abi, number, -result as u32);
     }
+    if !is_done && let Some(scratch) = scratch() {
+        let noted = &raw mut (*scratch).call;
+        (*noted).start = start;
+        (*noted).word = call.0;
+        (*noted).result = result;
+        (*noted).call = u64::from(number) | u64::from(abi) << 32;
+        (*noted).class = class;
+        (*noted).tgid = tgid;
+        go_on(
+            arguments,
+            if class == CLASS_FILE {
+                FILES
+            } else if class == CLASS_SOCKET {
+                SOCKETS
+            } else {
+                TASKS
+            },
+        );
+    }
 }
 
-/// A call of a class of its own. Returns 1 if it is not to be counted here. A global function: the verifier looks at it
-/// once, and not for each way that leads here.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn on_class(start: u64, class: u32, word: u64, result: i64, call: u64) -> i32 {
-    if class == CLASS_EXIT || class == CLASS_CLONE {
-        return i32::from(class == CLASS_EXIT || result == 0);
-    }
-    let Some(scratch) = scratch() else { return 0 };
-    let tgid: u32 = task::load(task::current(), offset!(task_tgid));
-    let (number, abi) = (call as u32, (call >> 32) as u32);
-    keep_arguments(scratch, abi);
-    if class == CLASS_FILE {
-        file::on_call(start, tgid, FileCall(word), result, call);
-        return 0;
-    }
-    if class == CLASS_SOCKET {
-        network::on_socket_call(start, u64::from(tgid), word, result, call);
-        let word = FileCall(word);
-        if word.operation() == operation::MKNOD {
-            file::on_call(start, tgid, word, result, call);
+/// A call that has more to it, as the first program notes it for those that go on with it: the kernel takes a time to load
+/// a program that grows with the square of its length.
+#[repr(C)]
+pub(crate) struct Call {
+    start: u64,
+    word: u64,
+    result: i64,
+    /// Its number, and its ABI in the upper half.
+    call: u64,
+    class: u32,
+    tgid: u32,
+}
+
+/// Goes on with another program, and does not come back.
+#[inline(always)]
+unsafe fn go_on(arguments: *const u64, which: u32) {
+    struct Context(*mut core::ffi::c_void);
+    impl EbpfContext for Context {
+        fn as_ptr(&self) -> *mut core::ffi::c_void {
+            self.0
         }
-        return 0;
     }
+    SYS_EXIT.tail_call(&Context(arguments.cast_mut().cast()), which);
+}
+
+probe!(sys_exit_files, sys_exit_files_raw, "sys_exit", on_files);
+probe!(sys_exit_sockets, sys_exit_sockets_raw, "sys_exit", on_sockets);
+probe!(sys_exit_tasks, sys_exit_tasks_raw, "sys_exit", on_tasks);
+
+/// What the first program has noted, with the call's arguments in the scratch memory.
+#[inline(always)]
+unsafe fn noted() -> Option<(*mut Scratch, *const Call)> {
+    let scratch = scratch()?;
+    let noted = &raw const (*scratch).call;
+    keep_arguments(scratch, ((*noted).call >> 32) as u32);
+    Some((scratch, noted))
+}
+
+#[inline(always)]
+unsafe fn on_files<const BTF: bool>(_arguments: *const u64) {
+    let Some((_, noted)) = noted() else { return };
+    let (start, tgid) = ((*noted).start, (*noted).tgid);
+    if (*noted).class == CLASS_FILE || (*noted).class == CLASS_SOCKET {
+        file::on_call(start, tgid, FileCall((*noted).word), (*noted).result, (*noted).call);
+    } else {
+        // An exec: observation starts.
+        announce_inherited(start, tgid);
+    }
+}
+
+#[inline(always)]
+unsafe fn on_sockets<const BTF: bool>(arguments: *const u64) {
+    let Some((_, noted)) = noted() else { return };
+    let word = (*noted).word;
+    network::on_socket_call((*noted).start, u64::from((*noted).tgid), word, (*noted).result, (*noted).call);
+    if FileCall(word).operation() == operation::MKNOD {
+        go_on(arguments, FILES);
+    }
+}
+
+#[inline(always)]
+unsafe fn on_tasks<const BTF: bool>(arguments: *const u64) {
+    let Some((scratch, noted)) = noted() else { return };
+    let (start, tgid, result, class) = ((*noted).start, (*noted).tgid, (*noted).result, (*noted).class);
+    let (number, abi) = ((*noted).call as u32, ((*noted).call >> 32) as u32);
     let owner = &raw mut (*scratch).text.owner;
     (*owner).at = task::now();
     (*owner).start = start;
@@ -123,20 +187,14 @@ unsafe extern "C" fn on_class(start: u64, class: u32, word: u64, result: i64, ca
         if result >= 0 {
             on_credentials(scratch, abi, number);
         }
-        return 0;
-    }
-    if result != 0 {
+    } else if result != 0 {
         on_exec_failed(scratch, abi, number, class, result);
-        return 0;
-    }
-    // Success was counted when the new image was in place; the number is not the call's by now.
-    if let Some(process) = scope::find(tgid)
+    } else if let Some(process) = scope::find(tgid)
         && (*process).is_new_root == NEW_IMAGE
     {
         (*process).is_new_root = 0;
-        announce_inherited(start, tgid);
+        go_on(arguments, FILES);
     }
-    1
 }
 
 /// Puts the arguments of the call into the scratch memory.

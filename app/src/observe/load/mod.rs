@@ -87,6 +87,7 @@ impl Program {
 pub(super) struct Loaded {
     pub(super) programs: Vec<Program>,
     pub(super) probes: Vec<ProbeFacts>,
+    /// In the order in which they were attached.
     links: Vec<OwnedFd>,
     maps: Maps,
 }
@@ -224,19 +225,24 @@ fn load_probe(
     Err(first_refusal.unwrap_or((Attachment::RawTp, io::Error::from(io::ErrorKind::NotFound))))
 }
 
-/// Attaches a program to the probe's tracepoint, or to the control group, if there is one: else it was loaded to be looked
-/// at.
+/// Attaches a program to the probe's tracepoint, puts it among those that go on with another, or attaches it to the control
+/// group, if there is one: else it was loaded to be looked at.
 fn attach(
     program: Program,
     tracepoint: Option<Tracepoint>,
     group: Option<&OwnedFd>,
+    maps: &Maps,
 ) -> Result<(Program, Vec<OwnedFd>), Refusal> {
-    let links = match (program.attachment, group) {
-        (Attachment::Group(hook), Some(group)) => {
+    let links = match (program.probe.hook, program.attachment, group) {
+        (Hook::GoingOn(_, number), ..) => match maps.plain.get("SYS_EXIT") {
+            Some(map) => sys::set_program(map.fd().as_fd(), number, program.fd.as_fd()).map(|()| Vec::new()),
+            None => Err(io::Error::from(io::ErrorKind::NotFound)),
+        },
+        (_, Attachment::Group(hook), Some(group)) => {
             sys::attach_to_group(program.fd.as_fd(), hook, group.as_fd())
         }
-        (Attachment::Group(_), None) => Ok(Vec::new()),
-        (attachment, _) => {
+        (_, Attachment::Group(_), None) => Ok(Vec::new()),
+        (_, attachment, _) => {
             let name = tracepoint.map_or(program.probe.place(), |known| known.name);
             let name = CString::new(name).unwrap_or_default();
             sys::attach(program.fd.as_fd(), attachment, &name).map(|link| vec![link])
@@ -248,13 +254,17 @@ fn attach(
     }
 }
 
+/// What attaches a program, and the how manieth it was to be attached.
+type Links = (usize, Vec<OwnedFd>);
+
 /// Loads and attaches every probe of the plan. The verifier takes nearly all of the time that it takes: two threads take
 /// the programs in turn, the longest first. Nothing is in scope meanwhile, so that it does not matter which one runs first.
 fn load_probes(
     object: &Object,
     btf: &OwnedFd,
+    maps: &Maps,
     constants: &Constants<'_>,
-) -> Vec<Result<(Program, Vec<OwnedFd>), Refusal>> {
+) -> Vec<Result<(Program, Links), Refusal>> {
     let tracepoints = &constants.kernel.tracepoints;
     let group = constants.target.group.as_ref();
     // They could not be attached to anything.
@@ -267,7 +277,7 @@ fn load_probes(
     };
     let mut order: Vec<usize> = (0..PROBES.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(length(&PROBES[*index])));
-    let next = AtomicUsize::new(0);
+    let (next, attached) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         let mut loaded = Vec::new();
         while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -278,7 +288,9 @@ fn load_probes(
                 }
                 _ => load_probe(object, btf, probe, tracepoint),
             };
-            loaded.push((*index, program.and_then(|program| attach(program, tracepoint, group))));
+            let program = program.and_then(|program| attach(program, tracepoint, group, maps));
+            let order = attached.fetch_add(1, Ordering::Relaxed);
+            loaded.push((*index, program.map(|(program, links)| (program, (order, links)))));
         }
         loaded
     };
@@ -318,13 +330,14 @@ impl Loaded {
         fill_in(&object, &maps.plain)?;
         let object = &object;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
-        let programs = load_probes(object, &btf, constants);
+        let programs = load_probes(object, &btf, &loaded.maps, constants);
+        let mut links = Vec::new();
         for (probe, attached) in PROBES.iter().zip(programs) {
             let (kind, reason) = match attached {
-                Ok((program, links)) => {
+                Ok((program, attached_links)) => {
                     let kind = program.attachment.kind();
                     loaded.programs.push(program);
-                    loaded.links.extend(links);
+                    links.push(attached_links);
                     (kind, None)
                 }
                 Err((attachment, error)) if probe.required => {
@@ -359,12 +372,16 @@ impl Loaded {
                 reason,
             });
         }
+        links.sort_by_key(|(order, _)| *order);
+        loaded.links = links.into_iter().flat_map(|(_, links)| links).collect();
         Ok(loaded)
     }
 
     /// Takes the programs off their tracepoints. Records already in the rings stay there.
     pub(super) fn detach(&mut self) {
-        self.links.clear();
+        // The last one first: of two on one tracepoint the kernel waits for whoever is in the first, for 15 ms, when that goes
+        // and leaves the other.
+        while self.links.pop().is_some() {}
     }
 
     fn take(&mut self, name: &str) -> Result<MapData, ObserveError> {

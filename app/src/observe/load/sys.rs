@@ -170,7 +170,16 @@ pub(crate) fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Sets the one value of a one-entry array map.
 pub(crate) fn set_only_value(map: BorrowedFd<'_>, value: &[u8]) -> io::Result<()> {
-    let key = 0u32;
+    set_value(map, 0, value)
+}
+
+/// Puts a program into an array of programs.
+pub(crate) fn set_program(map: BorrowedFd<'_>, key: u32, program: BorrowedFd<'_>) -> io::Result<()> {
+    set_value(map, key, &program.as_raw_fd().to_ne_bytes())
+}
+
+/// Sets a value of an array map, which must be as long as those are.
+fn set_value(map: BorrowedFd<'_>, key: u32, value: &[u8]) -> io::Result<()> {
     let mut attr = empty_attr();
     // SAFETY: writing this member of a zeroed union of integers; it is the one that BPF_MAP_UPDATE_ELEM reads.
     let element = unsafe { &mut attr.__bindgen_anon_2 };
