@@ -26,6 +26,7 @@ pub mod header;
 pub mod kind;
 pub mod layout;
 pub mod limits;
+pub mod network;
 pub mod operation;
 pub mod payload;
 pub mod socket;
@@ -34,4 +35,5 @@ pub mod syscall;
 
 pub use counters::{Counters, FAMILIES, Family};
 pub use header::Header;
+pub use network::*;
 pub use payload::*;

@@ -30,10 +30,6 @@ use crate::{
     totals::{copy_totals, count},
 };
 
-/// `S_IFMT` and `S_IFSOCK` of `linux/stat.h`.
-const S_IFMT: u16 = 0o170_000;
-const S_IFSOCK: u16 = 0o140_000;
-
 /// Operation of a use that counts nothing: the file is to be known.
 pub(crate) const NOTHING: u32 = 0;
 /// The same, when observation starts.
@@ -100,17 +96,6 @@ unsafe extern "C" fn file_of(fd: u32) -> u64 {
 const FILES_WORDS: usize = 5;
 /// Words of `struct file` up to its path, on the kernels seen.
 const FILE_WORDS: usize = 12;
-
-#[inline(always)]
-fn is_of_socket(inode: Kernel) -> bool {
-    inode.read::<u16>(offset!(inode_mode)) & S_IFMT == S_IFSOCK
-}
-
-/// Whether an open file is a socket.
-#[inline(always)]
-pub(crate) fn is_socket(file: Kernel) -> bool {
-    is_of_socket(file.follow(offset!(file_inode)))
-}
 
 /// See [`file_of`].
 #[inline(always)]
@@ -217,7 +202,7 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
     let mut words = Words::<FILE_WORDS>::uninit();
     let file = Block::read(Kernel(file), &mut words);
     let inode = Kernel(file.get_or_read(offset!(file_inode)));
-    (*scratch).file.is_socket = u64::from(is_of_socket(inode));
+    (*scratch).file.is_socket = u64::from(socket::is_inode(inode));
     let inode: u64 = inode.read(offset!(inode_ino));
     (*new).start = start;
     (*new).tgid = tgid;

@@ -20,6 +20,7 @@
 mod atomic;
 mod emit;
 mod file;
+mod flow;
 mod held;
 mod layout;
 mod maps;

@@ -112,7 +112,7 @@ fn nobody_listening_is_no_trouble() {
 fn few_descriptors_are_enough() {
     needs!("prlimit");
     let receipt =
-        watch(command![program("fork_storm"), "300"]).under(["prlimit", "--nofile=64:64"]).run().complete(0);
+        watch(command![program("fork_storm"), "300"]).under(["prlimit", "--nofile=96:96"]).run().complete(0);
     assert_eq!(receipt.processes().len(), 301);
 }
 

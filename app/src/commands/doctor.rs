@@ -214,7 +214,7 @@ fn privileges_with(capabilities: u64, program: &str) -> Check {
         NAME,
         format!("lacks {}", lacking.join(" and ")),
         format!(
-            "run it with sudo, or: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep {program}"
+            "run it with sudo, or: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep {program}"
         ),
     )
 }
@@ -270,7 +270,7 @@ fn hashing_with(capabilities: u64, program: &str) -> Check {
         NAME,
         format!("lacks {}: executed files of other users may have no digest", lacking.join(" and ")),
         format!(
-            "run it with sudo, or: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep {program}"
+            "run it with sudo, or: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep {program}"
         ),
     )
 }

@@ -1,6 +1,6 @@
 //! What is known of sockets and of what goes through them.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::{AccessId, AccessTotals, BootNs, Observed, ProcessKey, ResolvedPath, Syscall};
 

@@ -9,6 +9,7 @@ mod failed;
 mod file;
 mod fork;
 pub(crate) mod network;
+mod network_failed;
 mod packet;
 mod ring;
 mod sock;

@@ -16,12 +16,10 @@ use glasshouse_common::{
 use crate::{
     atomic::add,
     emit::{reserve, submit},
+    flow::{Ends, FURTHER, LIKELY, OWN, UNLIKELY, choose_flow},
     layout::{Kernel, offset, opaque, zero},
     maps::{FLOWS, SOCKETS},
-    socket::{
-        AF_INET6, Ends, FURTHER, LIKELY, OWN, RAW, SCTP, UNLIKELY, changed, choose_flow, find_socket, is_tcp,
-        make_socket, take_ends, take_totals,
-    },
+    socket::{AF_INET6, RAW, SCTP, changed, find_socket, is_tcp, make_socket, take_ends, take_totals},
     task,
 };
 

@@ -13,12 +13,13 @@ use glasshouse_common::{
 
 use super::probe;
 use crate::{
+    flow::forget_totals,
     layout::{Kernel, constant, offset, opaque, zero},
     maps::{LAST_STATE, SOCKETS},
     path::mix,
     scope,
     socket::{
-        self, find_by_cookie, find_socket, has_states, is_by_inode, is_in_group, is_tcp, make_socket, own,
+        find_by_cookie, find_socket, has_states, is_by_inode, is_in_group, is_tcp, make_socket, own,
         send_flow, take_ends, take_totals,
     },
     task,
@@ -197,5 +198,5 @@ unsafe fn begin_again(entry: *mut Flow, now: u64) {
     (*facts).entered = [zero(); STATES];
     (*entry).seen = 0;
     (*entry).captured = [0; 2];
-    socket::forget_totals(facts);
+    forget_totals(facts);
 }

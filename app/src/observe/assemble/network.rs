@@ -1,6 +1,6 @@
 //! Events about sockets.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use glasshouse_common::{
     FlowFacts, FlowRecord, PacketRecord, SocketFailedRecord, SocketUsedRecord, UnixRecord, kind, operation,

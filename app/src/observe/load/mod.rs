@@ -174,7 +174,7 @@ fn is_refusal(error: &io::Error) -> bool {
 fn not_permitted(error: &io::Error) -> ObserveError {
     ObserveError::NotPermitted(format!(
         "this user may not load eBPF programs ({error}); run it with sudo, or give the binary what it needs: \
-         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep {}",
+         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep {}",
         std::env::current_exe().unwrap_or_else(|_| "glasshouse".into()).display()
     ))
 }

@@ -1,0 +1,172 @@
+//! What sockets exchange with further peers, and who makes room when there are too many.
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_kernel};
+use glasshouse_common::{
+    FlowFacts,
+    limits::{FLOW_ENTRIES, SOCKET_ENTRIES},
+    socket::{FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_EVICTED, FLOW_LISTENS, FLOW_RESUMED},
+    state::{Flow, FlowKey},
+};
+
+use crate::{
+    atomic::{exchange, incremented},
+    emit::counters,
+    layout::{constant, opaque, zero},
+    maps::{FLOW_ORDER, FLOWS, FLOWS_MADE, NO_FLOW, SOCKET_ORDER, SOCKETS, SOCKETS_MADE},
+    path::mix,
+    socket::{note_full, send_flow},
+    task,
+};
+
+/// Makes room for one more socket: the oldest one goes, if it is still there, and its totals are sent.
+#[inline(always)]
+pub(crate) unsafe fn make_room(key: u64) {
+    let place = incremented(&raw mut SOCKETS_MADE) & u64::from(SOCKET_ENTRIES - 1);
+    let Some(slot) = SOCKET_ORDER.get_ptr_mut(place as u32) else { return };
+    let oldest = opaque(exchange(slot, key));
+    if oldest == 0 || oldest == key {
+        return;
+    }
+    let Some(entry) = SOCKETS.get_ptr_mut(&oldest) else { return };
+    let mut leaving = oldest;
+    // Others are told by one that listens: it goes to the end of the queue, and the next one leaves instead.
+    if (*entry).facts.flags & FLOW_LISTENS != 0 {
+        let place = incremented(&raw mut SOCKETS_MADE) & u64::from(SOCKET_ENTRIES - 1);
+        let Some(slot) = SOCKET_ORDER.get_ptr_mut(place as u32) else { return };
+        leaving = opaque(exchange(slot, oldest));
+    }
+    if let Some(entry) = SOCKETS.get_ptr_mut(&leaving) {
+        evict(entry);
+        let _ = SOCKETS.remove(&leaving);
+    }
+}
+const _: () = assert!(SOCKET_ENTRIES.is_power_of_two() && FLOW_ENTRIES.is_power_of_two());
+
+#[inline(always)]
+unsafe fn evict(entry: *mut Flow) {
+    (*entry).facts.flags |= FLOW_EVICTED;
+    if (*entry).dirty != 0 {
+        send_flow(entry, task::now());
+    }
+    if let Some(counters) = counters() {
+        crate::atomic::increment(&raw mut (*counters).flows_evicted);
+    }
+}
+
+/// Both ends of a packet, or of a socket that was connected.
+#[repr(C)]
+pub(crate) struct Ends {
+    /// The socket, and its peer.
+    pub(crate) key: FlowKey,
+    /// Its own address.
+    pub(crate) local: [u64; 2],
+    /// Its own port.
+    pub(crate) local_port: u32,
+    /// Of a packet: length of the transport header.
+    pub(crate) header: u32,
+    /// Of a packet: its ports as they lie in it, if they are known already.
+    pub(crate) ports: u32,
+    /// Of a packet: whether it may be a message of DNS, [`LIKELY`] or [`UNLIKELY`]; 0 if that is not known yet.
+    pub(crate) dns: u32,
+}
+
+impl Ends {
+    /// Nothing known yet.
+    #[inline(always)]
+    pub(crate) fn nothing() -> Self {
+        let key = FlowKey { socket: zero(), remote: [zero(); 2], port: zero() };
+        let none = || zero() as u32;
+        Self { key, local: [zero(); 2], local_port: none(), header: none(), ports: none(), dns: none() }
+    }
+}
+
+/// See [`Ends::dns`].
+pub(crate) const LIKELY: u32 = 1;
+/// See [`Ends::dns`].
+pub(crate) const UNLIKELY: u32 = 2;
+
+/// The flow is the one of the socket's own entry.
+pub(crate) const OWN: i32 = 1;
+/// The flow has an entry of its own.
+pub(crate) const FURTHER: i32 = 2;
+
+/// Finds what a socket exchanges with a peer: in its own entry with the one that it is connected to, or the first one of a
+/// socket that waits for nobody in particular; else in one that is made if there is none. Returns which; 0 if there is no
+/// room.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn choose_flow(socket: *mut Flow, ends: *mut Ends, now: u64) -> i32 {
+    if socket.is_null() || ends.is_null() {
+        return 0;
+    }
+    let facts = &raw mut (*socket).facts;
+    let remote = (&raw mut (*facts).remote).cast::<u64>();
+    let key = FlowKey {
+        socket: (*ends).key.socket,
+        remote: [(*ends).key.remote[0], (*ends).key.remote[1]],
+        port: (*ends).key.port,
+    };
+    let (first, second) = (remote.read_volatile(), remote.add(1).read_volatile());
+    let differs = first ^ key.remote[0] | second ^ key.remote[1] | u64::from((*facts).remote_port) ^ key.port;
+    if differs == 0 {
+        return OWN;
+    }
+    if first | second == 0 && (*facts).flags & (FLOW_BOUND | FLOW_CONNECTED) == 0 {
+        remote.write_volatile(key.remote[0]);
+        remote.add(1).write_volatile(key.remote[1]);
+        (*facts).remote_port = key.port as u16;
+        return OWN;
+    }
+    if FLOWS.get_ptr_mut(&key).is_none() && make_flow(socket, &key, now).is_none() {
+        return 0;
+    }
+    FURTHER
+}
+
+/// Makes the entry of what a socket exchanges with a further peer.
+#[inline(always)]
+unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> {
+    let place = incremented(&raw mut FLOWS_MADE) & u64::from(FLOW_ENTRIES - 1);
+    let slot = FLOW_ORDER.get_ptr_mut(place as u32)?;
+    let mut oldest = FlowKey::default();
+    bpf_probe_read_kernel((&raw mut oldest).cast(), size_of::<FlowKey>() as u32, slot.cast_const().cast());
+    if oldest.socket != 0
+        && let Some(entry) = FLOWS.get_ptr_mut(&oldest)
+    {
+        evict(entry);
+        let _ = FLOWS.remove(&oldest);
+    }
+    *slot = *key;
+    let is_mine = FLOWS.insert(key, NO_FLOW.get(0)?, u64::from(BPF_NOEXIST)).is_ok();
+    let Some(entry) = FLOWS.get_ptr_mut(key) else {
+        note_full();
+        return None;
+    };
+    if !is_mine {
+        return Some(());
+    }
+    // Like that of the socket, which says whose it is; what it counts is its own.
+    let (from, to) = (&raw const (*socket).facts, &raw mut (*entry).facts);
+    bpf_probe_read_kernel(to.cast(), size_of::<FlowFacts>() as u32, from.cast());
+    (*to).flow = mix(constant!(SEED) ^ key.socket ^ mix(key.remote[0], key.remote[1]), now ^ key.port) | 1;
+    forget_totals(to);
+    (*to).first_at = now;
+    (*to).direction = 0;
+    (*to).flags &= !(FLOW_ENDED | FLOW_EVICTED | FLOW_RESUMED | FLOW_CONNECTED);
+    let remote = (&raw mut (*to).remote).cast::<u64>();
+    remote.write_volatile(key.remote[0]);
+    remote.add(1).write_volatile(key.remote[1]);
+    (*to).remote_port = key.port as u16;
+    (*entry).start = (*socket).start;
+    (*entry).tgid = (*socket).tgid;
+    Some(())
+}
+
+/// Begins to count anew.
+#[inline(always)]
+pub(crate) unsafe fn forget_totals(facts: *mut FlowFacts) {
+    (*facts).bytes_sent = zero();
+    (*facts).bytes_received = zero();
+    (*facts).packets_sent = zero();
+    (*facts).packets_received = zero();
+}
