@@ -26,7 +26,7 @@ use glasshouse_common::{Family, Header};
 use serde_json::{Value, json};
 use zerocopy::FromBytes;
 
-const NAMES: [&str; 3] = ["pipeline", "python", "scripts"];
+const NAMES: [&str; 4] = ["pipeline", "python", "scripts", "network"];
 
 fn path(of: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests").join(of)
