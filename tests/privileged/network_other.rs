@@ -83,6 +83,11 @@ fn the_socket_of_a_service() {
     assert_eq!(connects, 2, "by its own name and by a link: {sockets:#?}");
     assert!(there.iter().all(|one| one.0["peer_pid"].as_u64().is_some_and(|pid| pid > 1)), "{there:#?}");
     assert!(there.iter().all(|one| one.peer_process().is_none()), "it is not observed: {there:#?}");
+    assert_eq!(
+        sockets.len(),
+        there.len(),
+        "of those that nothing became of there is nothing to tell: {sockets:#?}"
+    );
     assert_eq!(receipt.failed_socket("connect ENOENT /run/missing.sock"), 1);
     assert_eq!(receipt.failed_socket("connect EPROTOTYPE /run/docker.sock"), 1);
 }

@@ -29,6 +29,9 @@ use crate::{
 const DRAIN_TRIES: u32 = 200;
 const DRAIN_PAUSE: Duration = Duration::from_micros(100);
 
+/// `AF_UNIX` of `linux/socket.h`.
+const AF_UNIX: u16 = 1;
+
 /// Names of the families, in their order.
 const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls", "files", "network"];
 
@@ -281,6 +284,8 @@ impl Sweeper {
         let mut recovered = 0;
         for flow in sockets.chain(flows) {
             match flow {
+                // Of a unix socket that was made and nothing else there is nothing to tell.
+                Ok(flow) if flow.facts.family == AF_UNIX && flow.announced == 0 => {}
                 Ok(flow) if flow.dirty != 0 => {
                     recovered += u64::from(flow.dropped);
                     let process = ProcessKey { start: flow.start, tgid: flow.tgid };
