@@ -45,7 +45,7 @@ pub const MOVED_FILES: u32 = 2_048;
 pub const RING_REQUESTS: u32 = 16_384;
 /// Sockets that are followed at the same time. The oldest make room for new ones, their totals sent, and come back when
 /// they are used again.
-pub const SOCKET_ENTRIES: u32 = 8_192;
+pub const SOCKET_ENTRIES: u32 = 16_384;
 /// The same of what sockets exchange with further peers.
 pub const FLOW_ENTRIES: u32 = 4_096;
 /// Processes that use a socket that another one made, which were told. One that has fallen out is told again.
