@@ -101,8 +101,10 @@ fn it_works_inside_a_container() {
         let run = watch(["sh", "-c", &script]).under(wrapper.clone()).run();
         run.expect_code(6);
         let receipt = run.receipt();
+        // Where it may not make a group, packets are not seen either.
+        let missing = ["cgroup_unavailable", "packets_unseen"];
         assert!(
-            receipt.reasons().iter().all(|code| code.contains("cgroup")),
+            receipt.reasons().iter().all(|code| missing.contains(&code.as_str())),
             "{wrapper:?}: {:?}",
             receipt.reasons()
         );
