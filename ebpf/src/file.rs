@@ -145,12 +145,17 @@ pub(crate) unsafe extern "C" fn use_known(
         return i32::from(socket::known(start, tgid, socket::of_file(file).0).is_some());
     }
     let Some(entry) = known(&mut key, file.0, operation) else { return 0 };
-    let now = task::now();
+    count_known(entry, key, operation, amount, task::now());
+    1
+}
+
+/// Counts a use of a file that was told before, and tells of it if that is due.
+#[inline(always)]
+unsafe fn count_known(entry: *mut Access, key: u64, operation: u32, amount: u64, now: u64) {
     count(entry, operation, amount, now);
     if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
         send_totals(key, now);
     }
-    1
 }
 
 /// A use of an open file. `asked` is not 0 if it bears another name than the one asked for, whose address is in the
@@ -231,10 +236,7 @@ unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, ask
         }
         return key;
     };
-    count(entry, operation, amount, now);
-    if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
-        send_totals(key, now);
-    }
+    count_known(entry, key, operation, amount, now);
     key
 }
 

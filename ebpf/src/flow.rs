@@ -4,17 +4,20 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_kernel}
 use glasshouse_common::{
     FlowFacts,
     limits::{FLOW_ENTRIES, SOCKET_ENTRIES},
-    socket::{FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_EVICTED, FLOW_LISTENS, FLOW_RESUMED},
+    socket::{
+        FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_EVICTED, FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND,
+        SENT,
+    },
     state::{Flow, FlowKey},
 };
 
 use crate::{
-    atomic::{exchange, incremented},
+    atomic::{add, exchange, increment, incremented},
     emit::counters,
     layout::{constant, opaque, zero},
     maps::{FLOW_ORDER, FLOWS, FLOWS_MADE, NO_FLOW, SOCKET_ORDER, SOCKETS, SOCKETS_MADE},
     path::mix,
-    socket::{note_full, send_flow},
+    socket::{changed, note_full, send_flow},
     task,
 };
 
@@ -49,20 +52,20 @@ unsafe fn evict(entry: *mut Flow) {
         send_flow(entry, task::now());
     }
     if let Some(counters) = counters() {
-        crate::atomic::increment(&raw mut (*counters).flows_evicted);
+        increment(&raw mut (*counters).flows_evicted);
     }
 }
 
 /// Both ends of a packet, or of a socket that was connected.
 #[repr(C)]
 pub(crate) struct Ends {
-    /// The socket, and its peer.
+    /// The peer; and the socket, as soon as the flow is looked for.
     pub(crate) key: FlowKey,
     /// Its own address.
     pub(crate) local: [u64; 2],
     /// Its own port.
     pub(crate) local_port: u32,
-    /// Of a packet: length of the transport header.
+    /// Of a packet: length of its transport header.
     pub(crate) header: u32,
     /// Of a packet: its ports as they lie in it, if they are known already.
     pub(crate) ports: u32,
@@ -86,23 +89,63 @@ pub(crate) const LIKELY: u32 = 1;
 pub(crate) const UNLIKELY: u32 = 2;
 
 /// The flow is the one of the socket's own entry.
-pub(crate) const OWN: i32 = 1;
+const OWN: i32 = 1;
 /// The flow has an entry of its own.
-pub(crate) const FURTHER: i32 = 2;
+const FURTHER: i32 = 2;
+
+/// What a socket exchanges with the peer of these ends, begun if it is new; `None` if there is no room.
+#[inline(always)]
+pub(crate) unsafe fn flow_of(socket: *mut Flow, ends: &mut Ends, now: u64) -> Option<*mut Flow> {
+    match choose_flow(socket, ends, now) {
+        OWN => Some(socket),
+        FURTHER => FLOWS.get_ptr_mut(&ends.key),
+        _ => None,
+    }
+}
+
+/// Counts what went one way, and tells of it if that is due. The first says who began.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn count_flow(
+    flow: *mut Flow,
+    direction: u32,
+    bytes: u64,
+    packets: u64,
+    now: u64,
+) -> i32 {
+    if flow.is_null() {
+        return 0;
+    }
+    let facts = &raw mut (*flow).facts;
+    let is_sent = direction == SENT;
+    if (*facts).direction == 0 {
+        (*facts).direction = if is_sent { OUTBOUND } else { INBOUND };
+    }
+    if is_sent {
+        add(&raw mut (*facts).bytes_sent, bytes);
+        add(&raw mut (*facts).packets_sent, packets);
+    } else {
+        add(&raw mut (*facts).bytes_received, bytes);
+        add(&raw mut (*facts).packets_received, packets);
+    }
+    changed(flow, now);
+    0
+}
 
 /// Finds what a socket exchanges with a peer: in its own entry with the one that it is connected to, or the first one of a
 /// socket that waits for nobody in particular; else in one that is made if there is none. Returns which; 0 if there is no
 /// room.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) unsafe extern "C" fn choose_flow(socket: *mut Flow, ends: *mut Ends, now: u64) -> i32 {
+unsafe extern "C" fn choose_flow(socket: *mut Flow, ends: *mut Ends, now: u64) -> i32 {
     if socket.is_null() || ends.is_null() {
         return 0;
     }
     let facts = &raw mut (*socket).facts;
     let remote = (&raw mut (*facts).remote).cast::<u64>();
+    (*ends).key.socket = (*facts).socket;
     let key = FlowKey {
-        socket: (*ends).key.socket,
+        socket: (*facts).socket,
         remote: [(*ends).key.remote[0], (*ends).key.remote[1]],
         port: (*ends).key.port,
     };

@@ -22,7 +22,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    atomic::{add, exchange_u32},
+    atomic::{add, exchange_u32, increment},
     emit::{counters, reserve, submit},
     file::{self, INHERITED},
     flow::make_room,
@@ -167,7 +167,7 @@ pub(crate) unsafe extern "C" fn make_socket(sk: u64, flags: u32) -> u64 {
 #[inline(always)]
 pub(crate) unsafe fn note_full() {
     if let Some(counters) = counters() {
-        crate::atomic::increment(&raw mut (*counters).sockets_full);
+        increment(&raw mut (*counters).sockets_full);
     }
 }
 
@@ -190,7 +190,7 @@ unsafe fn begin(entry: *mut Flow, sk: Kernel, flags: u32, now: u64) {
         && flags & FLOW_RESUMED == 0
         && let Some(counters) = counters()
     {
-        crate::atomic::increment(&raw mut (*counters).sockets_outside);
+        increment(&raw mut (*counters).sockets_outside);
     }
     (*facts).flags = flags
         | match (is_tcp(facts), is_seen) {
@@ -349,9 +349,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
     if (*entry).tgid == 0 {
-        (*entry).start = start;
-        (*facts).origin = origin_of(operation);
-        core::ptr::write_volatile(&raw mut (*entry).tgid, tgid);
+        give_to(entry, start, tgid, origin_of(operation));
         if operation == operation::ACCEPT {
             (*facts).direction = INBOUND;
             (*facts).inode = inode_of(Kernel(sk));
@@ -425,7 +423,13 @@ pub(crate) unsafe fn own(entry: *mut Flow, origin: u16) {
     if (*entry).tgid != 0 || scope::find(tgid).is_none() {
         return;
     }
-    (*entry).start = task::start(task);
+    give_to(entry, task::start(task), tgid, origin);
+}
+
+/// Says whose a socket is. What makes it known is written last.
+#[inline(always)]
+unsafe fn give_to(entry: *mut Flow, start: u64, tgid: u32, origin: u16) {
+    (*entry).start = start;
     (*entry).facts.origin = origin;
     core::ptr::write_volatile(&raw mut (*entry).tgid, tgid);
 }

@@ -4,25 +4,24 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use glasshouse_common::{
     Family, UnixRecord, kind, operation,
     socket::{
-        FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, INBOUND, ORIGIN_ACCEPTED, ORIGIN_INHERITED,
-        ORIGIN_RECEIVED, OUTBOUND, UNIX_PATH, UNIX_PEER_NAME,
+        FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, ORIGIN_ACCEPTED, ORIGIN_INHERITED,
+        ORIGIN_RECEIVED, OUTBOUND, RECEIVED, SENT, UNIX_PATH, UNIX_PEER_NAME,
     },
     syscall::FileCall,
 };
 
 use super::network_failed::{ADDRESS, ADDRESS_BYTES, IN_MESSAGE, NOWHERE, socket_failed, take_address};
 use crate::{
-    atomic::add,
     emit::send,
     file::{self, INHERITED},
-    flow::{Ends, FURTHER, OWN, choose_flow},
+    flow::{Ends, count_flow, flow_of},
     layout::{Kernel, offset, opaque, zero},
-    maps::{FLOWS, SOCKETS, scratch},
+    maps::{SOCKETS, scratch},
     path::PathRef,
     scope,
     socket::{
-        AF_INET, AF_INET6, AF_UNIX, changed, find_socket, has_states, is_addressed, is_inode, of_file,
-        send_flow, take_ends, use_socket,
+        AF_INET, AF_INET6, AF_UNIX, find_socket, has_states, is_addressed, is_inode, of_file, send_flow,
+        take_ends, use_socket,
     },
     task,
     text::{self, Owner},
@@ -196,7 +195,6 @@ unsafe extern "C" fn connected_datagram(socket: u64, sk: u64) -> i32 {
     let Some(entry) = SOCKETS.get_ptr_mut(&socket) else { return 0 };
     let sk = Kernel(sk);
     let mut ends = Ends::nothing();
-    ends.key.socket = socket;
     ends.key.port = u64::from(u16::from_be(sk.read(offset!(sock_dport))));
     let remote = (&raw mut ends.key.remote).cast::<u8>();
     if (*entry).facts.family == AF_INET {
@@ -209,14 +207,7 @@ unsafe extern "C" fn connected_datagram(socket: u64, sk: u64) -> i32 {
         return 0;
     }
     let now = task::now();
-    let flow = match choose_flow(entry, &raw mut ends, now) {
-        OWN => entry,
-        FURTHER => match FLOWS.get_ptr_mut(&ends.key) {
-            Some(flow) => flow,
-            None => return 0,
-        },
-        _ => return 0,
-    };
+    let Some(flow) = flow_of(entry, &mut ends, now) else { return 0 };
     if (*flow).facts.flags & FLOW_CONNECTED == 0 {
         take_ends(flow, sk.0);
         (*flow).facts.flags |= FLOW_CONNECTED;
@@ -284,7 +275,6 @@ unsafe extern "C" fn count_datagram(key: u64, what: u32, amount: u64, call: u64)
         return 0;
     }
     let mut ends = Ends::nothing();
-    ends.key.socket = (*facts).socket;
     if take_address(call) >= INET_BYTES {
         let address = text::aside(&raw mut (*scratch).text);
         ends.key.port = u64::from(u16::from_be_bytes([*address.add(2), *address.add(3)]));
@@ -300,21 +290,8 @@ unsafe extern "C" fn count_datagram(key: u64, what: u32, amount: u64, call: u64)
         ends.key.port = u64::from((*facts).remote_port);
     }
     let now = task::now();
-    let flow = match choose_flow(entry, &raw mut ends, now) {
-        OWN => entry,
-        FURTHER => match FLOWS.get_ptr_mut(&ends.key) {
-            Some(flow) => flow,
-            None => return 0,
-        },
-        _ => return 0,
-    };
-    let facts = &raw mut (*flow).facts;
-    let is_sent = what == operation::SEND;
-    if (*facts).direction == 0 {
-        (*facts).direction = if is_sent { OUTBOUND } else { INBOUND };
-    }
-    add(if is_sent { &raw mut (*facts).bytes_sent } else { &raw mut (*facts).bytes_received }, amount);
-    changed(flow, now);
+    let Some(flow) = flow_of(entry, &mut ends, now) else { return 0 };
+    count_flow(flow, if what == operation::SEND { SENT } else { RECEIVED }, amount, 0, now);
     0
 }
 

@@ -9,16 +9,15 @@ use aya_ebpf::{
 use glasshouse_common::{
     PacketRecord, kind,
     limits::{BEGINNING_BYTES, DNS_STREAM_BYTES, MIDDLE_PACKET_BYTES, PACKET_BYTES, SMALL_PACKET_BYTES},
-    socket::{FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND, RECEIVED, SENT},
+    socket::{FLOW_LISTENS, FLOW_RESUMED, RECEIVED, SENT},
     state::{CAPTURED, Flow},
 };
 
 use crate::{
-    atomic::add,
     emit::{reserve, submit},
-    flow::{Ends, FURTHER, LIKELY, OWN, UNLIKELY, choose_flow},
+    flow::{Ends, LIKELY, UNLIKELY, count_flow, flow_of},
     layout::{Kernel, offset, opaque, zero},
-    maps::{FLOWS, SOCKETS},
+    maps::SOCKETS,
     socket::{AF_INET6, RAW, SCTP, changed, find_socket, is_tcp, make_socket, take_ends, take_totals},
     task,
 };
@@ -67,16 +66,21 @@ unsafe fn on_packet(context: *mut __sk_buff, direction: u32) {
     };
     if is_tcp(&raw const (*entry).facts) {
         if (*entry).facts.flags & FLOW_LISTENS == 0 {
-            let captured = (&raw mut (*entry).captured).cast::<u32>();
-            let captured = if direction == SENT { captured } else { captured.add(1) };
-            if *captured != CAPTURED {
+            if *captured(entry, direction) != CAPTURED {
                 take_beginning(context, entry, direction);
             }
             on_segment(context, entry);
         }
     } else {
-        on_datagram(context, entry, u32::from(direction == SENT));
+        on_datagram(context, entry, direction);
     }
+}
+
+/// How much of the beginning of one direction was looked at.
+#[inline(always)]
+unsafe fn captured(entry: *mut Flow, direction: u32) -> *mut u32 {
+    let captured = (&raw mut (*entry).captured).cast::<u32>();
+    if direction == SENT { captured } else { captured.add(1) }
 }
 
 /// Length of the network header.
@@ -110,8 +114,7 @@ unsafe extern "C" fn take_beginning(context: *mut __sk_buff, entry: *mut Flow, d
     if entry.is_null() {
         return 0;
     }
-    let taken = (&raw mut (*entry).captured).cast::<u32>();
-    let taken = if direction == SENT { taken } else { taken.add(1) };
+    let taken = captured(entry, direction);
     let transport = network_length(context);
     let mut header = [zero() as u32; 4];
     if bpf_skb_load_bytes(context.cast(), transport, (&raw mut header).cast(), 16) < 0 {
@@ -151,13 +154,12 @@ unsafe extern "C" fn find_ends(
     context: *mut __sk_buff,
     socket: *mut Flow,
     ends: *mut Ends,
-    is_sent: u32,
+    direction: u32,
 ) -> i32 {
     if socket.is_null() || ends.is_null() {
         return -1;
     }
     let facts = &raw const (*socket).facts;
-    (*ends).key.socket = (*facts).socket;
     let mut header = [zero(); 5];
     // Source and destination: two words at the end of the shortest header of IPv4, two of two words of that of IPv6.
     let (source, destination);
@@ -199,7 +201,7 @@ unsafe extern "C" fn find_ends(
         source = [header[1], header[2]];
         destination = [header[3], header[4]];
     }
-    if is_sent != 0 {
+    if direction == SENT {
         (*ends).local = source;
         (*ends).key.remote = destination;
     } else {
@@ -216,7 +218,7 @@ unsafe extern "C" fn find_ports(
     context: *mut __sk_buff,
     socket: *mut Flow,
     ends: *mut Ends,
-    is_sent: u32,
+    direction: u32,
     at: u32,
 ) -> i32 {
     if socket.is_null() || ends.is_null() {
@@ -238,74 +240,36 @@ unsafe extern "C" fn find_ports(
         return 0;
     }
     let (source, destination) = (u16::from_be(ports as u16), u16::from_be((ports >> 16) as u16));
-    (*ends).local_port = u32::from(if is_sent != 0 { source } else { destination });
-    (*ends).key.port = u64::from(if is_sent != 0 { destination } else { source });
-    0
-}
-
-/// Counts a packet with so many bytes of payload.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn count_packet(
-    flow: *mut Flow,
-    ends: *mut Ends,
-    is_sent: u32,
-    length: u32,
-    now: u64,
-) -> i32 {
-    if flow.is_null() || ends.is_null() {
-        return 0;
-    }
-    let facts = &raw mut (*flow).facts;
-    if (*facts).direction == 0 {
-        (*facts).direction = if is_sent != 0 { OUTBOUND } else { INBOUND };
-    }
-    let local = (&raw mut (*facts).local).cast::<u64>();
-    local.write_volatile((*ends).local[0]);
-    local.add(1).write_volatile((*ends).local[1]);
-    (*facts).local_port = (*ends).local_port as u16;
-    let packets = u64::from((*ends).header);
-    if is_sent != 0 {
-        add(&raw mut (*facts).bytes_sent, u64::from(length));
-        add(&raw mut (*facts).packets_sent, packets);
-    } else {
-        add(&raw mut (*facts).bytes_received, u64::from(length));
-        add(&raw mut (*facts).packets_received, packets);
-    }
-    changed(flow, now);
+    (*ends).local_port = u32::from(if direction == SENT { source } else { destination });
+    (*ends).key.port = u64::from(if direction == SENT { destination } else { source });
     0
 }
 
 /// A packet of a protocol without connections, or of one whose packets the process makes itself.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, is_sent: u32) -> i32 {
+unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, direction: u32) -> i32 {
     if socket.is_null() {
         return 0;
     }
     let mut ends = Ends::nothing();
-    let transport = find_ends(context, socket, &raw mut ends, is_sent);
+    let transport = find_ends(context, socket, &raw mut ends, direction);
     if transport < 0 {
         return 0;
     }
-    find_ports(context, socket, &raw mut ends, is_sent, transport as u32);
+    find_ports(context, socket, &raw mut ends, direction, transport as u32);
     let payload = opaque(u64::from(transport as u32 + ends.header)) as u32;
     let whole = (*context).len;
     let length = if whole > payload { opaque(u64::from(whole - payload)) as u32 } else { 0 };
     let segments = (*context).gso_segs;
-    // Of no more use as a length: how many packets this one stands for.
-    ends.header = if segments == 0 { 1 } else { segments };
+    let packets = if segments == 0 { 1 } else { segments };
     let now = task::now();
-    let chosen = choose_flow(socket, &raw mut ends, now);
-    let flow = match chosen {
-        OWN => socket,
-        FURTHER => match FLOWS.get_ptr_mut(&ends.key) {
-            Some(flow) => flow,
-            None => return 0,
-        },
-        _ => return 0,
-    };
-    count_packet(flow, &raw mut ends, is_sent, length, now);
+    let Some(flow) = flow_of(socket, &mut ends, now) else { return 0 };
+    let local = (&raw mut (*flow).facts.local).cast::<u64>();
+    local.write_volatile(ends.local[0]);
+    local.add(1).write_volatile(ends.local[1]);
+    (*flow).facts.local_port = ends.local_port as u16;
+    count_flow(flow, direction, u64::from(length), u64::from(packets), now);
     let facts = &raw const (*socket).facts;
     if length >= DNS_QUESTION && (*facts).kind != RAW && matches!((*facts).protocol, UDP | UDPLITE) {
         let is_port = |port: u16| matches!(port, DNS | MDNS | LLMNR);
@@ -314,7 +278,7 @@ unsafe extern "C" fn on_datagram(context: *mut __sk_buff, socket: *mut Flow, is_
             || ends.dns == LIKELY
             || ends.dns == 0 && may_be_dns(context, payload) != 0
         {
-            send_payload(context, flow, 1 - (is_sent & 1), u64::from(payload) | u64::from(length) << 32, 0);
+            send_payload(context, flow, direction, u64::from(payload) | u64::from(length) << 32, 0);
         }
     }
     0
