@@ -1,5 +1,14 @@
 //! Codes of what is told of sockets.
 
+/// `AF_UNIX` of `linux/socket.h`.
+pub const AF_UNIX: u16 = 1;
+/// `AF_INET` of `linux/socket.h`.
+pub const AF_INET: u16 = 2;
+/// `AF_INET6` of `linux/socket.h`.
+pub const AF_INET6: u16 = 10;
+/// `SOCK_RAW` of `linux/net.h`: packets of a protocol that the process makes and reads itself.
+pub const RAW: u16 = 3;
+
 /// Which way a packet went: out of the socket.
 pub const SENT: u32 = 0;
 /// Into it.

@@ -15,8 +15,8 @@ use glasshouse_common::{
     limits::FLOW_INTERVAL_NS,
     operation,
     socket::{
-        FLOW_ABSOLUTE, FLOW_BY_CALLS, FLOW_LISTENS, FLOW_RESUMED, FLOW_UNSEEN, INBOUND, ORIGIN_ACCEPTED,
-        ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED,
+        AF_INET, AF_INET6, AF_UNIX, FLOW_ABSOLUTE, FLOW_BY_CALLS, FLOW_LISTENS, FLOW_RESUMED, FLOW_UNSEEN,
+        INBOUND, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED, RAW,
     },
     state::Flow,
 };
@@ -35,18 +35,11 @@ use crate::{
 
 /// Marks a key that is the number of an inode.
 const BY_INODE: u64 = 1 << 63;
-/// `AF_UNIX`, `AF_INET` and `AF_INET6` of `linux/socket.h`.
-pub(crate) const AF_UNIX: u16 = 1;
-pub(crate) const AF_INET: u16 = 2;
-pub(crate) const AF_INET6: u16 = 10;
 /// `IPPROTO_*` of `linux/in.h`.
 pub(crate) const TCP: u16 = 6;
 pub(crate) const SCTP: u16 = 132;
 /// `SOCK_DONE` of `net/sock.h`: the stream has come to its end, which counts as a byte received.
 const DONE: u64 = 1 << 1;
-
-/// `SOCK_RAW` of `linux/net.h`: packets of a protocol that the process makes and reads itself.
-pub(crate) const RAW: u16 = 3;
 
 /// Whether a socket is one of TCP.
 #[inline(always)]

@@ -10,7 +10,7 @@ use crate::{
     host,
     launch::{EXIT_FAILED, cgroup::Cgroup, identity, quoted},
     observe::{
-        ObserveError,
+        ObserveError, SETCAP,
         inspect::{self, Inspection},
     },
 };
@@ -213,9 +213,7 @@ fn privileges_with(capabilities: u64, program: &str) -> Check {
     Check::failed(
         NAME,
         format!("lacks {}", lacking.join(" and ")),
-        format!(
-            "run it with sudo, or: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep {program}"
-        ),
+        format!("run it with sudo, or: {SETCAP} {program}"),
     )
 }
 
@@ -269,9 +267,7 @@ fn hashing_with(capabilities: u64, program: &str) -> Check {
     Check::wanting(
         NAME,
         format!("lacks {}: executed files of other users may have no digest", lacking.join(" and ")),
-        format!(
-            "run it with sudo, or: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep {program}"
-        ),
+        format!("run it with sudo, or: {SETCAP} {program}"),
     )
 }
 

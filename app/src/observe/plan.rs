@@ -38,6 +38,11 @@ pub enum GroupHook {
 }
 
 impl Probe {
+    /// Another one does the same: of the two one runs while the other is interrupted, so that neither is missed.
+    pub fn has_twin(&self) -> bool {
+        PROBES.iter().any(|other| other.hook == self.hook && other.name != self.name)
+    }
+
     /// The names of its tracepoint, the present one first; none if it has none.
     pub fn tracepoints(&self) -> &'static [&'static str] {
         match self.hook {

@@ -5,7 +5,9 @@ use std::{io::ErrorKind, time::Duration};
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use glasshouse_common::{
-    Counters, FAMILIES, Family, RareKey, limits, state,
+    Counters, FAMILIES, Family, RareKey, limits,
+    socket::AF_UNIX,
+    state,
     syscall::{ABI_COMPAT, ABI_NATIVE},
 };
 
@@ -28,9 +30,6 @@ use crate::{
 /// A program that runs on another CPU while it is detached finishes within microseconds.
 const DRAIN_TRIES: u32 = 200;
 const DRAIN_PAUSE: Duration = Duration::from_micros(100);
-
-/// `AF_UNIX` of `linux/socket.h`.
-const AF_UNIX: u16 = 1;
 
 /// Names of the families, in their order.
 const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls", "files", "network"];
@@ -166,9 +165,7 @@ impl Sweeper {
         }
         for program in &loaded.programs {
             let missed = program.stats().map_or(0, |stats| stats.missed);
-            // Of these two one runs while the other is interrupted.
-            let has_twin = program.probe.name.starts_with("sock_state");
-            if missed > 0 && !has_twin {
+            if missed > 0 && !program.probe.has_twin() {
                 facts.gaps.push(Gap {
                     kind: GapKind::Loss,
                     code: "probe_missed",

@@ -16,6 +16,7 @@ use glasshouse_common::{
     Family, FileChangeRecord, flags, kind,
     limits::{COMPONENT_BYTES, PATH_BYTES},
     operation,
+    socket::AF_UNIX,
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
@@ -56,16 +57,13 @@ pub(super) unsafe fn argument(found: *const Found, call: FileCall, shift: u32) -
     *(&raw const (*found).arguments).cast::<u64>().add((opaque(call.0 >> shift) & 15) as usize)
 }
 
-/// `AF_UNIX` of `linux/socket.h`.
-const AF_UNIX: u64 = 1;
-
 /// Makes a path of the second argument, the address of a socket: of one in the file system, which begins behind its
 /// family. Returns whether it is one.
 #[inline(always)]
 unsafe fn take_address() -> bool {
     let Some(scratch) = scratch() else { return false };
     let address = &raw mut (*scratch).file.arguments[1];
-    let is_path = user_word(*address) & 0xffff == AF_UNIX && user_byte(*address + 2) != 0;
+    let is_path = user_word(*address) as u16 == AF_UNIX && user_byte(*address + 2) != 0;
     *address += 2;
     is_path
 }

@@ -4,8 +4,8 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use glasshouse_common::{
     Family, UnixRecord, kind, operation,
     socket::{
-        FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, ORIGIN_ACCEPTED, ORIGIN_INHERITED,
-        ORIGIN_RECEIVED, OUTBOUND, RECEIVED, SENT, UNIX_PATH, UNIX_PEER_NAME,
+        AF_INET, AF_INET6, AF_UNIX, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, ORIGIN_ACCEPTED,
+        ORIGIN_INHERITED, ORIGIN_RECEIVED, OUTBOUND, RECEIVED, SENT, UNIX_PATH, UNIX_PEER_NAME,
     },
     syscall::FileCall,
 };
@@ -19,10 +19,7 @@ use crate::{
     maps::{SOCKETS, scratch},
     path::PathRef,
     scope,
-    socket::{
-        AF_INET, AF_INET6, AF_UNIX, find_socket, has_states, is_addressed, is_inode, of_file, send_flow,
-        take_ends, use_socket,
-    },
+    socket::{find_socket, has_states, is_addressed, is_inode, of_file, send_flow, take_ends, use_socket},
     task,
     text::{self, Owner},
 };

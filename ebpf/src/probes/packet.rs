@@ -9,7 +9,7 @@ use aya_ebpf::{
 use glasshouse_common::{
     PacketRecord, kind,
     limits::{BEGINNING_BYTES, DNS_STREAM_BYTES, MIDDLE_PACKET_BYTES, PACKET_BYTES, SMALL_PACKET_BYTES},
-    socket::{FLOW_LISTENS, FLOW_RESUMED, RECEIVED, SENT},
+    socket::{AF_INET6, FLOW_LISTENS, FLOW_RESUMED, RAW, RECEIVED, SENT},
     state::{CAPTURED, Flow},
 };
 
@@ -18,7 +18,7 @@ use crate::{
     flow::{Ends, LIKELY, UNLIKELY, count_flow, flow_of},
     layout::{Kernel, offset, opaque, zero},
     maps::SOCKETS,
-    socket::{AF_INET6, RAW, SCTP, changed, find_socket, is_tcp, make_socket, take_ends, take_totals},
+    socket::{SCTP, changed, find_socket, is_tcp, make_socket, take_ends, take_totals},
     task,
 };
 

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use glasshouse_common::{
     FlowFacts, FlowRecord, PacketRecord, SocketFailedRecord, SocketUsedRecord, UnixRecord, kind, operation,
-    socket,
+    socket::{self, AF_INET, AF_INET6, AF_UNIX, RAW},
 };
 use zerocopy::IntoBytes as _;
 
@@ -18,14 +18,8 @@ use crate::event::{
     SocketFailed, SocketOperation, SocketOrigin, SocketUsed, TcpState, UnixSocket,
 };
 
-/// `AF_UNIX`, `AF_INET` and `AF_INET6` of `linux/socket.h`.
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
 /// `IPPROTO_*` of `linux/in.h` that have ports.
 const PORTS: [u16; 5] = [6, 17, 132, 136, 262];
-/// `SOCK_RAW` of `linux/net.h`.
-const RAW: u16 = 3;
 /// Bytes of a path in the address of a unix socket.
 const PATH_BYTES: usize = 108;
 

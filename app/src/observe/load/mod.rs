@@ -47,6 +47,10 @@ const fn aligned_object() -> &'static [u8] {
 /// Set in the environment, only `raw_tp` is used, as on a kernel that refuses `tp_btf`: for trying that way.
 const ONLY_RAW: &str = "GLASSHOUSE_RAW_TP";
 
+/// What to type in front of the binary's path, to give it what observation takes.
+pub const SETCAP: &str =
+    "sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep";
+
 /// Bytes of the verifier's words that an error quotes.
 const LOG_TAIL: usize = 1_500;
 
@@ -174,7 +178,7 @@ fn is_refusal(error: &io::Error) -> bool {
 fn not_permitted(error: &io::Error) -> ObserveError {
     ObserveError::NotPermitted(format!(
         "this user may not load eBPF programs ({error}); run it with sudo, or give the binary what it needs: \
-         sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep {}",
+         {SETCAP} {}",
         std::env::current_exe().unwrap_or_else(|_| "glasshouse".into()).display()
     ))
 }
@@ -202,10 +206,17 @@ fn load_probe(
     btf: &OwnedFd,
     probe: Probe,
     tracepoint: Option<Tracepoint>,
+    constants: &Constants<'_>,
 ) -> Result<Program, Refusal> {
     if let Hook::Group(hook) = probe.hook {
         let attachment = Attachment::Group(hook);
-        return match load_one(object, btf, probe.name, attachment, None) {
+        // Without a group it could not be attached to anything.
+        let loaded = if constants.target.group.is_some() || constants.loads_all {
+            load_one(object, btf, probe.name, attachment, None)
+        } else {
+            Err(io::Error::from(io::ErrorKind::NotFound))
+        };
+        return match loaded {
             Ok(fd) => Ok(Program { probe, attachment, fd }),
             Err(error) => Err((attachment, error)),
         };
@@ -267,9 +278,6 @@ fn load_probes(
 ) -> Vec<Result<(Program, Links), Refusal>> {
     let tracepoints = &constants.kernel.tracepoints;
     let group = constants.target.group.as_ref();
-    // They could not be attached to anything.
-    let is_useless =
-        |probe: &Probe| matches!(probe.hook, Hook::Group(_)) && group.is_none() && !constants.loads_all;
     let length = |probe: &Probe| {
         let program = object.programs.get(probe.name);
         let function = program.and_then(|program| object.functions.get(&program.function_key()));
@@ -281,13 +289,8 @@ fn load_probes(
     let work = || {
         let mut loaded = Vec::new();
         while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (probe, tracepoint) = (PROBES[*index], tracepoints[*index]);
-            let program = match probe.hook {
-                Hook::Group(hook) if is_useless(&probe) => {
-                    Err((Attachment::Group(hook), io::Error::from(io::ErrorKind::NotFound)))
-                }
-                _ => load_probe(object, btf, probe, tracepoint),
-            };
+            let tracepoint = tracepoints[*index];
+            let program = load_probe(object, btf, PROBES[*index], tracepoint, constants);
             let program = program.and_then(|program| attach(program, tracepoint, group, maps));
             let order = attached.fetch_add(1, Ordering::Relaxed);
             loaded.push((*index, program.map(|(program, links)| (program, (order, links)))));
