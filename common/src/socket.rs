@@ -47,10 +47,8 @@ pub const FLOW_BOUND: u32 = 1 << 4;
 pub const FLOW_LISTENS: u32 = 1 << 5;
 /// Flow: the socket was connected.
 pub const FLOW_CONNECTED: u32 = 1 << 6;
-/// Flow: it made room for others.
-pub const FLOW_EVICTED: u32 = 1 << 7;
 /// Flow: the socket is none of the workload's control group, and its packets are not seen.
-pub const FLOW_UNSEEN: u32 = 1 << 8;
+pub const FLOW_UNSEEN: u32 = 1 << 7;
 
 /// Unix socket: the path that its address leads to was sent before, as [`crate::kind::TEXT_SOCKET_PATH`].
 pub const UNIX_PATH: u16 = 1 << 0;

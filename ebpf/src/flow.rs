@@ -4,10 +4,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_kernel}
 use glasshouse_common::{
     FlowFacts,
     limits::{FLOW_ENTRIES, SOCKET_ENTRIES},
-    socket::{
-        FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_EVICTED, FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND,
-        SENT,
-    },
+    socket::{FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND, SENT},
     state::{Flow, FlowKey},
 };
 
@@ -47,7 +44,6 @@ const _: () = assert!(SOCKET_ENTRIES.is_power_of_two() && FLOW_ENTRIES.is_power_
 
 #[inline(always)]
 unsafe fn evict(entry: *mut Flow) {
-    (*entry).facts.flags |= FLOW_EVICTED;
     if (*entry).dirty != 0 {
         send_flow(entry, task::now());
     }
@@ -195,7 +191,7 @@ unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> 
     forget_totals(to);
     (*to).first_at = now;
     (*to).direction = 0;
-    (*to).flags &= !(FLOW_ENDED | FLOW_EVICTED | FLOW_RESUMED | FLOW_CONNECTED);
+    (*to).flags &= !(FLOW_ENDED | FLOW_RESUMED | FLOW_CONNECTED);
     let remote = (&raw mut (*to).remote).cast::<u64>();
     remote.write_volatile(key.remote[0]);
     remote.add(1).write_volatile(key.remote[1]);
