@@ -30,7 +30,8 @@ pub enum Sender {
 }
 
 impl Sender {
-    fn other(self) -> Self {
+    /// The other end.
+    pub fn other(self) -> Self {
         match self {
             Sender::Client => Sender::Server,
             Sender::Server => Sender::Client,

@@ -275,11 +275,7 @@ impl Stream {
     }
 
     fn sender(&self, sent: bool) -> Sender {
-        match (sent, self.sender_is) {
-            (true, sender) => sender,
-            (false, Sender::Client) => Sender::Server,
-            (false, Sender::Server) => Sender::Client,
-        }
+        if sent { self.sender_is } else { self.sender_is.other() }
     }
 }
 
