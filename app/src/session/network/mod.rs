@@ -74,7 +74,7 @@ const NOBODY: u32 = u32::MAX;
 /// ring, and number nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Network {
-    caps: NetworkCaps,
+    users_cap: u64,
     texts: Texts,
     processes: IndexSet<ProcessKey>,
     flows: Flows,
@@ -87,11 +87,6 @@ pub(super) struct Network {
     users_tally: Tally,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NetworkCaps {
-    users: u64,
-}
-
 /// How a further process came to have a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct User {
@@ -102,7 +97,7 @@ struct User {
 impl Network {
     pub(super) fn new(caps: &Caps) -> Self {
         Self {
-            caps: NetworkCaps { users: caps.socket_users },
+            users_cap: caps.socket_users,
             texts: Texts::new(caps.network_text_bytes),
             processes: IndexSet::new(),
             flows: Flows::new(caps.connections),
@@ -154,7 +149,7 @@ impl Network {
             known.first_at = known.first_at.min(at);
             return;
         }
-        let room = process != NOBODY && (self.users.len() as u64) < self.caps.users;
+        let room = process != NOBODY && (self.users.len() as u64) < self.users_cap;
         if self.users_tally.count(1, room) {
             self.users.insert(key, User { origin: used.origin, first_at: at });
         }
@@ -197,9 +192,6 @@ impl Network {
     fn process(&mut self, process: ProcessKey) -> u32 {
         if process == ProcessKey::NOBODY {
             return NOBODY;
-        }
-        if let Some(known) = self.processes.get_index_of(&process) {
-            return super::files::index(known);
         }
         super::files::index(self.processes.insert_full(process).0)
     }

@@ -1,6 +1,6 @@
 //! The two sides of one connection, where both were observed.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 use std::collections::HashMap;
 
 use super::connections::{Connection, ConnectionResult};
@@ -76,9 +76,7 @@ fn without_address(connections: &mut [Connection]) {
 }
 
 fn is_anywhere(end: Option<Endpoint>) -> bool {
-    end.is_some_and(|end| {
-        plain(end.address).is_unspecified() || end.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-    })
+    end.is_some_and(|end| plain(end.address).is_unspecified())
 }
 
 /// Protocols without ports have no ends by which one could be told from another.
