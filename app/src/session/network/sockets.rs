@@ -410,14 +410,13 @@ impl OtherSockets {
 }
 
 fn add(sums: &mut BTreeMap<OtherKey, OtherSum>, key: OtherKey, sum: &OtherSum) {
-    let known = sums.entry(key).or_insert(OtherSum { count: 0, ..*sum });
-    let is_new = known.count == 0;
-    known.count = known.count.saturating_add(sum.count);
-    known.first_at = known.first_at.min(sum.first_at);
-    if !is_new {
+    let more = |known: &mut OtherSum| {
+        known.count = known.count.saturating_add(sum.count);
+        known.first_at = known.first_at.min(sum.first_at);
         known.bytes_sent = known.bytes_sent.saturating_add(sum.bytes_sent);
         known.bytes_received = known.bytes_received.saturating_add(sum.bytes_received);
-    }
+    };
+    sums.entry(key).and_modify(more).or_insert(*sum);
 }
 
 /// By family, kind, protocol and process.
