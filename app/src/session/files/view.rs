@@ -259,7 +259,7 @@ impl<'a> FilesView<'a> {
 }
 
 /// Adds to the count of an operation, in counts that are ordered by operation and few.
-pub fn add_count(counts: &mut Vec<(FileOperation, u64)>, operation: FileOperation, count: u64) {
+pub fn add_count<T: Copy + Ord>(counts: &mut Vec<(T, u64)>, operation: T, count: u64) {
     match counts.binary_search_by_key(&operation, |(known, _)| *known) {
         Ok(at) => counts[at].1 = counts[at].1.saturating_add(count),
         Err(at) if count > 0 => counts.insert(at, (operation, count)),

@@ -224,7 +224,7 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
 }
 
 /// Who used a socket beside the process that has it. Where none is known to have it, it is the first that used it.
-fn further(
+pub(super) fn further(
     users: Option<&Vec<SocketUser>>,
     process: &mut Option<ProcessKey>,
     origin: &mut Option<SocketOrigin>,

@@ -221,18 +221,11 @@ fn class(remote: Option<Endpoint>, listens: bool, bound: bool) -> Class {
 }
 
 /// Totals of one flow, which only ever grow, after another record of them.
-fn later(one: &FlowTotals, other: &FlowTotals) -> FlowTotals {
-    FlowTotals {
-        bytes_sent: one.bytes_sent.max(other.bytes_sent),
-        bytes_received: one.bytes_received.max(other.bytes_received),
-        packets_sent: one.packets_sent.max(other.packets_sent),
-        packets_received: one.packets_received.max(other.packets_received),
-        first_at: one.first_at.min(other.first_at),
-        last_at: one.last_at.max(other.last_at),
-    }
+pub(super) fn later(one: &FlowTotals, other: &FlowTotals) -> FlowTotals {
+    join(one, other, true)
 }
 
-/// Totals of a connection that is told under two numbers.
+/// Totals of a connection that is told twice; absolute ones are of all of it each time.
 pub(super) fn join(one: &FlowTotals, other: &FlowTotals, absolute: bool) -> FlowTotals {
     let with = if absolute { u64::max } else { u64::saturating_add };
     FlowTotals {

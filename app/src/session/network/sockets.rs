@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use indexmap::IndexMap;
 
-use super::{Network, Tally, Texts, connections::SocketUser};
+use super::{
+    Network, Tally, Texts,
+    connections::{SocketUser, further},
+    flow::later,
+};
 use crate::{
     event::{
         BootNs, Flow, FlowId, FlowTotals, Observed, PathSource, ProcessKey, SocketId, SocketOperation,
         SocketOrigin, UnixSocket,
     },
-    session::{KeptPath, Text, TextId, files::text},
+    session::{KeptPath, Text, TextId, add_count, files::text},
 };
 
 /// In the order of their numbers.
@@ -179,10 +183,7 @@ impl UnixSockets {
         if process != super::NOBODY {
             known.process = process;
         }
-        let totals = &mut known.totals;
-        totals.bytes_sent = totals.bytes_sent.max(flow.totals.bytes_sent);
-        totals.bytes_received = totals.bytes_received.max(flow.totals.bytes_received);
-        totals.first_at = totals.first_at.min(flow.totals.first_at);
+        known.totals = later(&known.totals, &flow.totals);
     }
 }
 
@@ -295,12 +296,8 @@ fn flow_entry(network: &Network, socket: SocketId, known: &UnixFlow) -> UnixEntr
 impl UnixEntry {
     fn take_in(&mut self, other: Self) {
         for (operation, count) in other.operations {
-            match self.operations.iter_mut().find(|(one, _)| *one == operation) {
-                Some((_, known)) => *known = known.saturating_add(count),
-                None => self.operations.push((operation, count)),
-            }
+            add_count(&mut self.operations, operation, count);
         }
-        self.operations.sort_unstable();
         self.peer = self.peer.or(other.peer);
         self.peer_pid = self.peer_pid.or(other.peer_pid);
         self.listens_on = self.listens_on.or(other.listens_on);
@@ -308,13 +305,7 @@ impl UnixEntry {
     }
 
     fn add_users(&mut self, users: Option<&Vec<SocketUser>>) {
-        let users = users.map(Vec::as_slice).unwrap_or_default();
-        if self.process.is_none()
-            && let Some(first) = users.first()
-        {
-            (self.process, self.origin) = (Some(first.process), self.origin.or(Some(first.origin)));
-        }
-        self.users = users.iter().filter(|user| Some(user.process) != self.process).copied().collect();
+        self.users = further(users, &mut self.process, &mut self.origin);
     }
 }
 
