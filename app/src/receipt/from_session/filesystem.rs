@@ -2,7 +2,7 @@
 
 use std::{mem::take, sync::Arc};
 
-use super::{Clock, split, texts::Texts};
+use super::{Clock, give_back, split, texts::Texts};
 use crate::{
     event::{self, FileOperation as Operation, ProcessKey, Syscall, Unconfirmed},
     facts::{ArtifactFacts, ArtifactState},
@@ -24,9 +24,6 @@ use crate::{
 
 /// Media type of a symbolic link, as the shared MIME-info database has it.
 const SYMLINK: &str = "inode/symlink";
-
-/// Entries of the session whose memory is given back at once, when they have become entries of the receipt.
-const GIVEN_BACK: usize = 8_192;
 
 /// Builds the entries of the lists, of which many share names and counts.
 pub(super) struct Builder<'a, 'b> {
@@ -56,14 +53,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     pub(super) fn filesystem(&mut self, mut view: FilesView<'_>) -> Filesystem {
         let mut files = Vec::with_capacity(view.entries.len());
         let (mut bytes_read, mut bytes_written) = (0_u64, 0_u64);
-        let mut entries = take(&mut view.entries);
-        entries.reverse();
-        while let Some(entry) = entries.pop() {
-            let index = files.len();
-            // Either list is large.
-            if index.is_multiple_of(GIVEN_BACK) {
-                entries.shrink_to_fit();
-            }
+        for (index, entry) in give_back(take(&mut view.entries)) {
             let uses = view.uses(&entry);
             let file = self.file(index, entry, uses);
             if file.kind == Some(schema::FileKind::Regular) {
@@ -72,7 +62,6 @@ impl<'a, 'b> Builder<'a, 'b> {
             }
             files.push(file);
         }
-        drop(entries);
         let mut changes = Vec::with_capacity(view.change_count());
         for (index, change) in view.changes().enumerate() {
             changes.push(self.change(index, change));

@@ -119,6 +119,22 @@ fn order(session: &Session) -> Vec<ProcessKey> {
     keys.into_iter().map(|(_, key)| key).collect()
 }
 
+/// Entries of the session whose memory is given back at once, when they have become entries of the receipt.
+const GIVEN_BACK: usize = 8_192;
+
+/// Takes entries of the session one by one, with their positions. Their list and that of the receipt are both large: its
+/// memory is given back on the way.
+fn give_back<T>(mut entries: Vec<T>) -> impl Iterator<Item = (usize, T)> {
+    entries.reverse();
+    (0..).map_while(move |index: usize| {
+        let entry = entries.pop()?;
+        if index.is_multiple_of(GIVEN_BACK) {
+            entries.shrink_to_fit();
+        }
+        Some((index, entry))
+    })
+}
+
 /// Splits a value from the reason why there is none.
 fn split<T>(value: Result<T, Reason>) -> (Option<T>, Option<Reason>) {
     match value {

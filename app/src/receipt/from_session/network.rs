@@ -1,8 +1,8 @@
 //! Connections and listeners, in the receipt.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
-use super::{Clock, split, texts::Texts};
+use super::{Clock, give_back, split, texts::Texts};
 use crate::{
     event::{self, ProcessKey, Syscall},
     maps::HashMap,
@@ -17,9 +17,6 @@ use crate::{
     session::{self, Connection, Listener, NetworkView, Text, Told},
     syscalls,
 };
-
-/// Connections of the session whose memory is given back at once, when they have become connections of the receipt.
-const GIVEN_BACK: usize = 8_192;
 
 /// Builds the entries of the lists.
 pub(super) struct Builder<'a, 'b> {
@@ -43,13 +40,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     /// The section.
     pub(super) fn network(&mut self, view: NetworkView) -> Network {
         let mut connections = Vec::with_capacity(view.connections.len());
-        let mut left = VecDeque::from(view.connections);
-        while let Some(connection) = left.pop_front() {
-            let index = connections.len();
-            // Either list is large.
-            if index.is_multiple_of(GIVEN_BACK) {
-                left.shrink_to_fit();
-            }
+        for (index, connection) in give_back(view.connections) {
             connections.push(self.connection(index, &connection));
         }
         let listeners = (0..).zip(&view.listeners).map(|(at, one)| self.listener(at, one)).collect();
