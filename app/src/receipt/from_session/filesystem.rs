@@ -4,22 +4,18 @@ use std::{mem::take, sync::Arc};
 
 use super::{Clock, give_back, split, texts::Texts};
 use crate::{
-    event::{self, FileOperation as Operation, ProcessKey, Syscall, Unconfirmed},
+    event::{self, FileOperation as Operation, ProcessKey, Unconfirmed},
     facts::{ArtifactFacts, ArtifactState},
     maps::HashMap,
-    receipt::{
-        names,
-        schema::{
-            self, Artifact, ArtifactChange, Bytes, ChangeDetails, Device, ErrorCounts, FailedAttempt,
-            FileChange, FileOrigin, Filesystem, Mode, OperationCounts, OptionalText, ProcessUse, Reason,
-            Sha256, UsedFile, Value,
-        },
+    receipt::schema::{
+        self, Artifact, ArtifactChange, Bytes, ChangeDetails, Device, ErrorCounts, FailedAttempt, FileChange,
+        FileOrigin, Filesystem, Mode, OperationCounts, OptionalText, ProcessUse, Reason, Sha256, UsedFile,
+        Value,
     },
     session::{
         ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Text,
         add_count,
     },
-    syscalls,
 };
 
 /// Media type of a symbolic link, as the shared MIME-info database has it.
@@ -32,21 +28,11 @@ pub(super) struct Builder<'a, 'b> {
     texts: &'a mut Texts<'b>,
     operations: HashMap<Vec<(Operation, u64)>, OperationCounts>,
     processes: HashMap<Vec<u64>, Arc<[u64]>>,
-    calls: HashMap<Syscall, Arc<str>>,
-    errors: HashMap<i32, Arc<str>>,
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
     pub(super) fn new(clock: Clock, ids: &'a HashMap<ProcessKey, u64>, texts: &'a mut Texts<'b>) -> Self {
-        Self {
-            clock,
-            ids,
-            texts,
-            operations: HashMap::default(),
-            processes: HashMap::default(),
-            calls: HashMap::default(),
-            errors: HashMap::default(),
-        }
+        Self { clock, ids, texts, operations: HashMap::default(), processes: HashMap::default() }
     }
 
     /// The section.
@@ -178,7 +164,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             path_source: super::process::source(source),
             details: (details != ChangeDetails::default()).then(|| Box::new(details)),
             mode: detail.mode.map(Mode),
-            call: self.call(change.call),
+            call: self.texts.call(change.call),
             process,
             process_reason,
         }
@@ -189,7 +175,6 @@ impl<'a, 'b> Builder<'a, 'b> {
         let (path, path_reason) = self.texts.shared(&failed.path, || at("path"));
         let (new_path, new_path_reason) = self.optional(failed.new_path.as_ref(), || at("new_path"));
         let (process, process_reason) = self.process(failed.process);
-        let errno = self.errors.entry(failed.errno).or_insert_with(|| names::errno(failed.errno).into());
         FailedAttempt {
             path,
             path_reason,
@@ -197,8 +182,8 @@ impl<'a, 'b> Builder<'a, 'b> {
             new_path,
             new_path_reason,
             operation: operation(failed.operation),
-            errno: Arc::clone(errno),
-            call: self.call(failed.call),
+            errno: self.texts.errno(failed.errno),
+            call: self.texts.call(failed.call),
             count: failed.count,
             process,
             process_reason,
@@ -325,10 +310,6 @@ impl<'a, 'b> Builder<'a, 'b> {
         let made = OperationCounts(made);
         self.operations.insert(counts.to_vec(), made.clone());
         made
-    }
-
-    fn call(&mut self, call: Syscall) -> Arc<str> {
-        Arc::clone(self.calls.entry(call).or_insert_with(|| Arc::from(syscalls::name(call))))
     }
 }
 

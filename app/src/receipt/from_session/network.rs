@@ -1,10 +1,8 @@
 //! Connections and listeners, in the receipt.
 
-use std::sync::Arc;
-
 use super::{Clock, give_back, split, texts::Texts};
 use crate::{
-    event::{self, ProcessKey, Syscall},
+    event::{self, ProcessKey},
     maps::HashMap,
     receipt::{
         names,
@@ -15,7 +13,6 @@ use crate::{
         },
     },
     session::{self, Connection, Listener, NetworkView, Text, Told},
-    syscalls,
 };
 
 /// Builds the entries of the lists.
@@ -23,8 +20,6 @@ pub(super) struct Builder<'a, 'b> {
     pub(super) clock: Clock,
     pub(super) texts: &'a mut Texts<'b>,
     ids: &'a HashMap<ProcessKey, u64>,
-    calls: HashMap<Syscall, Arc<str>>,
-    errors: HashMap<i32, Arc<str>>,
 }
 
 /// An id of a list that is counted from 1.
@@ -34,7 +29,7 @@ pub(super) fn id(position: usize) -> u64 {
 
 impl<'a, 'b> Builder<'a, 'b> {
     pub(super) fn new(clock: Clock, ids: &'a HashMap<ProcessKey, u64>, texts: &'a mut Texts<'b>) -> Self {
-        Self { clock, texts, ids, calls: HashMap::default(), errors: HashMap::default() }
+        Self { clock, texts, ids }
     }
 
     /// The section.
@@ -89,7 +84,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             local_reason,
             remote,
             result: result(one.result),
-            error: one.error.map(|errno| self.errno(errno)),
+            error: one.error.map(|errno| self.texts.errno(errno)),
             state: one.state.map(state),
             state_changes: one
                 .entered
@@ -202,14 +197,6 @@ impl<'a, 'b> Builder<'a, 'b> {
             SocketUser { process, process_reason, origin: origin(one.origin) }
         };
         users.iter().map(user).collect()
-    }
-
-    pub(super) fn errno(&mut self, errno: i32) -> Arc<str> {
-        Arc::clone(self.errors.entry(errno).or_insert_with(|| names::errno(errno).into()))
-    }
-
-    pub(super) fn call(&mut self, call: Syscall) -> Arc<str> {
-        Arc::clone(self.calls.entry(call).or_insert_with(|| Arc::from(syscalls::name(call))))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     texts::{Given, Texts},
 };
 use crate::{
-    event::{self, Observed, PathSource, ProcessKey, Syscall},
+    event::{self, Observed, PathSource, ProcessKey},
     maps::HashMap,
     receipt::{
         names,
@@ -18,7 +18,6 @@ use crate::{
         },
     },
     session::{self, Ended, Hashed, KeptFile, KeptPath, ListId, Origin, Session},
-    syscalls,
 };
 
 /// Builds processes in the order of the receipt.
@@ -29,7 +28,6 @@ pub(super) struct Builder<'a, 'b> {
     texts: &'a mut Texts<'b>,
     /// Keyed by the address of the session's copy: it keeps one of each.
     credentials: HashMap<*const event::Credentials, Arc<Credentials>>,
-    calls: HashMap<Syscall, Arc<str>>,
     outside: Option<ProcessKey>,
 }
 
@@ -41,15 +39,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         texts: &'a mut Texts<'b>,
     ) -> Self {
         let outside = session.root().and_then(|root| session.process(root)).and_then(|root| root.parent);
-        Self {
-            session,
-            clock,
-            ids,
-            texts,
-            credentials: HashMap::default(),
-            calls: HashMap::default(),
-            outside,
-        }
+        Self { session, clock, ids, texts, credentials: HashMap::default(), outside }
     }
 
     /// The process that stands at `index` of the list.
@@ -162,7 +152,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let interpreter = exec.script.is_some().then(|| Box::new(self.interpreter(exec, at)));
         Execution {
             at: self.clock.timestamp(exec.at),
-            call: self.call(exec.call),
+            call: self.texts.call(exec.call),
             path,
             path_reason,
             path_in_root: self.in_root(&file.path, || at("path_in_root")),
@@ -224,7 +214,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             filename_reason,
             path_source: schema::PathSource::Argument,
             errno: names::errno(failed.errno),
-            call: self.call(failed.call),
+            call: self.texts.call(failed.call),
             dirfd: failed.dirfd,
             count: failed.count,
             first_at: self.clock.timestamp(failed.first_at),
@@ -235,13 +225,9 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn change(&mut self, change: &session::CredentialChange) -> CredentialChange {
         CredentialChange {
             at: self.clock.timestamp(change.at),
-            call: self.call(change.call),
+            call: self.texts.call(change.call),
             credentials: self.credentials(&change.credentials),
         }
-    }
-
-    fn call(&mut self, call: Syscall) -> Arc<str> {
-        Arc::clone(self.calls.entry(call).or_insert_with(|| Arc::from(syscalls::name(call))))
     }
 
     fn credentials(&mut self, credentials: &Arc<event::Credentials>) -> Arc<Credentials> {

@@ -31,7 +31,7 @@ impl Builder<'_, '_> {
         let path = one.path.as_ref().map(|name| self.texts.shared(&shown(name).0, || at("path")));
         FailedSocketCall {
             operation: operation(one.operation),
-            call: self.call(one.call),
+            call: self.texts.call(one.call),
             family: names::address_family(one.family),
             protocol: (is_internet && one.protocol != 0).then(|| names::ip_protocol(one.protocol)),
             socket_type: (one.kind != 0).then(|| names::socket_type(one.kind)),
@@ -39,7 +39,7 @@ impl Builder<'_, '_> {
             path_reason: path.as_ref().and_then(|(_, reason)| *reason),
             path: path.map(|(path, _)| path.map(Box::new)),
             address_source: AddressSource::Argument,
-            errno: self.errno(one.errno),
+            errno: self.texts.errno(one.errno),
             count: one.count,
             process,
             process_reason,

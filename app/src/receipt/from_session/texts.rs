@@ -6,14 +6,15 @@ use sha2::{Digest, Sha256};
 
 use super::{ReceiptOptions, split};
 use crate::{
-    event::Observed,
+    event::{Observed, Syscall},
     maps::HashMap,
     receipt::{
-        Redactor,
+        Redactor, names,
         redact::RedactedVariable,
         schema::{self, Bytes, EnvironmentPointer, EnvironmentVariable, Reason, Redaction, True, Value},
     },
     session::{ListId, TextId, Texts as Kept},
+    syscalls,
 };
 
 /// Variables of environments that are written again although an equal environment stands earlier. Nearly all processes
@@ -32,6 +33,9 @@ pub(super) struct Texts<'a> {
     kept: &'a Kept,
     env_values: bool,
     redactor: Option<&'a Redactor>,
+    /// Names of calls and of errors.
+    calls: HashMap<Syscall, Arc<str>>,
+    errors: HashMap<i32, Arc<str>>,
     /// Argument lists.
     arguments: HashMap<ListId, ArgumentList>,
     /// Each distinct environment string is hashed once.
@@ -72,6 +76,8 @@ impl<'a> Texts<'a> {
             kept,
             env_values: options.env_values,
             redactor: options.redactor.as_ref(),
+            calls: HashMap::default(),
+            errors: HashMap::default(),
             arguments: HashMap::default(),
             variables: HashMap::default(),
             environments: HashMap::default(),
@@ -120,6 +126,16 @@ impl<'a> Texts<'a> {
             }
             Observed::Unreadable(why) => Err(why.into()),
         })
+    }
+
+    /// Name of a call.
+    pub(super) fn call(&mut self, call: Syscall) -> Arc<str> {
+        Arc::clone(self.calls.entry(call).or_insert_with(|| Arc::from(syscalls::name(call))))
+    }
+
+    /// Name of an error.
+    pub(super) fn errno(&mut self, errno: i32) -> Arc<str> {
+        Arc::clone(self.errors.entry(errno).or_insert_with(|| names::errno(errno).into()))
     }
 
     /// A text that is shared with the session, as far as it was observed. `pointer` leads to the field.
