@@ -8,9 +8,22 @@ enum Place {
     Below(&'static str),
     /// This file or directory of anybody's home, and whatever is below it.
     Home(&'static str),
+    /// This file of anybody's directory for what runs, as `/run/user/1000`.
+    Runtime(&'static str),
 }
 
-use Place::{At, Below, Home};
+use Place::{At, Below, Home, Runtime};
+
+impl Place {
+    fn has(&self, path: &[u8]) -> bool {
+        match self {
+            At(at) => path == at.as_bytes(),
+            Below(below) => is_within(path, below.as_bytes()),
+            Home(name) => in_home(path).is_some_and(|rest| is_within(rest, name.as_bytes())),
+            Runtime(name) => of_somebody(path, b"/run/user/") == Some(name.as_bytes()),
+        }
+    }
+}
 
 /// The table; [`is_sensitive`] knows procfs and the home of root beside it.
 const PLACES: [Place; 42] = [
@@ -67,11 +80,7 @@ const PLACES: [Place; 42] = [
 /// Whether a path is of one of these places. `pids` are those of the processes that used it, whose own files in procfs
 /// are nothing special; `is_root` tells that the command ran as root, at home in `/root`.
 pub(super) fn is_sensitive(path: &[u8], pids: &[u32], is_root: bool) -> bool {
-    let listed = PLACES.iter().any(|place| match place {
-        At(at) => path == at.as_bytes(),
-        Below(below) => is_within(path, below.as_bytes()),
-        Home(name) => in_home(path).is_some_and(|rest| is_within(rest, name.as_bytes())),
-    });
+    let listed = PLACES.iter().any(|place| place.has(path));
     listed || is_of_another(path, pids) || (!is_root && is_within(path, b"/root"))
 }
 
@@ -84,51 +93,47 @@ fn in_home(path: &[u8]) -> Option<&[u8]> {
     if let Some(rest) = path.strip_prefix(b"/root/") {
         return Some(rest);
     }
-    let rest = path.strip_prefix(b"/home/")?;
+    of_somebody(path, b"/home/")
+}
+
+/// The path within somebody's directory, of those that lie in one place.
+fn of_somebody<'a>(path: &'a [u8], place: &[u8]) -> Option<&'a [u8]> {
+    let rest = path.strip_prefix(place)?;
     rest.iter().position(|byte| *byte == b'/').map(|at| &rest[at + 1..])
 }
 
-/// Sockets by which others can be made to act: whoever may talk to them is root, or has somebody's keys or session. Some
-/// lie in a directory of a user's own (`/run/user/1000`).
-const SOCKETS: [&str; 19] = [
-    "/run/docker.sock",
-    "/run/containerd/containerd.sock",
-    "/run/podman/podman.sock",
-    "/run/crio/crio.sock",
-    "/run/libvirt/libvirt-sock",
-    "/run/snapd.socket",
-    "/var/lib/lxd/unix.socket",
-    "/var/snap/lxd/common/lxd/unix.socket",
-    "/run/dbus/system_bus_socket",
-    "/run/systemd/private",
-    "/run/user/*/docker.sock",
-    "/run/user/*/podman/podman.sock",
-    "/run/user/*/bus",
-    "/run/user/*/systemd/private",
-    "/run/user/*/keyring/ssh",
-    "/run/user/*/keyring/control",
-    "/run/user/*/ssh-agent.socket",
-    "/run/user/*/openssh_agent",
-    "/run/user/*/gnupg/S.gpg-agent",
+/// Sockets by which others can be made to act: whoever may talk to them is root, or has somebody's keys or session.
+const SOCKETS: [Place; 20] = [
+    At("/run/docker.sock"),
+    At("/run/containerd/containerd.sock"),
+    At("/run/podman/podman.sock"),
+    At("/run/crio/crio.sock"),
+    At("/run/libvirt/libvirt-sock"),
+    At("/run/snapd.socket"),
+    At("/var/lib/lxd/unix.socket"),
+    At("/var/snap/lxd/common/lxd/unix.socket"),
+    At("/run/dbus/system_bus_socket"),
+    At("/run/systemd/private"),
+    Runtime("docker.sock"),
+    Runtime("podman/podman.sock"),
+    Runtime("bus"),
+    Runtime("systemd/private"),
+    Runtime("keyring/ssh"),
+    Runtime("keyring/control"),
+    Runtime("ssh-agent.socket"),
+    Runtime("openssh_agent"),
+    Runtime("gnupg/S.gpg-agent"),
+    Home(".ssh/agent"),
 ];
 
 /// Whether a unix socket's path is one of these, or that of an agent that keeps keys.
 pub(super) fn is_sensitive_socket(path: &[u8]) -> bool {
     let path = if path.starts_with(b"/var/run/") { &path[4..] } else { path };
-    let of_user = path.strip_prefix(b"/run/user/").and_then(|rest| {
-        let slash = rest.iter().position(|byte| *byte == b'/')?;
-        Some(&rest[slash..])
-    });
-    let listed = SOCKETS.iter().any(|socket| match socket.strip_prefix("/run/user/*") {
-        Some(rest) => of_user == Some(rest.as_bytes()),
-        None => path == socket.as_bytes(),
-    });
+    let listed = SOCKETS.iter().any(|socket| socket.has(path));
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let of_ssh = path.starts_with(b"/tmp/ssh-") && name.starts_with(b"agent.");
-    let of_home = in_home(path).is_some_and(|rest| {
-        is_within(rest, b".ssh/agent") || (is_within(rest, b".gnupg") && name.starts_with(b"S.gpg-agent"))
-    });
-    listed || of_ssh || of_home
+    let of_gpg = Home(".gnupg").has(path) && name.starts_with(b"S.gpg-agent");
+    listed || of_ssh || of_gpg
 }
 
 /// Memory, environment or open files of a process in procfs that is none of these.
