@@ -152,13 +152,18 @@ fn told(receipt: &Receipt, file: &UsedFile, used: Used) -> String {
         let count = denied.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
         push(&mut text, format_args!(" ×{}", grouped(count)));
     }
-    if let Some(process) = file.processes.first().and_then(|id| process(receipt, *id)) {
-        push(&mut text, format_args!(" by {}", named(process)));
-    }
+    push_process(&mut text, receipt, file.processes.first().copied());
     text
 }
 
-pub(super) fn process(receipt: &Receipt, id: u64) -> Option<&crate::receipt::schema::Process> {
+/// Adds by whom, if that is known.
+pub(super) fn push_process(text: &mut String, receipt: &Receipt, id: Option<u64>) {
+    if let Some(process) = id.and_then(|id| process(receipt, id)) {
+        push(text, format_args!(" by {}", named(process)));
+    }
+}
+
+fn process(receipt: &Receipt, id: u64) -> Option<&crate::receipt::schema::Process> {
     receipt.processes.get(usize::try_from(id).ok()?.checked_sub(1)?)
 }
 

@@ -7,7 +7,9 @@ use std::{
 
 use humansize::{BINARY, format_size};
 
-use super::{escape, grouped, line, listed, named, plural, push, sensitive::is_sensitive_socket};
+use super::{
+    escape, files::push_process, grouped, line, listed, plural, push, sensitive::is_sensitive_socket,
+};
 use crate::receipt::{
     Receipt,
     schema::{
@@ -145,9 +147,7 @@ fn end(end: &Address) -> String {
 fn listener(receipt: &Receipt, one: &Listener) -> String {
     let local = one.local.as_ref().map_or_else(|| "?".into(), end);
     let mut text = format!("{local} ({})", one.protocol);
-    if let Some(process) = one.process.and_then(|id| super::files::process(receipt, id)) {
-        push(&mut text, format_args!(" by {}", named(process)));
-    }
+    push_process(&mut text, receipt, one.process);
     text
 }
 
@@ -208,9 +208,7 @@ fn sensitive<'a>(named: impl Iterator<Item = Used<'a>>) -> Vec<Used<'a>> {
 
 fn by(receipt: &Receipt, name: &Value<Bytes>, process: Option<u64>) -> String {
     let mut text = shown(name);
-    if let Some(process) = process.and_then(|id| super::files::process(receipt, id)) {
-        push(&mut text, format_args!(" by {}", named(process)));
-    }
+    push_process(&mut text, receipt, process);
     text
 }
 
