@@ -9,8 +9,7 @@ use crate::{
     maps::HashMap,
     receipt::schema::{
         self, Artifact, ArtifactChange, Bytes, ChangeDetails, Device, ErrorCounts, FailedAttempt, FileChange,
-        FileOrigin, Filesystem, Mode, OperationCounts, OptionalText, ProcessUse, Reason, Sha256, UsedFile,
-        Value,
+        FileOrigin, Filesystem, Mode, OperationCounts, ProcessUse, Reason, Sha256, UsedFile, Value,
     },
     session::{
         ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Text,
@@ -124,15 +123,15 @@ impl<'a, 'b> Builder<'a, 'b> {
             None => (None, Some(Reason::None)),
         };
         let new_path = new_path.map(|(path, _)| path);
-        let (new_path, new_path_reason) = self.optional(new_path.as_ref(), || at("new_path"));
+        let (new_path, new_path_reason) = self.texts.optional(new_path.as_ref(), || at("new_path"));
         let text = |operations: &[Operation]| {
             change.text.as_ref().filter(|_| operations.contains(&change.operation))
         };
         let attributes = text(&[Operation::SetAttribute, Operation::RemoveAttribute]);
-        let (target, target_reason) = self.optional(text(&[Operation::Symlink]), || at("target"));
-        let (attribute, attribute_reason) = self.optional(attributes, || at("attribute"));
+        let (target, target_reason) = self.texts.optional(text(&[Operation::Symlink]), || at("target"));
+        let (attribute, attribute_reason) = self.texts.optional(attributes, || at("attribute"));
         let (file_system, file_system_reason) =
-            self.optional(text(&[Operation::Mount]), || at("file_system"));
+            self.texts.optional(text(&[Operation::Mount]), || at("file_system"));
         let (process, process_reason) = self.process(change.process);
         let detail = change.detail;
         let result_reason = change.unconfirmed.map(|why| match why {
@@ -173,7 +172,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn failed(&mut self, index: usize, failed: &FailedEntry) -> FailedAttempt {
         let at = |field: &str| format!("/filesystem/failed/{index}/{field}");
         let (path, path_reason) = self.texts.shared(&failed.path, || at("path"));
-        let (new_path, new_path_reason) = self.optional(failed.new_path.as_ref(), || at("new_path"));
+        let (new_path, new_path_reason) = self.texts.optional(failed.new_path.as_ref(), || at("new_path"));
         let (process, process_reason) = self.process(failed.process);
         FailedAttempt {
             path,
@@ -277,17 +276,6 @@ impl<'a, 'b> Builder<'a, 'b> {
     /// A text that is only there where it says something.
     fn aside(&mut self, text: Option<&Text>, pointer: impl FnOnce() -> String) -> Option<Box<Value<Bytes>>> {
         self.texts.shared(text?, pointer).0.map(Box::new)
-    }
-
-    /// A text that not every entry has, and the reason why it is null where an entry has it.
-    fn optional(
-        &mut self,
-        text: Option<&Text>,
-        pointer: impl FnOnce() -> String,
-    ) -> (OptionalText, Option<Reason>) {
-        let Some(text) = text else { return (None, None) };
-        let (text, reason) = self.texts.shared(text, pointer);
-        (Some(text.map(Box::new)), reason)
     }
 
     fn process(&self, key: ProcessKey) -> (Option<u64>, Option<Reason>) {

@@ -28,7 +28,8 @@ impl Builder<'_, '_> {
         let at = |field: &str| format!("/network/failed/{index}/{field}");
         let is_internet = [AF_INET, AF_INET6].contains(&one.family);
         let (process, process_reason) = self.process(Some(one.process));
-        let path = one.path.as_ref().map(|name| self.texts.shared(&shown(name).0, || at("path")));
+        let path = one.path.as_ref().map(|name| shown(name).0);
+        let (path, path_reason) = self.texts.optional(path.as_ref(), || at("path"));
         FailedSocketCall {
             operation: operation(one.operation),
             call: self.texts.call(one.call),
@@ -36,8 +37,8 @@ impl Builder<'_, '_> {
             protocol: (is_internet && one.protocol != 0).then(|| names::ip_protocol(one.protocol)),
             socket_type: (one.kind != 0).then(|| names::socket_type(one.kind)),
             address: one.address.map(address),
-            path_reason: path.as_ref().and_then(|(_, reason)| *reason),
-            path: path.map(|(path, _)| path.map(Box::new)),
+            path,
+            path_reason,
             address_source: AddressSource::Argument,
             errno: self.texts.errno(one.errno),
             count: one.count,
@@ -104,7 +105,8 @@ impl Builder<'_, '_> {
         let (process, process_reason) = self.process(one.process);
         let (origin, origin_reason) = split(one.origin.map(origin).ok_or(Reason::Unknown));
         let name = one.name.as_ref().map(shown);
-        let path = one.path.as_ref().map(|(path, _)| self.texts.shared(path, || at("path")));
+        let path = one.path.as_ref().map(|(path, _)| path);
+        let (path, path_reason) = self.texts.optional(path, || at("path"));
         UnixSocket {
             id: id(index),
             socket: one.inode,
@@ -123,8 +125,8 @@ impl Builder<'_, '_> {
                 true => NameOwner::Peer,
                 false => NameOwner::Own,
             }),
-            path_reason: path.as_ref().and_then(|(_, reason)| *reason),
-            path: path.map(|(path, _)| path.map(Box::new)),
+            path,
+            path_reason,
             path_source: one.path.as_ref().map(|(_, source)| super::process::source(*source)),
             peer_process: self.process_if_observed(one.peer),
             peer_pid: one.peer_pid,

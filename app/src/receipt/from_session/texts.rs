@@ -11,7 +11,10 @@ use crate::{
     receipt::{
         Redactor, names,
         redact::RedactedVariable,
-        schema::{self, Bytes, EnvironmentPointer, EnvironmentVariable, Reason, Redaction, True, Value},
+        schema::{
+            self, Bytes, EnvironmentPointer, EnvironmentVariable, OptionalText, Reason, Redaction, True,
+            Value,
+        },
     },
     session::{ListId, TextId, Texts as Kept},
     syscalls,
@@ -152,6 +155,17 @@ impl<'a> Texts<'a> {
             }
             Observed::Unreadable(why) => Err((*why).into()),
         })
+    }
+
+    /// A text that not every entry has, and the reason why it is null where an entry has it.
+    pub(super) fn optional(
+        &mut self,
+        text: Option<&Observed<Arc<[u8]>>>,
+        pointer: impl FnOnce() -> String,
+    ) -> (OptionalText, Option<Reason>) {
+        let Some(text) = text else { return (None, None) };
+        let (text, reason) = self.shared(text, pointer);
+        (Some(text.map(Box::new)), reason)
     }
 
     /// Arguments of the command itself.
