@@ -1,7 +1,5 @@
 //! Connections and listeners, put together of flows.
 
-use std::collections::{HashMap, HashSet};
-
 use super::{
     Network,
     flow::{Class, KnownFlow, join},
@@ -10,6 +8,7 @@ use super::{
 };
 use crate::{
     event::{BootNs, Direction, Endpoint, FlowId, FlowTotals, ProcessKey, SocketId, SocketOrigin, TcpState},
+    maps::{HashMap, HashSet},
     session::Text,
 };
 
@@ -160,13 +159,13 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
     flows.sort_unstable_by_key(|(flow, known)| (known.totals.first_at, *flow));
     let mut listeners: Vec<Listener> = Vec::new();
     let mut connections: Vec<Connection> = Vec::with_capacity(flows.len());
-    let mut of_flow = HashMap::with_capacity(flows.len());
+    let mut of_flow = HashMap::with_capacity_and_hasher(flows.len(), Default::default());
     // The last connection of a socket and a peer, which a resumed flow goes on with.
-    let mut last: HashMap<(SocketId, Option<Endpoint>), usize> = HashMap::new();
+    let mut last: HashMap<(SocketId, Option<Endpoint>), usize> = HashMap::default();
     // Resumed ones are rare, and so are those that they go on with.
     let resumed: HashSet<SocketId> =
         flows.iter().filter(|(_, known)| known.resumed).map(|(_, known)| known.socket).collect();
-    let mut closed: HashMap<SocketId, BootNs> = HashMap::new();
+    let mut closed: HashMap<SocketId, BootNs> = HashMap::default();
     let mut listens_on: Vec<Option<SocketId>> = Vec::with_capacity(flows.len());
     for (flow, known) in flows {
         if known.class() != Class::Connection

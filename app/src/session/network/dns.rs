@@ -1,11 +1,11 @@
 //! Names that were asked for, and what was answered.
 
 use core::net::IpAddr;
-use std::collections::{HashMap, HashSet};
 
 use super::{Network, Tally, Texts, connections::Assembled};
 use crate::{
     event::{BootNs, Endpoint, FlowId, Observed, ProcessKey, SocketId},
+    maps::{HashMap, HashSet},
     protocol::dns::{Answer, Data, Message, Name, Question},
     session::{Caps, Text, TextId, files::text},
 };
@@ -107,7 +107,7 @@ impl Exchanges {
             cap: caps.dns,
             answers_cap: caps.dns_answers,
             exchanges: Vec::new(),
-            latest: HashMap::new(),
+            latest: HashMap::default(),
             tally: Tally::default(),
             answers_tally: Tally::default(),
         }
@@ -353,8 +353,8 @@ pub(super) fn entries(network: &Network, assembled: &Assembled) -> Vec<DnsEntry>
     let Exchanges { exchanges, .. } = &network.exchanges;
     let connection_of = |exchange: &Exchange| assembled.of_flow.get(&exchange.flow).copied();
     let question = |exchange: &Exchange| (exchange.id, exchange.kind, exchange.folded);
-    let mut by_clients = HashSet::new();
-    let mut by_multicast: HashMap<_, Vec<BootNs>> = HashMap::new();
+    let mut by_clients = HashSet::default();
+    let mut by_multicast: HashMap<_, Vec<BootNs>> = HashMap::default();
     for exchange in exchanges.iter().filter(|exchange| !exchange.received) {
         if let Some(connection) = connection_of(exchange) {
             by_clients.insert((connection, question(exchange)));
@@ -453,7 +453,7 @@ fn aliases(texts: &Texts, exchange: &Exchange) -> HashSet<Vec<u8>> {
     const CHAIN: usize = 16;
     /// Number of the record type of an alias.
     const CNAME: u16 = 5;
-    let mut known = HashSet::from([small(texts, exchange.name)]);
+    let mut known = HashSet::from_iter([small(texts, exchange.name)]);
     for _ in 0..CHAIN {
         let before = known.len();
         for answer in exchange.answers.iter().filter(|answer| answer.kind == CNAME) {

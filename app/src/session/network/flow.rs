@@ -1,9 +1,10 @@
 //! Flows of internet sockets, as they were told last.
 
-use std::collections::HashMap;
-
 use super::{NOBODY, Tally};
-use crate::event::{BootNs, Direction, Endpoint, Flow, FlowId, FlowTotals, SocketId, SocketOrigin, TcpState};
+use crate::{
+    event::{BootNs, Direction, Endpoint, Flow, FlowId, FlowTotals, SocketId, SocketOrigin, TcpState},
+    maps::HashMap,
+};
 
 /// `SOCK_STREAM`.
 const SOCK_STREAM: u16 = 1;
@@ -71,7 +72,7 @@ struct Refused {
 
 impl Flows {
     pub(super) fn new(cap: u64) -> Self {
-        Self { cap, flows: HashMap::new(), refused: Refused::default() }
+        Self { cap, flows: HashMap::default(), refused: Refused::default() }
     }
 
     pub(super) fn get(&self, flow: FlowId) -> Option<&KnownFlow> {

@@ -14,10 +14,6 @@ mod peers;
 mod sockets;
 mod view;
 
-use std::collections::HashMap;
-
-use indexmap::{IndexMap, IndexSet};
-
 pub use self::{
     connections::{Connection, ConnectionResult, Listener, SocketUser},
     dns::{DnsAnswer, DnsEntry, DnsTransport, DnsValue},
@@ -35,9 +31,12 @@ use self::{
     sockets::{OtherSockets, UnixSockets},
 };
 use super::{Caps, Session, Tally, Texts};
-use crate::event::{
-    AccessTotals, BootNs, Event, EventKind, FileTotals, Flow, Payload, ProcessKey, SocketFailed, SocketId,
-    SocketOrigin, SocketUsed, UnixSocket,
+use crate::{
+    event::{
+        AccessTotals, BootNs, Event, EventKind, FileTotals, Flow, Payload, ProcessKey, SocketFailed,
+        SocketId, SocketOrigin, SocketUsed, UnixSocket,
+    },
+    maps::{HashMap, IndexMap, IndexSet},
 };
 
 impl Session {
@@ -99,9 +98,9 @@ impl Network {
         Self {
             users_cap: caps.socket_users,
             texts: Texts::new(caps.network_text_bytes),
-            processes: IndexSet::new(),
+            processes: IndexSet::default(),
             flows: Flows::new(caps.connections),
-            users: IndexMap::new(),
+            users: IndexMap::default(),
             unix: UnixSockets::new(caps.unix_sockets),
             others: OtherSockets::new(caps.other_sockets),
             exchanges: Exchanges::new(caps),
@@ -202,7 +201,7 @@ impl Network {
 
     /// Who uses each socket, first ones first.
     fn users_by_socket(&self) -> HashMap<SocketId, Vec<SocketUser>> {
-        let mut found: HashMap<SocketId, Vec<(BootNs, SocketUser)>> = HashMap::new();
+        let mut found: HashMap<SocketId, Vec<(BootNs, SocketUser)>> = HashMap::default();
         for ((socket, process), user) in &self.users {
             if let Some(process) = self.process_of(*process) {
                 let user_of = SocketUser { process, origin: user.origin };

@@ -1,11 +1,12 @@
 //! Names of peers.
 
 use core::net::IpAddr;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{Network, connections::Connection, dns, peers::plain};
 use crate::{
     event::{BootNs, Direction, Observed},
+    maps::HashMap,
     session::{Text, TextId, files::text},
 };
 
@@ -22,7 +23,7 @@ pub enum HostnameSource {
 
 /// Gives each connection the name that its peer is known by.
 pub(super) fn name(network: &Network, connections: &mut [Connection]) {
-    let mut by_address: HashMap<IpAddr, Vec<(BootNs, Observed<TextId>)>> = HashMap::new();
+    let mut by_address: HashMap<IpAddr, Vec<(BootNs, Observed<TextId>)>> = HashMap::default();
     for named in dns::addresses(network) {
         by_address.entry(plain(named.address)).or_default().push((named.at, named.name));
     }

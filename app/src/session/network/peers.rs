@@ -1,10 +1,12 @@
 //! The two sides of one connection, where both were observed.
 
 use core::net::IpAddr;
-use std::collections::HashMap;
 
 use super::connections::{Connection, ConnectionResult};
-use crate::event::{BootNs, Endpoint};
+use crate::{
+    event::{BootNs, Endpoint},
+    maps::HashMap,
+};
 
 /// What may lie between the end of one side and the beginning of the other: the last packet of a datagram socket is on
 /// its way, or waits to be taken.
@@ -92,7 +94,7 @@ fn ends(one: &Connection, namespace: u32) -> Option<Ends> {
 /// Links what mirrors each other by `key`, as far as it has no side yet.
 fn pass(connections: &mut [Connection], key: impl Fn(&Connection) -> Option<Ends>) {
     // In order of time, as the connections are.
-    let mut by_ends: HashMap<Ends, Vec<usize>> = HashMap::new();
+    let mut by_ends: HashMap<Ends, Vec<usize>> = HashMap::default();
     for (position, one) in connections.iter().enumerate() {
         let met = !matches!(one.result, ConnectionResult::Refused | ConnectionResult::Unreachable);
         if one.peer.is_none()

@@ -1,8 +1,6 @@
 //! Sockets without an internet address: unix sockets by their names, the others by their kind.
 
-use std::collections::{BTreeMap, HashMap};
-
-use indexmap::IndexMap;
+use std::collections::BTreeMap;
 
 use super::{
     Network, Tally, Texts,
@@ -14,6 +12,7 @@ use crate::{
         BootNs, Flow, FlowId, FlowTotals, Observed, PathSource, ProcessKey, SocketId, SocketOperation,
         SocketOrigin, UnixSocket,
     },
+    maps::{HashMap, IndexMap},
     session::{KeptPath, Text, TextId, add_count, files::text},
 };
 
@@ -111,7 +110,7 @@ pub struct UnixEntry {
 
 impl UnixSockets {
     pub(super) fn new(cap: u64) -> Self {
-        Self { cap, sockets: IndexMap::new(), flows: HashMap::new(), refused: false }
+        Self { cap, sockets: IndexMap::default(), flows: HashMap::default(), refused: false }
     }
 
     /// How many different ones there are beyond the cap is not known: at least one.
@@ -357,7 +356,7 @@ pub(super) struct OtherSockets {
 
 impl OtherSockets {
     pub(super) fn new(cap: u64) -> Self {
-        Self { cap, open: HashMap::new(), ended: BTreeMap::new(), refused: false }
+        Self { cap, open: HashMap::default(), ended: BTreeMap::new(), refused: false }
     }
 
     /// How many different ones there are beyond the cap is not known: at least one.
