@@ -53,6 +53,24 @@ impl<T> Observed<T> {
             Self::Unreadable(_) => None,
         }
     }
+
+    /// The same of a reference.
+    pub fn as_ref(&self) -> Observed<&T> {
+        match self {
+            Self::Complete(value) => Observed::Complete(value),
+            Self::Truncated { value, length } => Observed::Truncated { value, length: *length },
+            Self::Unreadable(why) => Observed::Unreadable(*why),
+        }
+    }
+
+    /// What is made of the value, as far as there is one.
+    pub fn map<U>(self, with: impl FnOnce(T) -> U) -> Observed<U> {
+        match self {
+            Self::Complete(value) => Observed::Complete(with(value)),
+            Self::Truncated { value, length } => Observed::Truncated { value: with(value), length },
+            Self::Unreadable(why) => Observed::Unreadable(why),
+        }
+    }
 }
 
 /// Why a value could not be observed.

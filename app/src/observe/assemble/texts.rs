@@ -149,26 +149,10 @@ pub(super) fn path_from_argument(filename: &Observed<Vec<u8>>, cwd: &ResolvedPat
         path
     };
     ResolvedPath {
-        path: match filename {
-            Observed::Complete(name) => Observed::Complete(absolute(name)),
-            Observed::Truncated { value, length } => {
-                Observed::Truncated { value: absolute(value), length: *length }
-            }
-            Observed::Unreadable(reason) => Observed::Unreadable(*reason),
-        },
+        path: filename.as_ref().map(|name| absolute(name)),
         in_root: None,
         source: PathSource::Argument,
         unlinked: false,
         unreachable: false,
-    }
-}
-
-impl<T> Observed<T> {
-    pub(super) fn map<U>(self, with: impl FnOnce(T) -> U) -> Observed<U> {
-        match self {
-            Self::Complete(value) => Observed::Complete(with(value)),
-            Self::Truncated { value, length } => Observed::Truncated { value: with(value), length },
-            Self::Unreadable(reason) => Observed::Unreadable(reason),
-        }
     }
 }

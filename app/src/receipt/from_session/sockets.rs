@@ -7,7 +7,7 @@ use super::{
     split,
 };
 use crate::{
-    event::{self, Observed},
+    event,
     protocol::dns,
     receipt::{
         names,
@@ -156,20 +156,9 @@ impl Builder<'_, '_> {
 
 /// A unix address as it is shown, and whether it is an abstract name, which has "@" for its first NUL.
 fn shown(name: &Text) -> (Text, bool) {
-    let abstract_name = |name: &Arc<[u8]>| {
-        let rest = name.strip_prefix(b"\0")?;
-        Some(Arc::from([b"@", rest].concat()))
-    };
-    match name {
-        Observed::Complete(name) => match abstract_name(name) {
-            Some(name) => (Observed::Complete(name), true),
-            None => (Observed::Complete(Arc::clone(name)), false),
-        },
-        Observed::Truncated { value, length } => match abstract_name(value) {
-            Some(value) => (Observed::Truncated { value, length: *length }, true),
-            None => (Observed::Truncated { value: Arc::clone(value), length: *length }, false),
-        },
-        Observed::Unreadable(why) => (Observed::Unreadable(*why), false),
+    match name.value().and_then(|name| name.strip_prefix(b"\0")) {
+        Some(rest) => (name.as_ref().map(|_| Arc::from([b"@", rest].concat())), true),
+        None => (name.clone(), false),
     }
 }
 

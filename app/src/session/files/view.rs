@@ -269,9 +269,5 @@ pub fn add_count<T: Copy + Ord>(counts: &mut Vec<(T, u64)>, operation: T, count:
 
 /// A kept text, with its bytes.
 pub(in super::super) fn text(texts: &Texts, id: Observed<TextId>) -> Text {
-    match id {
-        Observed::Complete(id) => Observed::Complete(texts.text(id)),
-        Observed::Truncated { value, length } => Observed::Truncated { value: texts.text(value), length },
-        Observed::Unreadable(why) => Observed::Unreadable(why),
-    }
+    id.map(|id| texts.text(id))
 }

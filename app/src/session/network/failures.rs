@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Tally, connections::Connection, peers::plain};
 use crate::{
     event::{
-        AccessId, AccessTotals, BootNs, Endpoint, FileTotals, Observed, ProcessKey, SocketAddress,
-        SocketFailed, SocketOperation, Syscall,
+        AccessId, AccessTotals, BootNs, Endpoint, FileTotals, ProcessKey, SocketAddress, SocketFailed,
+        SocketOperation, Syscall,
     },
     session::Text,
 };
@@ -80,7 +80,9 @@ impl Failures {
         }
         let (address, path) = match &failed.address {
             Some(SocketAddress::Internet(address)) => (Some(*address), None),
-            Some(SocketAddress::Unix(name)) => (None, Some(owned(name))),
+            Some(SocketAddress::Unix(name)) => {
+                (None, Some(name.as_ref().map(|name| Arc::from(name.as_slice()))))
+            }
             Some(SocketAddress::Other) | None => (None, None),
         };
         let mut failure = SocketFailure {
@@ -162,16 +164,6 @@ fn alike(one: &SocketFailure) -> Alike<'_> {
     let socket = (one.family, one.kind, one.protocol);
     let path = one.path.as_ref().and_then(|path| path.value()).map(|path| &**path);
     (one.process, one.operation, one.call, one.errno, socket, one.address, path)
-}
-
-fn owned(name: &Observed<Vec<u8>>) -> Text {
-    match name {
-        Observed::Complete(name) => Observed::Complete(Arc::from(name.as_slice())),
-        Observed::Truncated { value, length } => {
-            Observed::Truncated { value: Arc::from(value.as_slice()), length: *length }
-        }
-        Observed::Unreadable(why) => Observed::Unreadable(*why),
-    }
 }
 
 impl SocketFailure {
