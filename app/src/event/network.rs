@@ -2,6 +2,9 @@
 
 use core::net::IpAddr;
 
+/// Families of sockets (`AF_*`) that have events of their own kind.
+pub use glasshouse_common::socket::{AF_INET, AF_INET6, AF_UNIX};
+
 use super::{AccessId, AccessTotals, BootNs, Observed, ProcessKey, ResolvedPath, Syscall};
 
 /// A socket, as the kernel side numbers it. Never used twice in a run.

@@ -149,7 +149,7 @@ pub(super) fn path_from_argument(filename: &Observed<Vec<u8>>, cwd: &ResolvedPat
         path
     };
     ResolvedPath {
-        path: filename.as_ref().map(|name| absolute(name)),
+        path: filename.as_ref().map(absolute),
         in_root: None,
         source: PathSource::Argument,
         unlinked: false,

@@ -7,7 +7,7 @@ use super::{
     split,
 };
 use crate::{
-    event,
+    event::{self, AF_INET, AF_INET6},
     protocol::dns,
     receipt::{
         names,
@@ -19,8 +19,6 @@ use crate::{
     session::{self, DnsEntry, DnsValue, SocketFailure, Text, UnixEntry},
 };
 
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
 const AF_NETLINK: u16 = 16;
 
 impl Builder<'_, '_> {

@@ -33,8 +33,8 @@ use self::{
 use super::{Caps, Session, Tally, Texts};
 use crate::{
     event::{
-        AccessTotals, BootNs, Event, EventKind, FileTotals, Flow, Payload, ProcessKey, SocketFailed,
-        SocketId, SocketOrigin, SocketUsed, UnixSocket,
+        AF_INET, AF_INET6, AF_UNIX, AccessTotals, BootNs, Event, EventKind, FileTotals, Flow, Payload,
+        ProcessKey, SocketFailed, SocketId, SocketOrigin, SocketUsed, UnixSocket,
     },
     maps::{HashMap, IndexMap, IndexSet},
 };
@@ -59,10 +59,6 @@ impl Session {
         }
     }
 }
-
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
 
 /// Number of a process that is not known.
 const NOBODY: u32 = u32::MAX;
