@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+use crate::support::namespaces::SSH;
 use crate::support::network_trace::{self, Counts, NetworkTrace};
 use crate::support::privilege::needs;
 use crate::support::{Namespace, Receipt, watch};
@@ -205,14 +206,8 @@ fn socat_relays() {
 #[test]
 fn openssl_fetches() {
     needs!("strace", "openssl", "ip", "nsenter");
-    let folder = crate::support::watch::public_folder();
-    let (key, cert) = (folder.path().join("key"), folder.path().join("cert"));
-    let (key, cert) = (key.to_str().unwrap(), cert.to_str().unwrap());
     let mut place = Namespace::new();
-    place.run(&format!(
-        "openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {cert} -days 2 -subj /CN=x 2>&1"
-    ));
-    place.serve(&["openssl", "s_server", "-accept", "4433", "-key", key, "-cert", cert, "-www"], "tcp", 4433);
+    place.serve_tls();
     agree(
         &place,
         "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -connect 127.0.0.1:4433 -servername a.example -quiet >out; true",
@@ -222,32 +217,16 @@ fn openssl_fetches() {
 #[test]
 fn ssh_is_turned_away() {
     needs!("strace", "ssh", "sshd", "ssh-keygen", "ip", "nsenter");
-    let folder = crate::support::watch::public_folder();
-    let key = folder.path().join("host");
-    let key = key.to_str().unwrap();
-    let sshd = crate::support::privilege::find_tool("sshd").unwrap();
     let mut place = Namespace::new();
-    place.run(&format!("ssh-keygen -q -t ed25519 -N '' -f {key}; mkdir -p /run/sshd"));
-    let words =
-        [sshd.to_str().unwrap(), "-D", "-e", "-f", "/dev/null", "-h", key, "-p", "2222", "-o", "UsePAM=no"];
-    place.serve(&words, "tcp", 2222);
-    let options = "-F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null";
-    agree(
-        &place,
-        &format!(
-            "ssh {options} -p 2222 nobody@127.0.0.1 true; ssh {options} -p 2223 nobody@127.0.0.1 true; true"
-        ),
-    );
+    place.serve_ssh();
+    agree(&place, &format!("{SSH} -p 2222 nobody@127.0.0.1 true; {SSH} -p 2223 nobody@127.0.0.1 true; true"));
 }
 
 #[test]
 fn dig_asks() {
     needs!("strace", "dig", "dnsmasq", "ip", "nsenter");
     let mut place = Namespace::new();
-    let words = "dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null --user=root --pid-file \
-                 --listen-address=127.0.0.1 --bind-interfaces --address=/example/127.0.0.10";
-    place.serve(&words.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>(), "udp", 53);
-    place.resolve_by("127.0.0.1");
+    place.serve_names(&["--address=/example/127.0.0.10"]);
     agree(&place, "dig +tries=1 a.example; dig +tcp +tries=1 b.example; getent ahosts c.example; true");
 }
 

@@ -158,26 +158,12 @@ fn repeated_questions_are_counted() {
 /// A namespace with dnsmasq, which knows some names.
 fn with_dnsmasq() -> Namespace {
     let mut place = Namespace::new();
-    place.serve(
-        &[
-            "dnsmasq",
-            "--keep-in-foreground",
-            "--no-resolv",
-            "--no-hosts",
-            "--conf-file=/dev/null",
-            "--user=root",
-            "--pid-file",
-            "--listen-address=127.0.0.1",
-            "--bind-interfaces",
-            "--address=/web.example/127.0.0.10",
-            "--address=/six.example/::1",
-            "--cname=alias.example,web.example",
-            "--local=/example/",
-        ],
-        "udp",
-        53,
-    );
-    place.resolve_by("127.0.0.1");
+    place.serve_names(&[
+        "--address=/web.example/127.0.0.10",
+        "--address=/six.example/::1",
+        "--cname=alias.example,web.example",
+        "--local=/example/",
+    ]);
     place
 }
 

@@ -1,5 +1,6 @@
 //! What the first bytes of a connection say: TLS, HTTP, SSH, SMTP.
 
+use crate::support::namespaces::SSH;
 use crate::support::network::Connection;
 use crate::support::privilege::needs;
 use crate::support::wire::{JA4, client_hello, percent};
@@ -108,17 +109,7 @@ fn other_payloads() {
 fn openssl_talks_to_openssl() {
     needs!("openssl", "ip", "nsenter");
     let mut place = Namespace::new();
-    let folder = crate::support::watch::public_folder();
-    let path = folder.path().to_str().unwrap();
-    place.run(&format!(
-        "cd {path}; openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=x 2>&1"
-    ));
-    let (key, cert) = (format!("{path}/key"), format!("{path}/cert"));
-    place.serve(
-        &["openssl", "s_server", "-accept", "4433", "-key", &key, "-cert", &cert, "-www"],
-        "tcp",
-        4433,
-    );
+    place.serve_tls();
     let script = "echo | openssl s_client -connect 127.0.0.1:4433 -servername one.example.org -alpn h2,http/1.1 >&2; \
                   echo | openssl s_client -connect 127.0.0.1:4433 -servername two.example.org -tls1_2 >&2; true";
     let receipt = watch(["sh", "-c", script]).within(&place).run().complete(0);
@@ -135,18 +126,8 @@ fn openssl_talks_to_openssl() {
 fn ssh_talks_to_sshd() {
     needs!("ssh", "sshd", "ssh-keygen", "ip", "nsenter");
     let mut place = Namespace::new();
-    let folder = crate::support::watch::public_folder();
-    let path = folder.path().to_str().unwrap().to_owned();
-    place.run(&format!("ssh-keygen -q -t ed25519 -N '' -f {path}/host; mkdir -p /run/sshd"));
-    let (key, sshd) = (format!("{path}/host"), crate::support::privilege::find_tool("sshd").unwrap());
-    let sshd = sshd.to_str().unwrap();
-    place.serve(
-        &[sshd, "-D", "-e", "-f", "/dev/null", "-h", &key, "-p", "2222", "-o", "UsePAM=no"],
-        "tcp",
-        2222,
-    );
-    let options = "-F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null";
-    let script = format!("ssh {options} -p 2222 nobody@127.0.0.1 true; true");
+    place.serve_ssh();
+    let script = format!("{SSH} -p 2222 nobody@127.0.0.1 true; true");
     let receipt = watch(["sh", "-c", &script]).within(&place).run().complete(0);
     let connection = receipt.one("ssh", |one| one.remote() == "127.0.0.1:2222");
     for side in ["client", "server"] {

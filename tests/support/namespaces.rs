@@ -11,6 +11,10 @@ use nix::unistd::Pid;
 use super::wait_until;
 use super::watch::Watch;
 
+/// The words of a client of [`Namespace::serve_ssh`], which asks nobody and remembers nothing.
+pub(crate) const SSH: &str = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no \
+                              -o UserKnownHostsFile=/dev/null";
+
 /// A network and a mount namespace that last as long as this, with whatever was started in them.
 pub(crate) struct Namespace {
     holder: Child,
@@ -87,8 +91,47 @@ impl Namespace {
         });
     }
 
+    /// dnsmasq, which is given these further words and is asked for every name in here.
+    #[track_caller]
+    pub(crate) fn serve_names(&mut self, names: &[&str]) {
+        let words = [
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--no-resolv",
+            "--no-hosts",
+            "--conf-file=/dev/null",
+            "--user=root",
+            "--pid-file",
+            "--listen-address=127.0.0.1",
+            "--bind-interfaces",
+        ];
+        self.serve(&[&words, names].concat(), "udp", 53);
+        self.resolve_by("127.0.0.1");
+    }
+
+    /// A TLS server of openssl at port 4433.
+    #[track_caller]
+    pub(crate) fn serve_tls(&mut self) {
+        let [key, cert] = ["key", "cert"].map(|name| self.files.path().join(name).display().to_string());
+        self.run(&format!(
+            "openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {cert} -days 2 -subj /CN=x 2>&1"
+        ));
+        let words = ["openssl", "s_server", "-accept", "4433", "-key", &key, "-cert", &cert, "-www"];
+        self.serve(&words, "tcp", 4433);
+    }
+
+    /// sshd at port 2222, where nobody can log in.
+    #[track_caller]
+    pub(crate) fn serve_ssh(&mut self) {
+        let key = self.files.path().join("host").display().to_string();
+        let sshd = super::privilege::find_tool("sshd").expect("sshd").display().to_string();
+        self.run(&format!("ssh-keygen -q -t ed25519 -N '' -f {key}; mkdir -p /run/sshd"));
+        let words = [&sshd, "-D", "-e", "-f", "/dev/null", "-h", &key, "-p", "2222", "-o", "UsePAM=no"];
+        self.serve(&words, "tcp", 2222);
+    }
+
     /// Resolvers in here ask this server for names, and no file.
-    pub(crate) fn resolve_by(&self, server: &str) {
+    fn resolve_by(&self, server: &str) {
         let place = super::real(self.files.path());
         let mut file = std::fs::File::create(place.join("resolv.conf")).expect("create resolv.conf");
         writeln!(file, "nameserver {server}\noptions timeout:1 attempts:1").expect("write it");
