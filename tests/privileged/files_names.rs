@@ -32,7 +32,6 @@ fn any_bytes_are_kept() {
         .iter()
         .map(|name| format!("a=openat AT_FDCWD {} O_WRONLY|O_CREAT 0600 ; write a 4", spelled(name)))
         .collect();
-    let steps: Vec<_> = steps.iter().map(String::as_str).collect();
     let watched = calls(&steps);
     let folder = watched.folder();
     let run = watched.run();

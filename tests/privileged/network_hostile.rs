@@ -58,7 +58,6 @@ fn malformed_names() {
         let packet = percent(packet);
         format!("send c {packet} ; recvfrom l 2000 ; send l {packet} ; recvfrom c 2000")
     }));
-    let steps: Vec<_> = steps.iter().map(String::as_str).collect();
     let run = calls(&steps).alone("").run();
     let receipt = run.complete(0);
     let client = receipt.one("the client", |one| one.remote() == "127.0.0.1:53");
@@ -89,7 +88,6 @@ fn malformed_beginnings() {
             percent(bytes)
         )
     }));
-    let steps: Vec<_> = steps.iter().map(String::as_str).collect();
     let run = calls(&steps).run();
     let receipt = run.complete(0);
     let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));

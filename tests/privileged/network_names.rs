@@ -19,7 +19,7 @@ fn asks(server: &str, question: &[u8], answer: &[u8]) -> [String; 2] {
 }
 
 fn alone(sequences: &[String]) -> Watch {
-    calls(&sequences.iter().map(String::as_str).collect::<Vec<_>>()).alone("")
+    calls(sequences).alone("")
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn on_another_port() {
     needs!();
     let answer = dns_answer(5, "other.example", AAAA, 0, &[("other.example", AAAA, address("fd00::5"))]);
     let sequences = asks("127.0.0.1:0", &dns_query(5, "other.example", AAAA), &answer);
-    let run = calls(&sequences.each_ref().map(String::as_str)).run();
+    let run = calls(&sequences).run();
     let receipt = run.complete(0);
     let question = receipt.question("other.example", "AAAA");
     assert_eq!(question.server(), format!("127.0.0.1:{}", fact(&run.stdout, "p")));

@@ -18,7 +18,7 @@ fn a_path_and_its_peer() {
         ),
         "a=accept4 l ; recvfrom a 10 ; send a de ; close a ; wait".to_owned(),
     ];
-    let run = calls(&sequences.each_ref().map(String::as_str)).run();
+    let run = calls(&sequences).run();
     let receipt = run.complete(0);
     let (root, child) = (receipt.root(), receipt.children(receipt.root())[0]);
     let sockets = receipt.unix_named(&path);

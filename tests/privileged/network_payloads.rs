@@ -21,7 +21,6 @@ fn exchange(pieces: &[&[u8]]) -> (Receipt, String) {
         steps.push(format!("send {from} {} ; receive_all {to} {}", percent(bytes), bytes.len()));
     }
     steps.push("close c ; recvfrom a 1 ; close a".to_owned());
-    let steps: Vec<_> = steps.iter().map(String::as_str).collect();
     let run = calls(&steps).run();
     let receipt = run.complete(0);
     (receipt, format!("127.0.0.1:{}", fact(&run.stdout, "p")))

@@ -12,16 +12,16 @@ use super::{Process, program, watch};
 
 /// A run of `calls`: the program that makes the system calls it is told and no others. Its sequences are explained in
 /// `tests/programs/calls.h`.
-pub(crate) fn calls(sequences: &[&str]) -> super::watch::Watch {
+pub(crate) fn calls(sequences: &[impl AsRef<OsStr>]) -> super::watch::Watch {
     calls_of("calls", sequences)
 }
 
 /// The same by the 32-bit program.
-pub(crate) fn calls_32(sequences: &[&str]) -> super::watch::Watch {
+pub(crate) fn calls_32(sequences: &[impl AsRef<OsStr>]) -> super::watch::Watch {
     calls_of("calls_32", sequences)
 }
 
-fn calls_of(name: &str, sequences: &[&str]) -> super::watch::Watch {
+fn calls_of(name: &str, sequences: &[impl AsRef<OsStr>]) -> super::watch::Watch {
     let mut words = vec![program(name).into_os_string()];
     words.extend(sequences.iter().map(Into::into));
     watch(words)
