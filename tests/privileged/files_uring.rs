@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::privilege::needs;
 use crate::support::watch::Watch;
-use crate::support::{Receipt, program, watch};
+use crate::support::{program, watch};
 
 fn uring(sqpoll: bool, steps: &[&str]) -> Watch {
     let mut words = command![program("uring")];
@@ -13,12 +13,6 @@ fn uring(sqpoll: bool, steps: &[&str]) -> Watch {
     }
     words.extend(steps.iter().map(Into::into));
     watch(words)
-}
-
-/// The receipt, unless this kernel does not permit io_uring at all.
-fn receipt(watched: Watch) -> Option<Receipt> {
-    let run = watched.run();
-    (run.status.code() != Some(77)).then(|| run.complete(0))
 }
 
 /// O_RDWR | O_CREAT.
@@ -40,7 +34,7 @@ fn reads_and_writes(sqpoll: bool) {
     );
     let folder = watched.folder();
     fs::write(folder.join("old"), [b'x'; 50]).unwrap();
-    let Some(receipt) = receipt(watched) else { return };
+    let Some(receipt) = watched.run().complete_if_supported() else { return };
     receipt.expect_file(folder.join("new"), "open 1, create 1, write 1", 0, 100);
     receipt.expect_file(folder.join("old"), "open 1, read 2", 50, 0);
     assert_eq!(receipt.file(folder.join("old")).source(), "kernel");
@@ -81,7 +75,7 @@ fn changes() {
         let folder = watched.folder();
         fs::create_dir(folder.join("sub")).unwrap();
         fs::write(folder.join("file"), "content").unwrap();
-        let Some(receipt) = receipt(watched) else { return };
+        let Some(receipt) = watched.run().complete_if_supported() else { return };
         let expected = [
             "mkdir made",
             "link file -> hard",
@@ -108,7 +102,7 @@ fn completions_that_are_skipped() {
         uring(false, &[&create, "skip write a 100", "skip mkdirat made 0755", "skip unlinkat gone 0"]);
     let folder = watched.folder();
     fs::write(folder.join("gone"), "").unwrap();
-    let Some(receipt) = receipt(watched) else { return };
+    let Some(receipt) = watched.run().complete_if_supported() else { return };
     let changes = receipt.changes();
     for line in ["mkdir made", "delete gone"] {
         let change = changes.iter().find(|change| change.line(&folder) == line);
@@ -126,7 +120,7 @@ fn registered_files() {
     let create = format!("a=openat file {CREATE}");
     let watched = uring(false, &[&create, "register a", "fixed write 0 30", "close a", "fixed write 0 5"]);
     let folder = watched.folder();
-    let Some(receipt) = receipt(watched) else { return };
+    let Some(receipt) = watched.run().complete_if_supported() else { return };
     let file = receipt.file(folder.join("file"));
     assert_eq!((file.bytes_written(), file.operation("write")), (35, 2), "{file:?}");
 }

@@ -2,7 +2,7 @@
 
 use crate::support::network::Connection;
 use crate::support::privilege::needs;
-use crate::support::watch::{Run, Watch};
+use crate::support::watch::Run;
 use crate::support::{Receipt, calls, fact};
 
 /// A bound socket `l` of port `p`.
@@ -14,16 +14,6 @@ fn sides<'a>(run: &Run, receipt: &'a Receipt, host: &str) -> (Connection<'a>, Co
     let there = format!("{host}:{}", fact(&run.stdout, "p"));
     let client = receipt.one(&format!("to {there}"), |one| one.remote() == there);
     (client, receipt.one(&format!("at {there}"), |one| one.local() == there))
-}
-
-/// The run, unless this kernel has no such sockets.
-fn receipt(watched: Watch) -> Option<(Run, Receipt)> {
-    let run = watched.run();
-    if run.status.code() == Some(77) {
-        return None;
-    }
-    let receipt = run.complete(0);
-    Some((run, receipt))
 }
 
 #[test]
@@ -131,11 +121,12 @@ fn other_families() {
 #[test]
 fn udp_lite() {
     needs!();
-    let watched = calls(&[
+    let run = calls(&[
         "needs l=socket AF_INET SOCK_DGRAM IPPROTO_UDPLITE ; bind l 127.0.0.1:0 ; p=port l ; print p",
         "c=socket AF_INET SOCK_DGRAM IPPROTO_UDPLITE ; sendto c 7 0 127.0.0.1:p ; recvfrom l 10",
-    ]);
-    let Some((run, receipt)) = receipt(watched) else { return };
+    ])
+    .run();
+    let Some(receipt) = run.complete_if_supported() else { return };
     let (client, server) = sides(&run, &receipt, "127.0.0.1");
     assert_eq!((client.protocol(), client.bytes(), client.packets()), ("udplite", (7, 0), (1, 0)));
     assert_eq!((server.protocol(), server.bytes(), server.packets()), ("udplite", (0, 7), (0, 1)));
@@ -144,12 +135,13 @@ fn udp_lite() {
 #[test]
 fn sctp() {
     needs!();
-    let watched = calls(&[
+    let run = calls(&[
         "needs l=socket AF_INET SOCK_STREAM IPPROTO_SCTP ; bind l 127.0.0.1:0 ; listen l 5 ; p=port l ; print p",
         "c=socket AF_INET SOCK_STREAM IPPROTO_SCTP ; connect c 127.0.0.1:p ; a=accept4 l ; send c abc ; recvfrom a 3 ; \
          close c ; close a",
-    ]);
-    let Some((run, receipt)) = receipt(watched) else { return };
+    ])
+    .run();
+    let Some(receipt) = run.complete_if_supported() else { return };
     let client = receipt.outbound(&format!("127.0.0.1:{}", fact(&run.stdout, "p")));
     assert_eq!((client.protocol(), client.result()), ("sctp", "established"));
 }

@@ -240,6 +240,9 @@ fn wait_channels(pid: u32) -> String {
     format!("it waits in {:?}, system call {:?}", read("wchan"), read("syscall").trim())
 }
 
+/// With what the programs of `tests/programs` exit where the kernel lacks what they were to use.
+const UNSUPPORTED: i32 = 77;
+
 /// A run that has ended.
 pub(crate) struct Run {
     /// How glasshouse ended.
@@ -285,6 +288,12 @@ impl Run {
         let receipt = self.receipt();
         receipt.expect_complete();
         receipt
+    }
+
+    /// The receipt of a program that succeeded, unless it said that this kernel lacks what it was to use.
+    #[track_caller]
+    pub(crate) fn complete_if_supported(&self) -> Option<Receipt> {
+        (self.status.code() != Some(UNSUPPORTED)).then(|| self.complete(0))
     }
 }
 
