@@ -2,7 +2,7 @@
 
 use crate::support::privilege::needs;
 use crate::support::wire::{A, address, client_hello, dns_answer, dns_query, over_tcp, percent};
-use crate::support::{calls, fact, program, slowness, watch};
+use crate::support::{calls, program, slowness, watch};
 
 /// Numbers that look random, the same in every run.
 struct Noise(u64);
@@ -90,7 +90,7 @@ fn malformed_beginnings() {
     }));
     let run = calls(&steps).run();
     let receipt = run.complete(0);
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let connections = receipt.connections();
     let clients: Vec<_> = connections.iter().filter(|one| one.remote() == there).collect();
     assert_eq!(clients.len(), count);
@@ -153,7 +153,7 @@ fn a_process_in_another_cgroup() {
     let run = watch(words).run();
     run.expect_code(0);
     let receipt = run.receipt();
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let (client, server) = (receipt.outbound(&there), receipt.inbound(&there));
     assert_eq!((client.result(), server.result()), ("established", "established"));
     assert_eq!((client.bytes(), server.bytes()), ((5000, 3), (3, 5000)));

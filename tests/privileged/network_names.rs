@@ -3,7 +3,7 @@
 use crate::support::privilege::needs;
 use crate::support::watch::Watch;
 use crate::support::wire::{A, AAAA, CNAME, address, dns_answer, dns_name, dns_query, over_tcp, percent};
-use crate::support::{Namespace, calls, fact, watch};
+use crate::support::{Namespace, calls, watch};
 
 /// A program that asks itself: `question` from `c` to `l` at this address, and `answer` back.
 fn asks(server: &str, question: &[u8], answer: &[u8]) -> [String; 2] {
@@ -97,7 +97,7 @@ fn on_another_port() {
     let run = calls(&sequences).run();
     let receipt = run.complete(0);
     let question = receipt.question("other.example", "AAAA");
-    assert_eq!(question.server(), format!("127.0.0.1:{}", fact(&run.stdout, "p")));
+    assert_eq!(question.server(), run.address("127.0.0.1"));
     assert_eq!(question.answers(), ["other.example AAAA fd00::5".to_owned()].into());
 }
 

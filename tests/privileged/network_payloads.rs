@@ -4,7 +4,7 @@ use crate::support::namespaces::SSH;
 use crate::support::network::Connection;
 use crate::support::privilege::needs;
 use crate::support::wire::{JA4, client_hello, percent};
-use crate::support::{Namespace, Receipt, calls, fact, watch};
+use crate::support::{Namespace, Receipt, calls, watch};
 
 const LISTEN: &str = "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; listen l 5 ; p=port l ; print p ; \
                       c=socket AF_INET SOCK_STREAM 0 ; setsockopt c IPPROTO_TCP TCP_NODELAY 1 ; connect c 127.0.0.1:p ; \
@@ -23,7 +23,7 @@ fn exchange(pieces: &[&[u8]]) -> (Receipt, String) {
     steps.push("close c ; recvfrom a 1 ; close a".to_owned());
     let run = calls(&steps).run();
     let receipt = run.complete(0);
-    (receipt, format!("127.0.0.1:{}", fact(&run.stdout, "p")))
+    (receipt, run.address("127.0.0.1"))
 }
 
 #[track_caller]

@@ -19,7 +19,7 @@ fn kept_over_a_fork() {
     ])
     .run();
     let receipt = run.complete(0);
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let root = receipt.root();
     let children = receipt.children(root);
     assert_eq!(children.len(), 3);
@@ -44,7 +44,7 @@ fn passed_to_another_process() {
     ])
     .run();
     let receipt = run.complete(0);
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let client = receipt.outbound(&there);
     let helper = receipt.children(receipt.root())[0];
     assert_eq!(client.process(), Some(receipt.root().id()));
@@ -66,7 +66,7 @@ fn accepted_by_children() {
     ])
     .run();
     let receipt = run.complete(0);
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let listener = receipt.listener(&there);
     assert_eq!((listener.state(), listener.accepted()), ("listening", 3));
     assert_eq!(listener.process(), Some(receipt.root().id()));
@@ -94,7 +94,7 @@ fn never_accepted() {
     ])
     .run();
     let receipt = run.complete(0);
-    let client = receipt.outbound(&format!("127.0.0.1:{}", fact(&run.stdout, "p")));
+    let client = receipt.outbound(&run.address("127.0.0.1"));
     assert_eq!((client.result(), client.bytes()), ("established", (3, 0)));
 }
 
@@ -133,7 +133,7 @@ fn addresses_that_cannot_be_had() {
         calls(&[LISTEN, "3x b=socket AF_INET SOCK_STREAM 0 ; fails EADDRINUSE bind b 127.0.0.1:p ; close b"])
             .run();
     let receipt = run.complete(0);
-    let there = format!("bind EADDRINUSE 127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = format!("bind EADDRINUSE {}", run.address("127.0.0.1"));
     assert_eq!(receipt.failed_socket(&there), 3);
 
     let run = calls(&["setuid 65534 ; b=socket AF_INET SOCK_STREAM 0 ; fails EACCES bind b 127.0.0.1:81"])

@@ -10,8 +10,8 @@ const LISTEN: &str = "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; list
 
 /// Both sides of the only connection to the port that the program printed.
 #[track_caller]
-fn sides<'a>(run: &Run, receipt: &'a Receipt, host: &str) -> (Connection<'a>, Connection<'a>) {
-    let there = format!("{host}:{}", fact(&run.stdout, "p"));
+fn sides<'a>(run: &Run, receipt: &'a Receipt) -> (Connection<'a>, Connection<'a>) {
+    let there = run.address("127.0.0.1");
     (receipt.outbound(&there), receipt.inbound(&there))
 }
 
@@ -47,7 +47,7 @@ fn bytes_both_ways_between_two_processes() {
     ])
     .run();
     let receipt = run.complete(0);
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     expect_sides(client, server, 1_234_567, 89);
     let child = receipt.children(receipt.root())[0];
     assert_eq!((client.process(), client.origin()), (Some(child.id()), "created"));
@@ -74,7 +74,7 @@ fn one_process_has_both_ends() {
     ])
     .run();
     let receipt = run.complete(0);
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     expect_sides(client, server, 3, 5);
     assert_eq!(client.local(), format!("127.0.0.1:{}", fact(&run.stdout, "q")));
     let namespace = &client.0["network_namespace"];
@@ -98,9 +98,8 @@ fn addresses_are_those_of_the_socket() {
         ])
         .run();
         let receipt = run.complete(0);
-        let port = fact(&run.stdout, "p");
-        let client = receipt.outbound(&format!("{client}:{port}"));
-        let server = receipt.inbound(&format!("{server}:{port}"));
+        let client = receipt.outbound(&run.address(client));
+        let server = receipt.inbound(&run.address(server));
         expect_sides(client, server, 3, 0);
     }
 }
@@ -161,7 +160,7 @@ const FULL: &str = "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; listen
 #[track_caller]
 fn second_attempt(run: &Run) -> (String, String) {
     let receipt = run.complete(0);
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let one = receipt.one("the second attempt", |one| {
         one.direction() == "outbound" && one.remote() == there && one.result() != "established"
     });
@@ -201,7 +200,7 @@ fn in_progress_at_the_end() {
     let run = calls(&[FULL, &format!("start {attempt} ; sleep 3000"), "sleep 300"]).run();
     run.expect_code(0);
     let receipt = run.receipt();
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let open = receipt.one("the second attempt", |one| {
         one.direction() == "outbound" && one.remote() == there && one.0["established_at"].is_null()
     });
@@ -219,7 +218,7 @@ fn reset_by_the_peer() {
     ])
     .run();
     let receipt = run.complete(0);
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     assert_eq!(client.error(), "ECONNRESET", "{client:?}");
     assert!(["established", "reset"].contains(&client.result()), "{client:?}");
     assert!(["established", "reset"].contains(&server.result()), "{server:?}");
@@ -235,7 +234,7 @@ fn the_same_ports_again() {
     let free = "u=socket AF_INET SOCK_STREAM 0 ; bind u 127.0.0.1:0 ; q=port u ; close u";
     let run = calls(&[LISTEN, free, &format!("5x {client}")]).run();
     let receipt = run.complete(0);
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let connections = receipt.connections();
     let clients: Vec<_> = connections.iter().filter(|one| one.remote() == there).collect();
     assert_eq!((clients.len(), connections.len()), (5, 10), "each is one of its own: {connections:#?}");
@@ -278,7 +277,7 @@ fn a_32_bit_program() {
                        fails ECONNREFUSED OLD connect r 127.0.0.1:1";
         let run = calls_32(&[&listen.replace("OLD ", old), &connect.replace("OLD ", old)]).run();
         let receipt = run.complete(0);
-        let (client, server) = sides(&run, &receipt, "127.0.0.1");
+        let (client, server) = sides(&run, &receipt);
         expect_sides(client, server, 3, 0);
         assert_eq!(client.process(), Some(receipt.root().id()));
         assert_eq!(receipt.attempt("127.0.0.1:1").0, "refused");
@@ -296,7 +295,7 @@ fn multipath() {
     ])
     .run();
     let Some(receipt) = run.complete_if_supported() else { return };
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let connections = receipt.connections();
     let clients: Vec<_> = connections.iter().filter(|one| one.remote() == there).collect();
     assert!(!clients.is_empty(), "{connections:#?}");

@@ -3,15 +3,15 @@
 use crate::support::network::Connection;
 use crate::support::privilege::needs;
 use crate::support::watch::Run;
-use crate::support::{Receipt, calls, fact};
+use crate::support::{Receipt, calls};
 
 /// A bound socket `l` of port `p`.
 const BOUND: &str = "l=socket AF_INET SOCK_DGRAM 0 ; bind l 127.0.0.1:0 ; p=port l ; print p";
 
 /// Both sides of the only exchange with the port that the program printed.
 #[track_caller]
-fn sides<'a>(run: &Run, receipt: &'a Receipt, host: &str) -> (Connection<'a>, Connection<'a>) {
-    let there = format!("{host}:{}", fact(&run.stdout, "p"));
+fn sides<'a>(run: &Run, receipt: &'a Receipt) -> (Connection<'a>, Connection<'a>) {
+    let there = run.address("127.0.0.1");
     let client = receipt.one(&format!("to {there}"), |one| one.remote() == there);
     (client, receipt.one(&format!("at {there}"), |one| one.local() == there))
 }
@@ -26,7 +26,7 @@ fn question_and_answer() {
     ])
     .run();
     let receipt = run.complete(0);
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     for (side, direction, bytes, packets) in
         [(client, "outbound", (4, 5), (2, 1)), (server, "inbound", (5, 4), (1, 2))]
     {
@@ -54,7 +54,7 @@ fn only_one_way_or_none() {
     ])
     .run();
     let receipt = run.complete(0);
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     assert_eq!((client.result(), client.bytes(), client.packets()), ("unanswered", (7, 0), (1, 0)));
     assert_eq!((server.result(), server.bytes(), server.packets()), ("received", (0, 7), (0, 1)));
     let unused = receipt.one("the unused", |one| one.remote() == "127.0.0.1:9");
@@ -90,10 +90,10 @@ fn every_size_of_a_packet() {
     let receipt = run.complete(0);
     let sizes: Vec<u64> = (0..=1600).chain((1601..=65507).step_by(97)).chain([65507]).collect();
     let (bytes, packets) = (sizes.iter().sum(), sizes.len() as u64);
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     assert_eq!((client.bytes(), client.packets()), ((bytes, 0), (packets, 0)));
     assert_eq!((server.bytes(), server.packets()), ((0, bytes), (0, packets)));
-    let there = format!("send EMSGSIZE 127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = format!("send EMSGSIZE {}", run.address("127.0.0.1"));
     assert_eq!(receipt.failed_socket(&there), 1, "{:#?}", receipt.failed_sockets());
 }
 
@@ -110,7 +110,7 @@ fn other_families() {
         .run();
         let receipt = run.complete(0);
         let bytes = 7 + (1..=2000).step_by(100).sum::<u64>();
-        let remote = format!("{host}:{}", fact(&run.stdout, "p"));
+        let remote = run.address(host);
         let client = receipt.one(&remote, |one| one.remote() == remote);
         assert_eq!((client.bytes(), client.packets()), ((bytes, 0), (21, 0)), "{client:?}");
         let server = receipt.one("the other side", |one| one.id() != client.id());
@@ -127,7 +127,7 @@ fn udp_lite() {
     ])
     .run();
     let Some(receipt) = run.complete_if_supported() else { return };
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     assert_eq!((client.protocol(), client.bytes(), client.packets()), ("udplite", (7, 0), (1, 0)));
     assert_eq!((server.protocol(), server.bytes(), server.packets()), ("udplite", (0, 7), (0, 1)));
 }
@@ -142,7 +142,7 @@ fn sctp() {
     ])
     .run();
     let Some(receipt) = run.complete_if_supported() else { return };
-    let client = receipt.outbound(&format!("127.0.0.1:{}", fact(&run.stdout, "p")));
+    let client = receipt.outbound(&run.address("127.0.0.1"));
     assert_eq!((client.protocol(), client.result()), ("sctp", "established"));
 }
 
@@ -174,7 +174,7 @@ fn peers_one_after_the_other() {
     .run();
     let receipt = run.complete(0);
     for (host, bytes) in [("127.0.0.1", 3), ("127.0.0.2", 2), ("127.0.0.3", 0)] {
-        let there = format!("{host}:{}", fact(&run.stdout, "p"));
+        let there = run.address(host);
         assert_eq!(receipt.outbound(&there).bytes_sent(), bytes, "{there}");
     }
 }
@@ -190,7 +190,7 @@ fn segments_of_one_call() {
     ])
     .run();
     let receipt = run.complete(0);
-    let (client, server) = sides(&run, &receipt, "127.0.0.1");
+    let (client, server) = sides(&run, &receipt);
     assert_eq!((client.bytes_sent(), client.packets().0), (1050, 11), "{client:?}");
     assert_eq!((server.bytes_received(), server.packets().1), (1050, 11), "{server:?}");
 }

@@ -1,7 +1,7 @@
 //! Where no cgroup can be had, system calls alone tell of the network, and the receipt says what is missing.
 
+use crate::support::calls;
 use crate::support::privilege::needs;
-use crate::support::{calls, fact};
 
 const NO_CGROUP: &str =
     "for m in $(awk '/ - cgroup2 /{print $5}' /proc/self/mountinfo); do umount -l $m; done";
@@ -24,7 +24,7 @@ fn calls_tell_of_connections() {
     assert!(receipt.reasons().iter().any(|code| code.contains("cgroup")), "{:?}", receipt.reasons());
     let reasons = receipt.at("/observation/reasons").to_string();
     assert!(reasons.contains("network") || reasons.contains("packets"), "what is lost: {reasons}");
-    let there = format!("127.0.0.1:{}", fact(&run.stdout, "p"));
+    let there = run.address("127.0.0.1");
     let (client, server) = (receipt.outbound(&there), receipt.inbound(&there));
     assert_eq!((client.result(), server.result()), ("established", "established"));
     assert_eq!((client.bytes(), server.bytes()), ((5000, 3), (3, 5000)));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::receipt::{Receipt, bytes, list, number};
+use super::{Run, fact};
 
 impl Receipt {
     /// All connections and exchanges, in the order of the receipt.
@@ -183,6 +184,14 @@ impl Receipt {
             assert!(number(&other["count"]) > 0, "{other}");
             self.with_id(number(&other["process"]));
         }
+    }
+}
+
+impl Run {
+    /// An address of this host with the port `p` that the program printed: `127.0.0.1:40000`.
+    #[track_caller]
+    pub(crate) fn address(&self, host: &str) -> String {
+        format!("{host}:{}", fact(&self.stdout, "p"))
     }
 }
 
