@@ -31,9 +31,7 @@ impl Receipt {
     /// The only one of these.
     #[track_caller]
     pub(crate) fn one(&self, what: &str, ours: impl Fn(&Connection<'_>) -> bool) -> Connection<'_> {
-        let found: Vec<_> = self.connections().into_iter().filter(ours).collect();
-        assert_eq!(found.len(), 1, "{what}; there are {:#?}", self.connections());
-        found[0]
+        only(what, &self.connections(), ours)
     }
 
     #[track_caller]
@@ -44,10 +42,7 @@ impl Receipt {
     /// The only listener of a local address.
     #[track_caller]
     pub(crate) fn listener(&self, local: &str) -> Listener<'_> {
-        let found: Vec<_> =
-            self.listeners().into_iter().filter(|one| endpoint(&one.0["local"]) == local).collect();
-        assert_eq!(found.len(), 1, "{local}; there are {:#?}", self.listeners());
-        found[0]
+        only(local, &self.listeners(), |one| endpoint(&one.0["local"]) == local)
     }
 
     #[track_caller]
@@ -94,11 +89,7 @@ impl Receipt {
     /// The only question for this name and type.
     #[track_caller]
     pub(crate) fn question(&self, name: &str, kind: &str) -> Question<'_> {
-        let questions = self.questions();
-        let found: Vec<_> =
-            questions.iter().filter(|one| one.query() == name && one.kind() == kind).collect();
-        assert_eq!(found.len(), 1, "{kind} of {name}; there are {questions:#?}");
-        *found[0]
+        only(&format!("{kind} of {name}"), &self.questions(), |one| one.query() == name && one.kind() == kind)
     }
 
     #[track_caller]
@@ -112,7 +103,7 @@ impl Receipt {
         self.unix_sockets().into_iter().filter(|one| one.name() == name).collect()
     }
 
-    /// `family type name` of each other socket of a process.
+    /// Sockets of other families, in the order of the receipt.
     #[track_caller]
     pub(crate) fn other_sockets(&self) -> Vec<&Value> {
         list(self.at("/network/other_sockets")).iter().collect()
@@ -195,6 +186,19 @@ impl Run {
     }
 }
 
+/// A text, or `none` where there is none.
+fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or("none")
+}
+
+/// The only one of these that is ours.
+#[track_caller]
+fn only<T: Copy + std::fmt::Debug>(what: &str, all: &[T], ours: impl Fn(&T) -> bool) -> T {
+    let found: Vec<_> = all.iter().copied().filter(ours).collect();
+    assert_eq!(found.len(), 1, "{what}; there are {all:#?}");
+    found[0]
+}
+
 /// `127.0.0.1:80`, `[::1]:80`, or an address alone where there is no port.
 pub(crate) fn endpoint(value: &Value) -> String {
     match (value["address"].as_str(), value["port"].as_u64()) {
@@ -210,37 +214,33 @@ pub(crate) fn endpoint(value: &Value) -> String {
 pub(crate) struct Connection<'a>(pub(crate) &'a Value);
 
 impl<'a> Connection<'a> {
-    fn word(&self, name: &str) -> &'a str {
-        self.0[name].as_str().unwrap_or("none")
-    }
-
     pub(crate) fn id(&self) -> u64 {
         number(&self.0["id"])
     }
 
     pub(crate) fn protocol(&self) -> &'a str {
-        self.word("protocol")
+        word(self.0, "protocol")
     }
 
     pub(crate) fn direction(&self) -> &'a str {
-        self.word("direction")
+        word(self.0, "direction")
     }
 
     pub(crate) fn result(&self) -> &'a str {
-        self.word("result")
+        word(self.0, "result")
     }
 
     /// Name of the errno that it ended with.
     pub(crate) fn error(&self) -> &'a str {
-        self.word("error")
+        word(self.0, "error")
     }
 
     pub(crate) fn state(&self) -> &'a str {
-        self.word("state")
+        word(self.0, "state")
     }
 
     pub(crate) fn origin(&self) -> &'a str {
-        self.word("origin")
+        word(self.0, "origin")
     }
 
     pub(crate) fn local(&self) -> String {
@@ -255,7 +255,7 @@ impl<'a> Connection<'a> {
     pub(crate) fn hostname(&self) -> String {
         let remote = &self.0["remote"];
         match remote["hostname"].as_str() {
-            Some(name) => format!("{name} {}", remote["hostname_source"].as_str().unwrap_or("none")),
+            Some(name) => format!("{name} {}", word(remote, "hostname_source")),
             None => "none".to_owned(),
         }
     }
@@ -273,10 +273,7 @@ impl<'a> Connection<'a> {
 
     #[track_caller]
     pub(crate) fn states(&self) -> Vec<&'a str> {
-        list(&self.0["state_changes"])
-            .iter()
-            .map(|change| change["state"].as_str().unwrap_or("none"))
-            .collect()
+        list(&self.0["state_changes"]).iter().map(|change| word(change, "state")).collect()
     }
 
     pub(crate) fn bytes_sent(&self) -> u64 {
@@ -362,8 +359,7 @@ impl<'a> Connection<'a> {
 #[track_caller]
 fn users(value: &Value) -> BTreeMap<u64, String> {
     let users = value["users"].as_array().map_or(&[][..], Vec::as_slice);
-    let user =
-        |user: &Value| (number(&user["process"]), user["origin"].as_str().unwrap_or("none").to_owned());
+    let user = |user: &Value| (number(&user["process"]), word(user, "origin").to_owned());
     users.iter().map(user).collect()
 }
 
@@ -377,7 +373,7 @@ impl Listener<'_> {
     }
 
     pub(crate) fn state(&self) -> &str {
-        self.0["state"].as_str().unwrap_or("none")
+        word(self.0, "state")
     }
 
     pub(crate) fn accepted(&self) -> u64 {
@@ -414,11 +410,11 @@ pub(crate) struct FailedSocket<'a>(pub(crate) &'a Value);
 
 impl<'a> FailedSocket<'a> {
     pub(crate) fn operation(&self) -> &'a str {
-        self.0["operation"].as_str().unwrap_or("none")
+        word(self.0, "operation")
     }
 
     pub(crate) fn errno(&self) -> &'a str {
-        self.0["errno"].as_str().unwrap_or("none")
+        word(self.0, "errno")
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -447,11 +443,11 @@ pub(crate) struct Question<'a>(pub(crate) &'a Value);
 
 impl<'a> Question<'a> {
     pub(crate) fn query(&self) -> &'a str {
-        self.0["query"].as_str().unwrap_or("none")
+        word(self.0, "query")
     }
 
     pub(crate) fn kind(&self) -> &'a str {
-        self.0["type"].as_str().unwrap_or("none")
+        word(self.0, "type")
     }
 
     /// Absent where no answer was seen.
@@ -460,7 +456,7 @@ impl<'a> Question<'a> {
     }
 
     pub(crate) fn transport(&self) -> &'a str {
-        self.0["transport"].as_str().unwrap_or("none")
+        word(self.0, "transport")
     }
 
     pub(crate) fn server(&self) -> String {
@@ -470,7 +466,6 @@ impl<'a> Question<'a> {
     /// `name TYPE value`.
     #[track_caller]
     pub(crate) fn answers(&self) -> BTreeSet<String> {
-        let word = |answer: &'a Value, name: &str| answer[name].as_str().unwrap_or("none");
         let line =
             |answer| format!("{} {} {}", word(answer, "name"), word(answer, "type"), word(answer, "value"));
         self.0["answers"].as_array().map_or(&[][..], Vec::as_slice).iter().map(line).collect()
