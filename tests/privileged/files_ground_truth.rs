@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::differences::Differences;
 use crate::support::file_trace::{self, FileTrace, line};
 use crate::support::privilege::needs;
 use crate::support::{Receipt, watch};
@@ -44,10 +45,10 @@ fn agree(prepare: &str, script: &str) {
 #[track_caller]
 fn compare(trace: &FileTrace, receipt: &Receipt) {
     let seen = Seen::of(receipt, trace);
-    let mut differences = Vec::new();
-    differ("opens", &trace.opens, &seen.opens, &mut differences);
-    differ("failed attempts", &trace.failed, &seen.failed, &mut differences);
-    differ("changes", &trace.changes, &seen.changes, &mut differences);
+    let mut differences = Differences::default();
+    differences.counts("opens", &trace.opens, &seen.opens);
+    differences.counts("failed attempts", &trace.failed, &seen.failed);
+    differences.counts("changes", &trace.changes, &seen.changes);
     let renamed: BTreeSet<_> = receipt
         .changes_by("rename")
         .iter()
@@ -62,25 +63,9 @@ fn compare(trace: &FileTrace, receipt: &Receipt) {
             .map(|(key, count)| (key.clone(), *count))
             .collect()
     };
-    differ("bytes read", &steady(&trace.read), &steady(&seen.read), &mut differences);
-    differ("bytes written", &steady(&trace.written), &steady(&seen.written), &mut differences);
-    let shown = differences.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
-    assert!(differences.is_empty(), "{} differences:\n{shown}", differences.len());
-}
-
-fn differ<K: Ord + std::fmt::Debug>(
-    what: &str,
-    traced: &BTreeMap<(u64, K), u64>,
-    seen: &BTreeMap<(u64, K), u64>,
-    differences: &mut Vec<String>,
-) {
-    let keys: BTreeSet<_> = traced.keys().chain(seen.keys()).collect();
-    for key in keys {
-        let (traced, seen) = (traced.get(key).copied().unwrap_or(0), seen.get(key).copied().unwrap_or(0));
-        if traced != seen {
-            differences.push(format!("{what} of {key:?}: {traced} in the trace, {seen} in the receipt"));
-        }
-    }
+    differences.counts("bytes read", &steady(&trace.read), &steady(&seen.read));
+    differences.counts("bytes written", &steady(&trace.written), &steady(&seen.written));
+    differences.expect_none();
 }
 
 /// The operations whose failures are compared.

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+use crate::support::differences::Differences;
 use crate::support::namespaces::SSH;
 use crate::support::network_trace::{self, Counts, NetworkTrace};
 use crate::support::privilege::needs;
@@ -35,39 +36,22 @@ fn agree(place: &Namespace, script: &str) {
 #[track_caller]
 fn compare(trace: &NetworkTrace, receipt: &Receipt) {
     let seen = Seen::of(receipt, trace);
-    let mut differences = Vec::new();
-    differ("attempts", &trace.attempts, &seen.attempts, &mut differences);
-    differences.extend(one_sided("peers", &trace.peers, &seen.peers));
+    let mut differences = Differences::default();
+    differences.counts("attempts", &trace.attempts, &seen.attempts);
+    differences.sets("peers", &trace.peers, &seen.peers);
     if !trace.is_blind {
-        differ("accepted", &trace.accepted, &seen.accepted, &mut differences);
-        differences.extend(one_sided("listening", &trace.listening, &seen.listening));
+        differences.counts("accepted", &trace.accepted, &seen.accepted);
+        differences.sets("listening", &trace.listening, &seen.listening);
     }
     for (ends, (sent, received)) in &trace.bytes {
         let (out, into) = seen.bytes.get(ends).copied().unwrap_or((0, 0));
         if out != *sent || into < *received {
-            differences.push(format!(
+            differences.add(format!(
                 "bytes of {ends}: {sent}, {received} in the trace, {out}, {into} in the receipt"
             ));
         }
     }
-    let shown = differences.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
-    assert!(differences.is_empty(), "{} differences:\n{shown}", differences.len());
-}
-
-fn one_sided(what: &str, traced: &BTreeSet<(u64, String)>, seen: &BTreeSet<(u64, String)>) -> Vec<String> {
-    let traced_alone = traced.difference(seen).map(|one| format!("{what}: {one:?} in the trace alone"));
-    let seen_alone = seen.difference(traced).map(|one| format!("{what}: {one:?} in the receipt alone"));
-    traced_alone.chain(seen_alone).collect()
-}
-
-fn differ(what: &str, traced: &Counts, seen: &Counts, differences: &mut Vec<String>) {
-    let keys: BTreeSet<_> = traced.keys().chain(seen.keys()).collect();
-    for key in keys {
-        let (traced, seen) = (traced.get(key).copied().unwrap_or(0), seen.get(key).copied().unwrap_or(0));
-        if traced != seen {
-            differences.push(format!("{what} of {key:?}: {traced} in the trace, {seen} in the receipt"));
-        }
-    }
+    differences.expect_none();
 }
 
 /// The receipt in the words of a trace.

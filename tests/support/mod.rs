@@ -7,6 +7,7 @@
 //! - `GLASSHOUSE_TEST_SLOWNESS`: a factor for every time-out (an emulated machine needs some 20);
 //! - `GLASSHOUSE_TEST_WITHOUT`: names of tools, comma-separated, whose absence is known and accepted.
 
+pub(crate) mod differences;
 pub(crate) mod file_trace;
 pub(crate) mod files;
 pub(crate) mod namespaces;
