@@ -19,8 +19,8 @@ use std::{
 pub use caps::*;
 use files::Files;
 pub use files::{
-    ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Remains, Text,
-    add_count,
+    ChangeEntry, Done, FailedEntry, FileEntry, FileKind, FileRow, FileRowId, FileRows, FileUse, FilesView,
+    LeftBehind, LeftChange, Remains, Text, TextRef, add_count,
 };
 use network::Network;
 pub use network::*;
@@ -217,6 +217,11 @@ impl Session {
     /// The same, where it is known already what became of them.
     pub fn files_with(&self, remains: &Remains) -> FilesView<'_> {
         FilesView::new(self, remains)
+    }
+
+    /// Uses and changes of files and failed attempts as rows, which takes no time.
+    pub fn file_rows(&self) -> FileRows<'_> {
+        FileRows::new(&self.accesses)
     }
 
     /// What the run leaves behind, by path.

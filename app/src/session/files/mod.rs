@@ -9,6 +9,7 @@ mod kind;
 mod left;
 mod names;
 mod object;
+mod rows;
 mod steps;
 mod totals;
 mod tree;
@@ -23,6 +24,7 @@ pub(super) use self::view::text;
 pub use self::{
     kind::FileKind,
     left::{LeftBehind, LeftChange, Remains},
+    rows::{Done, FileRow, FileRowId, FileRows, TextRef},
     view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text, add_count},
 };
 use super::{Caps, KeptPath, Tally, TextId, Texts};
