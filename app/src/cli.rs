@@ -42,7 +42,7 @@ pub enum Subcommands {
                   observing and leaves the command running."
 )]
 pub struct WatchArgs {
-    /// Write no full-screen interface. There is none yet, so this is always so
+    /// Show no interface, as is always so where standard output is no terminal
     #[arg(long)]
     pub no_tui: bool,
 

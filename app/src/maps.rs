@@ -22,7 +22,7 @@ pub(crate) type IndexSet<T> = indexmap::IndexSet<T, Seeded>;
 
 /// Makes the hashers of one map or set.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seeded(u64);
+pub struct Seeded(u64);
 
 /// The part of the seeds that is the same everywhere.
 static SHARED: LazyLock<SharedSeed> = LazyLock::new(|| SharedSeed::from_u64(random()));

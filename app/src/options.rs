@@ -20,6 +20,8 @@ pub struct WatchOptions {
     pub command: Vec<OsString>,
     /// Where the receipt goes.
     pub receipt: ReceiptDestination,
+    /// The interface is wanted, where there can be one.
+    pub tui: bool,
     /// No summary at the end.
     pub quiet: bool,
     /// Who the command is to run as.
@@ -92,6 +94,7 @@ impl TryFrom<WatchArgs> for WatchOptions {
                 }
                 _ => ReceiptDestination::File(args.receipt),
             },
+            tui: !args.no_tui,
             quiet: args.quiet,
             user: user.transpose()?,
             cwd: args.cwd,

@@ -14,6 +14,8 @@ use std::{
 
 use humansize::{BINARY, format_size};
 
+pub(crate) use sensitive::is_sensitive;
+
 use crate::receipt::{
     Receipt,
     schema::{Completeness, Denied, Milliseconds, Outcome, OutcomeStatus, Process, Reason, hex},

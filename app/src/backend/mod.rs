@@ -55,6 +55,12 @@ pub trait Backend {
     /// There is somebody that [`Reach::Everything`] would reach.
     fn is_populated(&self) -> bool;
 
+    /// Freezes the whole workload, or lets it go on. What is frozen is let go by [`Backend::cleanup`] at the latest.
+    ///
+    /// # Errors
+    /// It cannot be done, and why.
+    fn freeze(&mut self, frozen: bool) -> io::Result<()>;
+
     /// What the caller's terminal sends to its foreground process group reaches the root without our doing.
     fn shares_terminal(&self) -> bool;
 

@@ -115,6 +115,13 @@ impl Backend for ProcessBackend {
         }
     }
 
+    fn freeze(&mut self, frozen: bool) -> io::Result<()> {
+        match &self.cgroup {
+            Some(group) => group.freeze(frozen),
+            None => Err(io::Error::other("without a control group the command cannot be frozen")),
+        }
+    }
+
     fn shares_terminal(&self) -> bool {
         matches!(&self.child, Child::Running(child) if shares_process_group(child.pid()))
     }

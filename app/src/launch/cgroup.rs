@@ -138,6 +138,14 @@ impl Cgroup {
         (seen, failure.map_or(Ok(()), Err))
     }
 
+    /// Freezes every process in it and below it, or lets them go on (`cgroup.freeze`).
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn freeze(&self, frozen: bool) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
+    }
+
     /// Moves survivors, also those of nested groups, to the caller's group, until there are none; then removes the
     /// groups, deepest first. Does nothing the second time.
     ///
@@ -147,6 +155,8 @@ impl Cgroup {
         if self.removed {
             return Ok(());
         }
+        // Where it was never frozen this changes nothing; a group without the file cannot be frozen.
+        drop(self.freeze(false));
         let until = Instant::now() + REMOVAL_PATIENCE;
         loop {
             let outcome = self.try_remove();

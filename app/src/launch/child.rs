@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) gate: RawFd,
     pub(super) gate_write: RawFd,
     pub(super) report: RawFd,
+    /// A terminal of its own, and which of the standard descriptors it is for.
+    pub(super) terminal: Option<(RawFd, [bool; 3])>,
 }
 
 /// A NULL-terminated array of C strings with its owners.
@@ -105,6 +107,9 @@ pub(super) unsafe fn run(plan: &Plan) -> ! {
     unsafe {
         // Our copy of the writing end would keep us from seeing that the parent is gone.
         libc::close(plan.gate_write);
+        if let Some((terminal, streams)) = plan.terminal {
+            take_terminal(terminal, streams);
+        }
         // A bare command would find them closed too. Nothing opens a descriptor from here on.
         for descriptor in plan.closed.iter().flatten() {
             libc::close(*descriptor);
@@ -126,6 +131,18 @@ pub(super) unsafe fn run(plan: &Plan) -> ! {
             report(Report::Failed(step, errno));
         }
         libc::_exit(c_int::from(super::EXIT_FAILED))
+    }
+}
+
+/// Begins a session of its own, on its own terminal. What fails here leaves it without job control, and no worse off.
+unsafe fn take_terminal(terminal: RawFd, streams: [bool; 3]) {
+    // SAFETY: plain system calls on descriptors of this process; the terminal's own closes at the exec.
+    unsafe {
+        libc::setsid();
+        libc::ioctl(terminal, libc::TIOCSCTTY, 0);
+        for (stream, _) in (0..).zip(streams).filter(|(_, wanted)| *wanted) {
+            libc::dup2(terminal, stream);
+        }
     }
 }
 

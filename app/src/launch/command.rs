@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Identity;
+use super::{Identity, pty::ChildTerminal};
 
 /// A command that is ready to be started.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Command {
     pub changes_directory: bool,
     /// Who it runs as.
     pub identity: Identity,
+    /// A terminal of its own; else it has glasshouse's.
+    pub terminal: Option<ChildTerminal>,
 }
 
 impl Command {
@@ -45,6 +47,7 @@ impl Command {
             directory: directory.map_or_else(|| own.clone(), |directory| own.join(directory)),
             changes_directory: directory.is_some(),
             identity,
+            terminal: None,
         }
     }
 

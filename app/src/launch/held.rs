@@ -23,7 +23,9 @@ use super::{
     Command, LaunchError, candidates,
     cgroup::Cgroup,
     child::{self, Plan, REPORT_LENGTH, Report, Step, Strings},
-    inherited, known, quoted, reason,
+    inherited, known,
+    pty::ChildTerminal,
+    quoted, reason,
     signals::CallerSignals,
 };
 use crate::facts::Resources;
@@ -92,8 +94,15 @@ impl HeldChild {
             gate: gate.as_raw_fd(),
             gate_write: gate_write.as_raw_fd(),
             report: report_write.as_raw_fd(),
+            terminal: command.terminal.as_ref().and_then(ChildTerminal::plan),
         };
+        if let Some(terminal) = &command.terminal {
+            terminal.give_to(command.identity.uid);
+        }
         let (child, in_cgroup) = fork_child(&plan, cgroup).map_err(refused)?;
+        if let Some(terminal) = &command.terminal {
+            terminal.close();
+        }
         let outside = match cgroup {
             Some(group) if !in_cgroup => group.add(child.pid).err().map(|error| {
                 format!("cannot move the command into the group {}: {error}", quoted(group.path()))

@@ -13,6 +13,7 @@ pub mod identity;
 mod inherited;
 mod known;
 mod namespaces;
+pub mod pty;
 mod readiness;
 pub mod signals;
 #[cfg(test)]
@@ -24,7 +25,8 @@ pub use identity::{Identity, UserSpec};
 pub(crate) use inherited::stdout_was_closed;
 pub(crate) use known::Known;
 pub(crate) use namespaces::{detached, user_namespace_of};
-pub(crate) use readiness::{readable, readable_owned};
+pub use pty::Pty;
+pub(crate) use readiness::{readable, readable_owned, writable};
 pub use signals::Signals;
 
 /// Exit code when glasshouse itself failed, as `env`, `nohup` and `timeout` use it.

@@ -31,3 +31,15 @@ pub(crate) fn readable_owned(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>
     // SAFETY: the result owns the descriptor, which is open, and the same, for as long as the result lives.
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
 }
+
+/// Lets the event loop watch for a descriptor to become writable.
+///
+/// # Errors
+/// `epoll_ctl(2)`'s.
+///
+/// # Panics
+/// Outside of a runtime.
+pub(crate) fn writable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the result owns the descriptor, which is open, and the same, for as long as the result lives.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::WRITABLE) }.map_err(Into::into)
+}

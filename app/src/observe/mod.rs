@@ -201,6 +201,11 @@ impl Observer {
         self.sweeper.alive()
     }
 
+    /// Records that the kernel side could not send by now.
+    pub fn lost(&self) -> u64 {
+        self.sweeper.dropped()
+    }
+
     /// Detaches, drains and sweeps.
     pub fn finish(mut self, timings: &mut Timings) -> Finished {
         self.loaded.detach();

@@ -82,6 +82,11 @@ impl Sweeper {
         self.scope.keys().filter(Result::is_ok).count()
     }
 
+    /// Records that found no room, of all families.
+    pub(super) fn dropped(&self) -> u64 {
+        self.counters().dropped.iter().sum()
+    }
+
     fn counters(&self) -> Counters {
         let mut sum = Counters::default();
         if let Ok(values) = self.counters.get(&0, 0) {

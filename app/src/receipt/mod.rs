@@ -4,7 +4,6 @@
 //! [`write`](mod@write) puts it where the workload can neither redirect nor prevent it.
 
 pub(crate) mod from_session;
-mod names;
 mod redact;
 pub mod schema;
 mod time;

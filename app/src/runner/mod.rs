@@ -7,6 +7,8 @@
 //! panics, the command is ended (SIGTERM, SIGKILL after [`KILL_AFTER`]). Only a user who insists by repeated signals
 //! stops the observation and leaves the command running.
 
+mod explore;
+mod interface;
 mod observation;
 mod outcome;
 mod policy;
@@ -19,11 +21,13 @@ use std::{
     io::Write as _,
     os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
 
+pub use interface::{Headless, Interface, Progress, Request, Stage};
 pub use observation::Observation;
 use outcome::End;
 
@@ -64,6 +68,12 @@ struct Run {
     /// Gaps beside those that the observation knows of.
     gaps: Vec<Gap>,
     metadata: ExecutionMetadata,
+    /// What was asked for, and whose the receipt is.
+    asked: Option<(Command, (u32, u32))>,
+    /// The workload is frozen.
+    frozen: bool,
+    /// The user wants to see nothing more.
+    leaves: bool,
 }
 
 /// Runs a command as `options` say, with the backend that `make_backend` makes and the observation that `observe`
@@ -72,6 +82,7 @@ pub fn run<B: Backend, O: Observation>(
     options: &WatchOptions,
     make_backend: impl FnOnce(Command, CallerSignals) -> B,
     observe: impl FnOnce(Target, &mut Timings) -> Result<O, ObserveError>,
+    mut interface: impl Interface,
     timings: Timings,
 ) -> u8 {
     // First, so that a receipt that cannot be written is known before anything runs.
@@ -98,10 +109,12 @@ pub fn run<B: Backend, O: Observation>(
     };
     let (command, owner, end) = match Identity::resolve(options.user.as_ref(), &caller) {
         Ok(identity) => {
-            let command = resolve(identity);
+            let mut command = resolve(identity);
+            command.terminal = interface.terminal();
             run.timings.mark("options");
-            let end = run.command(options, &command, make_backend, observe);
             let owner = (command.identity.uid, command.identity.gid);
+            run.asked = Some((command.clone(), owner));
+            let end = run.command(options, &command, make_backend, observe, &mut interface);
             (command, owner, end)
         }
         // Nobody was found to run it as: the receipt belongs to who asked.
@@ -113,8 +126,21 @@ pub fn run<B: Backend, O: Observation>(
         say(redacted.as_ref().unwrap_or(error));
     }
     // A defect in the report must not change into an exit code that could be the command's.
-    catch_unwind(AssertUnwindSafe(|| run.report(options, &command, owner, end, target)))
-        .unwrap_or(EXIT_FAILED)
+    let reported = catch_unwind(AssertUnwindSafe(|| run.report(options, &command, owner, &end, target)));
+    if let Ok(reported) = &reported
+        && interface.has_screen()
+        && !run.leaves
+    {
+        // Whatever happens here, the receipt is written.
+        drop(catch_unwind(AssertUnwindSafe(|| run.explore(&end, reported, &mut interface))));
+    }
+    interface.leave();
+    release_messages();
+    reported.map_or(EXIT_FAILED, |reported| {
+        // The receipt is in place; a closed stderr is no failure of the run.
+        drop(std::io::stderr().lock().write_all(&reported.summary));
+        reported.exit_code
+    })
 }
 
 impl Run {
@@ -132,6 +158,9 @@ impl Run {
             observation: None,
             gaps: Vec::new(),
             metadata: ExecutionMetadata { backend: "process", isolation: "none", gaps: Vec::new() },
+            asked: None,
+            frozen: false,
+            leaves: false,
         }
     }
 
@@ -142,14 +171,16 @@ impl Run {
         command: &Command,
         make_backend: impl FnOnce(Command, CallerSignals) -> B,
         observe: impl FnOnce(Target, &mut Timings) -> Result<O, ObserveError>,
+        interface: &mut impl Interface,
     ) -> End {
         let signals = match Signals::take() {
             Ok(signals) => signals,
             Err(error) => return End::observer_failed(format!("cannot take signals: {error}")),
         };
         let mut backend = make_backend(command.clone(), signals.caller());
-        let observed =
-            catch_unwind(AssertUnwindSafe(|| self.observe(options, &mut backend, observe, &signals)));
+        let observed = catch_unwind(AssertUnwindSafe(|| {
+            self.observe(options, &mut backend, observe, interface, &signals)
+        }));
         let end = observed.unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().map(String::as_str);
             let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -170,6 +201,7 @@ impl Run {
         options: &WatchOptions,
         backend: &mut B,
         observe: impl FnOnce(Target, &mut Timings) -> Result<O, ObserveError>,
+        interface: &mut impl Interface,
         signals: &Signals,
     ) -> End {
         let target = match backend.prepare() {
@@ -200,8 +232,12 @@ impl Run {
                 self.root_pid = Some(root.pid);
                 self.started_at = Some(root.released_at);
                 self.executable.clone_from(&root.executable);
-                let ending =
-                    runtime.block_on(self.supervise(options, backend, &mut observation, signals, &root));
+                interface.enter();
+                if interface.has_screen() {
+                    hold_messages();
+                }
+                let watching = self.supervise(options, backend, &mut observation, interface, signals, &root);
+                let ending = runtime.block_on(watching);
                 self.timings.mark("the command");
                 self.conclude(ending, options, backend)
             }
@@ -214,16 +250,17 @@ impl Run {
         };
         self.finished_at.get_or_insert_with(boot_time);
         let finished = observation.finish(&mut self.timings);
-        self.take_in(finished);
+        self.take_in(finished, interface);
         self.timings.mark("end the observation");
         end
     }
 
     /// Takes in what was left when the observation ended, and waits for the digests.
-    fn take_in(&mut self, finished: Finished) {
+    fn take_in(&mut self, finished: Finished, interface: &mut impl Interface) {
         for event in &finished.events {
             self.hasher.observe(event);
             self.session.apply(event);
+            interface.observed(event, &self.session);
         }
         self.session.observation_ended(&finished.alive);
         self.observation = Some(finished.facts);
@@ -237,6 +274,7 @@ impl Run {
     fn end_command(&mut self, backend: &mut impl Backend) -> Option<Ended> {
         // Without a root nothing was released, and cleaning up ends what is held.
         self.root_pid?;
+        self.thaw(backend);
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             match signal {
                 Signal::SIGTERM => self.terminate(backend),
@@ -261,8 +299,30 @@ impl Run {
     }
 }
 
+/// Messages that wait until an interface gives the screen back.
+static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+
+fn held() -> MutexGuard<'static, Option<Vec<String>>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on the screen belongs to an interface.
+fn hold_messages() {
+    held().get_or_insert_default();
+}
+
+/// The screen is free again: says what there was to say.
+fn release_messages() {
+    let messages = held().take();
+    messages.into_iter().flatten().for_each(|message| say(&message));
+}
+
 /// A message of glasshouse's own.
 fn say(message: &str) {
+    if let Some(held) = &mut *held() {
+        held.push(message.to_owned());
+        return;
+    }
     // There is nowhere else to say that it could not be said.
     drop(writeln!(std::io::stderr().lock(), "glasshouse: {message}"));
 }

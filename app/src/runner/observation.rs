@@ -17,6 +17,9 @@ pub trait Observation {
     /// How many processes are in scope and alive now.
     fn alive(&self) -> usize;
 
+    /// Records that the kernel side could not send by now.
+    fn lost(&self) -> u64;
+
     /// Detaches, drains and sweeps.
     fn finish(self, timings: &mut Timings) -> Finished;
 }
@@ -32,6 +35,10 @@ impl Observation for Observer {
 
     fn alive(&self) -> usize {
         Self::alive(self)
+    }
+
+    fn lost(&self) -> u64 {
+        Self::lost(self)
     }
 
     fn finish(self, timings: &mut Timings) -> Finished {

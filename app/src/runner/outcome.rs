@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 use crate::{
     facts::{Outcome, OutcomeStatus},
     launch::{EXIT_FAILED, Ended, LaunchError},
+    names,
 };
 
 /// Exit code when `--timeout` was reached, as `timeout(1)` has it.
@@ -43,6 +44,25 @@ impl End {
         let error = format!("{signal} again and again: stopped observing; the command is left running");
         let code = low_byte(EXIT_SIGNALED + signal as i32);
         Self::new(OutcomeStatus::Interrupted, code, Some(error))
+    }
+
+    /// It has not come to an end yet.
+    pub(super) fn unfinished() -> Self {
+        Self::new(OutcomeStatus::Interrupted, EXIT_FAILED, Some("the command is still running".into()))
+    }
+
+    /// The end in a few words: `exited 0`.
+    pub(super) fn words(&self) -> String {
+        let outcome = &self.outcome;
+        match (outcome.status, outcome.exit_code, outcome.signal) {
+            (OutcomeStatus::TimedOut, _, _) => "timed out".into(),
+            (OutcomeStatus::Interrupted, _, _) => "interrupted".into(),
+            (OutcomeStatus::ObserverFailed, _, _) => "glasshouse failed".into(),
+            (OutcomeStatus::FailedToStart, _, _) => "did not start".into(),
+            (_, _, Some(signal)) => format!("killed by {}", names::signal(signal)),
+            (_, Some(code), None) => format!("exited {code}"),
+            (_, None, None) => "ended".into(),
+        }
     }
 
     /// glasshouse failed.

@@ -15,6 +15,9 @@ const INSISTENCE: usize = 3;
 /// An interactive program gets a Ctrl-C now and then without anybody wanting it gone.
 const INSISTENCE_WITHIN: Duration = Duration::from_secs(5);
 
+/// From SIGTERM to SIGKILL when a user asks for the end, and waits.
+const KILL_AFTER_REQUEST: Duration = Duration::from_secs(2);
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -35,6 +38,8 @@ pub(super) enum Action {
 pub(super) struct Policy {
     insisted: VecDeque<Instant>,
     timeout: Timeout,
+    /// When what was asked to end is killed.
+    kill_at: Option<Instant>,
     root_ended: bool,
 }
 
@@ -51,7 +56,7 @@ impl Policy {
     pub(super) fn new(now: Instant, timeout: Option<Duration>) -> Self {
         let timeout =
             timeout.and_then(|timeout| now.checked_add(timeout)).map_or(Timeout::None, Timeout::TermAt);
-        Self { insisted: VecDeque::new(), timeout, root_ended: false }
+        Self { insisted: VecDeque::new(), timeout, kill_at: None, root_ended: false }
     }
 
     /// A signal has come. `has_it_already`: the terminal gave it to the command too.
@@ -73,6 +78,17 @@ impl Policy {
         Action::Send(signal, if self.root_ended { Reach::Everything } else { Reach::Root })
     }
 
+    /// The user wants everything to end.
+    pub(super) fn end(&mut self, now: Instant) -> Action {
+        self.kill_at = Some(now + KILL_AFTER_REQUEST);
+        Action::Terminate
+    }
+
+    /// The user has asked for the end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.kill_at.is_some()
+    }
+
     /// The root process has ended.
     pub(super) fn root_ended(&mut self) {
         self.root_ended = true;
@@ -80,6 +96,10 @@ impl Policy {
 
     /// When [`Policy::time_passed`] wants to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        [self.timeout_at(), self.kill_at].into_iter().flatten().min()
+    }
+
+    fn timeout_at(&self) -> Option<Instant> {
         match self.timeout {
             Timeout::TermAt(at) | Timeout::KillAt(at) | Timeout::GiveUpAt(at) => Some(at),
             Timeout::None | Timeout::GivenUp => None,
@@ -88,7 +108,11 @@ impl Policy {
 
     /// The deadline may have come.
     pub(super) fn time_passed(&mut self, now: Instant) -> Action {
-        if self.deadline().is_none_or(|at| now < at) {
+        if self.kill_at.is_some_and(|at| now >= at) {
+            self.kill_at = None;
+            return Action::Send(Signal::SIGKILL, Reach::Everything);
+        }
+        if self.timeout_at().is_none_or(|at| now < at) {
             return Action::Nothing;
         }
         let (next, action) = match self.timeout {
@@ -155,6 +179,18 @@ mod tests {
         for signal in [Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGHUP] {
             assert_eq!(policy.signal(caught(signal, false), true, now), Action::Send(signal, Reach::Root));
         }
+    }
+
+    #[test]
+    fn who_is_asked_to_end_is_killed_after_a_while() {
+        let now = Instant::now();
+        let mut policy = Policy::new(now, None);
+        assert_eq!(policy.end(now), Action::Terminate);
+        assert!(policy.is_ending() && !policy.timed_out());
+        let at = policy.deadline().unwrap_or(now);
+        assert_eq!(at, now + KILL_AFTER_REQUEST);
+        assert_eq!(policy.time_passed(at), Action::Send(Signal::SIGKILL, Reach::Everything));
+        assert_eq!((policy.deadline(), policy.time_passed(at)), (None, Action::Nothing));
     }
 
     #[test]

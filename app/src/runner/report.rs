@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -13,31 +14,45 @@ use super::{End, Run, say};
 use crate::{
     event::Observed,
     facts::{
-        ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, GapKind, PresentArtifact,
+        ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, Gap, GapKind, PresentArtifact,
         RunFacts, ToolFacts, UserFacts,
     },
     hash::artifacts::{self, Candidate, Found, hash_artifacts},
     host,
     launch::{Command, EXIT_FAILED, boot_time, identity::user_name},
     observe,
-    options::WatchOptions,
-    receipt::{self, ReceiptOptions, write::ReceiptTarget},
+    options::{ReceiptDestination, WatchOptions},
+    receipt::{
+        self, ReceiptOptions,
+        write::{ReceiptTarget, Written},
+    },
     session::LeftBehind,
     summary,
     timings::Timings,
 };
 
+/// What became of the receipt.
+pub(super) struct Reported {
+    pub(super) exit_code: u8,
+    /// What is said at the end.
+    pub(super) summary: Vec<u8>,
+    pub(super) written: Option<Written>,
+    /// Why it was not written.
+    pub(super) failure: Option<String>,
+}
+
 impl Run {
-    /// Writes the receipt and says what there is to say; returns the exit code of glasshouse.
+    /// Writes the receipt.
     pub(super) fn report(
-        mut self,
+        &mut self,
         options: &WatchOptions,
         command: &Command,
         owner: (u32, u32),
-        end: End,
+        end: &End,
         target: ReceiptTarget,
-    ) -> u8 {
+    ) -> Reported {
         let mut exit_code = end.exit_code;
+        let mut failure = None;
         let mut facts = self.facts(command, end);
         let remains = self.session.remains();
         facts.artifacts = artifacts(&remains.left_behind, options.artifact_limit);
@@ -53,35 +68,62 @@ impl Run {
             }
             Err(error) => {
                 say(&error.to_string());
+                failure = Some(error.to_string());
                 exit_code = EXIT_FAILED;
                 None
             }
         };
         self.timings.mark("receipt");
-        let mut stderr = io::stderr().lock();
+        let mut text = Vec::new();
+        // Writing to memory does not fail.
         if !options.quiet {
-            // The receipt is in place; a closed stderr is no failure of the run.
-            drop(summary::write(&mut stderr, &receipt, written.as_ref()));
+            drop(summary::write(&mut text, &receipt, written.as_ref()));
         }
         if options.timings {
-            drop(write_timings(&mut stderr, &self.timings));
+            drop(write_timings(&mut text, &self.timings));
         }
-        exit_code
+        Reported { exit_code, summary: text, written, failure }
     }
 
-    fn facts(&mut self, command: &Command, end: End) -> RunFacts {
+    /// Writes a receipt of what is known while the command runs, beside the one to come; says where it is.
+    pub(super) fn write_so_far(&mut self, options: &WatchOptions) -> String {
+        let Some((command, owner)) = self.asked.clone() else { return "nothing is known yet".into() };
+        let path = match &options.receipt {
+            ReceiptDestination::File(path) => path.with_extension("so-far.json"),
+            ReceiptDestination::Stdout => PathBuf::from("receipt.so-far.json"),
+        };
+        let target = match ReceiptTarget::open(&path) {
+            Ok(target) => target,
+            Err(error) => return error.to_string(),
+        };
+        let end = End::unfinished();
+        let mut facts = self.facts(&command, &end);
+        facts.observation.gaps.push(Gap {
+            kind: GapKind::Partial,
+            code: "unfinished",
+            detail: "written while the command was running".into(),
+        });
+        let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
+        let receipt = receipt::from_session(&self.session, self.session.remains(), facts, &how);
+        match target.commit(&receipt, Some(owner)) {
+            Ok(_) => format!("written so far: {}", path.display()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn facts(&mut self, command: &Command, end: &End) -> RunFacts {
         let identity = &command.identity;
         let now = boot_time();
         let finished_at = self.finished_at.unwrap_or(now);
-        if self.observation.is_none() && self.gaps.is_empty() {
+        if self.observation.is_none() && self.gaps.is_empty() && self.finished_at.is_some() {
             let detail = "observation did not begin, and nothing was run".into();
             self.misses(GapKind::Partial, "not_observed", detail);
         }
-        let mut observation = self.observation.take().unwrap_or_default();
-        for gap in self.gaps.drain(..).chain(self.metadata.gaps.drain(..)) {
+        let mut observation = self.observation.clone().unwrap_or_default();
+        for gap in self.gaps.iter().chain(&self.metadata.gaps) {
             // The observation may have noticed by itself.
             if observation.gaps.iter().all(|known| known.code != gap.code) {
-                observation.gaps.push(gap);
+                observation.gaps.push(gap.clone());
             }
         }
         if self.root_pid.is_some() {
@@ -101,7 +143,7 @@ impl Run {
                     gid: identity.gid,
                     name: identity.name.clone().or_else(|| user_name(identity.uid)),
                 },
-                executable: self.executable.take(),
+                executable: self.executable.clone(),
                 environment: command.environment.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
             },
             host: host::facts(),
@@ -111,7 +153,7 @@ impl Run {
                 root_pid: self.root_pid,
                 started_at: self.started_at.unwrap_or(finished_at),
                 finished_at,
-                outcome: end.outcome,
+                outcome: end.outcome.clone(),
                 resources: self.resources,
             },
             observation,

@@ -9,10 +9,10 @@ use std::{
 use nix::sys::signal::Signal;
 
 use super::{
-    Observation, Run,
+    Interface, Observation, Progress, Request, Run, Stage,
     outcome::End,
     policy::{Action, Policy},
-    say,
+    release_messages, say,
 };
 use crate::{
     backend::{Backend, Reach, RootProcess},
@@ -44,6 +44,7 @@ impl Run {
         options: &WatchOptions,
         backend: &mut impl Backend,
         observation: &mut O,
+        interface: &mut impl Interface,
         signals: &Signals,
         root: &RootProcess,
     ) -> Ending {
@@ -88,6 +89,19 @@ impl Run {
                     Action::Nothing
                 }
                 () = sleep_until(policy.deadline()) => policy.time_passed(Instant::now()),
+                () = interface.ready() => {
+                    let stage = match self.frozen {
+                        true => Stage::Frozen,
+                        false if policy.is_ending() => Stage::Ending,
+                        false => Stage::Running,
+                    };
+                    let lost = observation.lost();
+                    let progress = self.progress(stage, lost);
+                    match interface.turn(&self.session, &progress) {
+                        Some(request) => self.requested(request, options, backend, interface, &mut policy),
+                        None => Action::Nothing,
+                    }
+                }
                 events = observation.next() => {
                     let Some(events) = events else {
                         return Ending::Failed("the collector of events failed".into());
@@ -95,6 +109,7 @@ impl Run {
                     for event in &events {
                         self.hasher.observe(event);
                         self.session.apply(event);
+                        interface.observed(event, &self.session);
                     }
                     observation.take_back(events);
                     Action::Nothing
@@ -115,6 +130,60 @@ impl Run {
                 (Action::Terminate, _) => self.terminate(backend),
                 (Action::Nothing, _) => {}
             }
+        }
+    }
+
+    /// How far the run is.
+    pub(super) fn progress(&self, stage: Stage, lost: u64) -> Progress {
+        Progress {
+            stage,
+            started_at: self.started_at.unwrap_or_default(),
+            finished_at: self.finished_at,
+            now: boot_time(),
+            lost,
+            outcome: None,
+            receipt: None,
+        }
+    }
+
+    /// Does what the user asked for; gives back what is left to be done.
+    fn requested(
+        &mut self,
+        request: Request,
+        options: &WatchOptions,
+        backend: &mut impl Backend,
+        interface: &mut impl Interface,
+        policy: &mut Policy,
+    ) -> Action {
+        match request {
+            Request::Freeze(frozen) => match backend.freeze(frozen) {
+                Ok(()) => self.frozen = frozen,
+                Err(error) => interface.message(&format!("cannot freeze the command: {error}")),
+            },
+            Request::End => {
+                self.thaw(backend);
+                return policy.end(Instant::now());
+            }
+            Request::WriteReceipt => {
+                let message = self.write_so_far(options);
+                interface.message(&message);
+            }
+            Request::Detach => {
+                self.thaw(backend);
+                interface.leave();
+                release_messages();
+            }
+            Request::Leave => self.leaves = true,
+        }
+        Action::Nothing
+    }
+
+    /// What is frozen can neither end nor be left alone.
+    pub(super) fn thaw(&mut self, backend: &mut impl Backend) {
+        if std::mem::take(&mut self.frozen)
+            && let Err(error) = backend.freeze(false)
+        {
+            say(&format!("cannot let the command go on: {error}"));
         }
     }
 

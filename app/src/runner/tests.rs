@@ -55,6 +55,10 @@ impl Observation for Fake {
         left
     }
 
+    fn lost(&self) -> u64 {
+        0
+    }
+
     fn finish(self, _timings: &mut Timings) -> Finished {
         Finished { events: Vec::new(), facts: ObservationFacts::default(), alive: Vec::new() }
     }
@@ -65,6 +69,7 @@ fn options(argv: &[&str]) -> WatchOptions {
         artifact_limit: 0,
         command: argv.iter().map(OsString::from).collect(),
         receipt: ReceiptDestination::Stdout,
+        tui: false,
         quiet: true,
         user: None,
         cwd: None,
@@ -91,7 +96,7 @@ fn run_with(
         Identity::unchanged(),
     );
     let mut run = Run::new(Timings::default());
-    let end = run.command(options, &command, ProcessBackend::new, observe);
+    let end = run.command(options, &command, ProcessBackend::new, observe, &mut Headless);
     assert_eq!(groups_left(), [] as [PathBuf; 0]);
     mask.thread_set_mask().unwrap();
     (end, run)

@@ -79,7 +79,7 @@ const PLACES: [Place; 42] = [
 
 /// Whether a path is of one of these places. `pids` are those of the processes that used it, whose own files in procfs
 /// are nothing special; `is_root` tells that the command ran as root, at home in `/root`.
-pub(super) fn is_sensitive(path: &[u8], pids: &[u32], is_root: bool) -> bool {
+pub(crate) fn is_sensitive(path: &[u8], pids: &[u32], is_root: bool) -> bool {
     let listed = PLACES.iter().any(|place| place.has(path));
     listed || is_of_another(path, pids) || (!is_root && is_within(path, b"/root"))
 }

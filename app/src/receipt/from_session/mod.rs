@@ -10,7 +10,7 @@ mod texts;
 use std::{collections::BTreeMap, mem::take, sync::Arc};
 
 use super::{
-    Receipt, Redactor, names,
+    Receipt, Redactor,
     schema::{
         CallCounts, Command, Denied, Executable, ExecutionSummary, File, Host, Milliseconds, Outcome,
         OutcomeStatus, Process, Reason, RunResources, SCHEMA_VERSION, Sha256, Syscalls, Timestamp, Tool,
@@ -21,6 +21,7 @@ use crate::{
     event::{BootNs, ProcessKey, Syscall},
     facts::{self, RunFacts},
     maps::HashMap,
+    names,
     session::{Remains, Session},
     syscalls,
 };

@@ -4,13 +4,11 @@ use super::{Clock, give_back, split, texts::Texts};
 use crate::{
     event::{self, ProcessKey},
     maps::HashMap,
-    receipt::{
-        names,
-        schema::{
-            self, Address, Bytes, ConnectionResult, Direction, HostnameSource, Http, Ip, ListenerState,
-            Milliseconds, Network, Peer, Reason, Said, Smtp, SocketOrigin, SocketUser, Ssh, StateChange,
-            TcpState, Tls, Value,
-        },
+    names,
+    receipt::schema::{
+        self, Address, Bytes, ConnectionResult, Direction, HostnameSource, Http, Ip, ListenerState,
+        Milliseconds, Network, Peer, Reason, Said, Smtp, SocketOrigin, SocketUser, Ssh, StateChange,
+        TcpState, Tls, Value,
     },
     session::{self, Connection, Listener, NetworkView, Text, Told},
 };

@@ -9,13 +9,11 @@ use super::{
 use crate::{
     event::{self, Observed, PathSource, ProcessKey},
     maps::HashMap,
-    receipt::{
-        names,
-        schema::{
-            self, ArgvSource, Bytes, CallCounts, Capabilities, CapabilitySet, CredentialChange, Credentials,
-            Device, EnvironmentPointer, Execution, Exit, FailedExecution, File, Interpreter, Milliseconds,
-            Namespaces, Process, ProcessResources, ProcessSyscalls, Reason, Sha256, Value,
-        },
+    names,
+    receipt::schema::{
+        self, ArgvSource, Bytes, CallCounts, Capabilities, CapabilitySet, CredentialChange, Credentials,
+        Device, EnvironmentPointer, Execution, Exit, FailedExecution, File, Interpreter, Milliseconds,
+        Namespaces, Process, ProcessResources, ProcessSyscalls, Reason, Sha256, Value,
     },
     session::{self, Ended, Hashed, KeptFile, KeptPath, ListId, Origin, Session},
 };

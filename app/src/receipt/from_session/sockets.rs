@@ -8,13 +8,11 @@ use super::{
 };
 use crate::{
     event::{self, AF_INET, AF_INET6},
+    names,
     protocol::dns,
-    receipt::{
-        names,
-        schema::{
-            self, AddressSource, Bytes, DnsAnswer, DnsQuery, DnsTransport, FailedSocketCall, Milliseconds,
-            NameOwner, OtherSocket, Reason, SocketOperation, SocketOperationCounts, UnixSocket, Value,
-        },
+    receipt::schema::{
+        self, AddressSource, Bytes, DnsAnswer, DnsQuery, DnsTransport, FailedSocketCall, Milliseconds,
+        NameOwner, OtherSocket, Reason, SocketOperation, SocketOperationCounts, UnixSocket, Value,
     },
     session::{self, DnsEntry, DnsValue, SocketFailure, Text, UnixEntry},
 };

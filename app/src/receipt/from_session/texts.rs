@@ -8,8 +8,9 @@ use super::{ReceiptOptions, split};
 use crate::{
     event::{Observed, Syscall},
     maps::HashMap,
+    names,
     receipt::{
-        Redactor, names,
+        Redactor,
         redact::RedactedVariable,
         schema::{
             self, Bytes, EnvironmentPointer, EnvironmentVariable, OptionalText, Reason, Redaction, True,

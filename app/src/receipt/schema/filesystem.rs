@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::{Bytes, Device, Mode, PathSource, Reason, SocketOperation, Timestamp, Value, is_false};
-use crate::receipt::names;
+use crate::names;
 
 /// A text that not every entry has: left out where there is none, null where it is not known.
 pub type OptionalText = Option<Option<Box<Value<Bytes>>>>;

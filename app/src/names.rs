@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use nix::{errno::Errno, sys::signal::Signal};
 
 /// Name of an errno: `ENOENT`, or `errno_N` for one without a name.
-pub(super) fn errno(errno: i32) -> String {
+pub(crate) fn errno(errno: i32) -> String {
     match Errno::from_raw(errno) {
         Errno::UnknownErrno => format!("errno_{errno}"),
         known => format!("{known:?}"),
@@ -13,7 +13,7 @@ pub(super) fn errno(errno: i32) -> String {
 }
 
 /// Name of a signal: `SIGKILL`, `SIGRTMIN+3`, or `signal_N` for those that the C library keeps for itself.
-pub(super) fn signal(signal: i32) -> String {
+pub(crate) fn signal(signal: i32) -> String {
     /// The first one that programs may use, in glibc and musl alike.
     const RTMIN: i32 = 34;
     /// `_NSIG` of Linux.
@@ -26,7 +26,7 @@ pub(super) fn signal(signal: i32) -> String {
 }
 
 /// Name of a transport protocol (`IPPROTO_*`).
-pub(super) fn ip_protocol(protocol: u16) -> Cow<'static, str> {
+pub(crate) fn ip_protocol(protocol: u16) -> Cow<'static, str> {
     Cow::Borrowed(match protocol {
         1 => "icmp",
         6 => "tcp",
@@ -40,7 +40,7 @@ pub(super) fn ip_protocol(protocol: u16) -> Cow<'static, str> {
 }
 
 /// Name of a socket's type (`SOCK_*`).
-pub(super) fn socket_type(kind: u16) -> Cow<'static, str> {
+pub(crate) fn socket_type(kind: u16) -> Cow<'static, str> {
     Cow::Borrowed(match kind {
         1 => "stream",
         2 => "dgram",
@@ -54,7 +54,7 @@ pub(super) fn socket_type(kind: u16) -> Cow<'static, str> {
 }
 
 /// Name of an address family (`AF_*`).
-pub(super) fn address_family(family: u16) -> Cow<'static, str> {
+pub(crate) fn address_family(family: u16) -> Cow<'static, str> {
     Cow::Borrowed(match family {
         1 => "unix",
         2 => "inet",
@@ -69,7 +69,7 @@ pub(super) fn address_family(family: u16) -> Cow<'static, str> {
 }
 
 /// Name of a protocol of netlink (`linux/netlink.h`).
-pub(super) fn netlink_protocol(protocol: u16) -> Option<&'static str> {
+pub(crate) fn netlink_protocol(protocol: u16) -> Option<&'static str> {
     Some(match protocol {
         0 => "route",
         2 => "usersock",
@@ -97,7 +97,7 @@ pub(super) fn netlink_protocol(protocol: u16) -> Option<&'static str> {
 }
 
 /// Name of a version of TLS, as a ClientHello has it.
-pub(super) fn tls_version(version: u16) -> Cow<'static, str> {
+pub(crate) fn tls_version(version: u16) -> Cow<'static, str> {
     Cow::Borrowed(match version {
         0x0300 => "SSL 3.0",
         0x0301 => "TLS 1.0",

@@ -1,0 +1,58 @@
+//! After the end: the interface stays until the user has seen enough.
+
+use std::fmt::Write as _;
+
+use super::{Interface, Request, Run, Stage, outcome::End, report::Reported};
+use crate::launch::{Signals, readable};
+
+impl Run {
+    /// Returns when the user leaves, or a signal says so.
+    pub(super) fn explore(&mut self, end: &End, reported: &Reported, interface: &mut impl Interface) {
+        let Ok(signals) = Signals::take() else { return };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        let _entered = runtime.enter();
+        let families = self.observation.iter().flat_map(|observation| &observation.families);
+        let mut progress = self.progress(Stage::Finished, families.map(|family| family.dropped).sum());
+        progress.outcome = Some(end.words());
+        progress.receipt = Some(match (&reported.written, &reported.failure) {
+            (Some(written), _) => Ok((written.path.clone(), hex(&written.sha256))),
+            (None, failure) => Err(failure.clone().unwrap_or_default()),
+        });
+        runtime.block_on(async {
+            let Ok(asked_to_end) = readable(std::os::fd::AsFd::as_fd(&signals)) else { return };
+            let mut message = Some(format!(
+                "{}; {}",
+                end.words(),
+                match &progress.receipt {
+                    Some(Ok((Some(path), sha256))) => format!("receipt in {}, sha256 {sha256}", path.display()),
+                    Some(Ok((None, _))) => "receipt on standard output".to_owned(),
+                    _ => "there is no receipt".to_owned(),
+                }
+            ));
+            loop {
+                if let Some(message) = message.take() {
+                    interface.message(&message);
+                }
+                tokio::select! {
+                    biased;
+                    _ = asked_to_end.readable() => return,
+                    () = interface.ready() => {
+                        match interface.turn(&self.session, &progress) {
+                            Some(Request::Leave | Request::Detach) => return,
+                            Some(Request::WriteReceipt) => message = Some("the receipt is written already".into()),
+                            Some(Request::Freeze(_) | Request::End) | None => {}
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

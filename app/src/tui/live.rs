@@ -1,0 +1,435 @@
+//! Brings the state what happens, and does what it asks for: keys, the command's terminal, drawing, the clock.
+
+use std::{
+    collections::VecDeque,
+    fs::OpenOptions,
+    future::{pending, poll_fn},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use base64::Engine as _;
+use crossterm::event::{Event as Input, EventStream};
+use futures_core::Stream as _;
+use nix::sys::signal::{Signal, raise};
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+
+use super::{
+    keys::Keymap,
+    screen::{self, Canvas},
+    state::{App, Pane, World},
+    terminal::Emulator,
+    theme::{Depth, Shade, Signs, Theme},
+    update::{Effect, update},
+    view::{self, layout::Layout},
+};
+use crate::{
+    event::{Event, EventKind},
+    launch::{
+        Pty, boot_time,
+        identity::user_name,
+        pty::{ChildTerminal, Read},
+        readable, writable,
+    },
+    runner::{Interface, Progress, Request, Stage},
+    session::Session,
+};
+
+/// The shortest time from one drawing to the next.
+const FRAME: Duration = Duration::from_millis(34);
+/// The header's clock.
+const TICK: Duration = Duration::from_millis(500);
+/// Making the lists anew takes at most this share of the time, so that long lists do not hold up keys.
+const REFRESH_SHARE: u32 = 8;
+/// Bytes of the command's output that are looked at before keys are looked at again.
+const OUTPUT: usize = 64 * 1024;
+/// Bytes for the command that wait because it does not read; what is typed beyond is not taken.
+const MAX_TYPED: usize = 64 * 1024;
+
+/// The interface of a run.
+pub struct Live {
+    app: App,
+    pty: Option<Pty>,
+    canvas: Option<Canvas>,
+    input: Option<EventStream>,
+    stops: Option<SignalStream>,
+    /// What the user did and is not dealt with.
+    inputs: VecDeque<Input>,
+    /// What the runner is to do.
+    requests: VecDeque<Request>,
+    /// What the command is to read.
+    typed: Vec<u8>,
+    /// The command's terminal has something to read.
+    has_output: bool,
+    /// Nobody has the command's terminal any more.
+    closed: bool,
+    /// Glasshouse is to stop, as others of its process group.
+    stop: bool,
+    /// What is on the screen is not what is.
+    dirty: bool,
+    /// The session has changed since the lists were made.
+    changed: bool,
+    drawn_at: Instant,
+    refresh_at: Instant,
+    finished: bool,
+    /// Directory that exports go to.
+    directory: PathBuf,
+}
+
+impl Live {
+    /// For a terminal that is [`screen::usable`]. Exports go to `directory`.
+    ///
+    /// # Errors
+    /// There is no pseudo-terminal to be had.
+    pub fn new(keymap: Keymap, theme: Theme, directory: PathBuf) -> io::Result<Self> {
+        let (columns, rows) = crossterm::terminal::size()?;
+        let mut app = App::new(keymap, theme, (columns, rows), Some(Emulator::new(24, 80)));
+        let (rows, columns) = terminal_size(&app);
+        let pty = Pty::open(rows, columns)?;
+        if pty.is_for_somebody() {
+            app.terminal = Some(Emulator::new(rows, columns));
+        } else {
+            app.terminal = None;
+            app.lower = Pane::Timeline;
+        }
+        let now = Instant::now();
+        Ok(Self {
+            app,
+            pty: Some(pty),
+            canvas: None,
+            input: None,
+            stops: None,
+            inputs: VecDeque::new(),
+            requests: VecDeque::new(),
+            typed: Vec::new(),
+            has_output: false,
+            closed: false,
+            stop: false,
+            dirty: true,
+            changed: true,
+            drawn_at: now - FRAME,
+            refresh_at: now,
+            finished: false,
+            directory,
+        })
+    }
+
+    /// As the environment says how this terminal is.
+    ///
+    /// # Errors
+    /// There is no pseudo-terminal to be had.
+    pub fn for_this_terminal(directory: PathBuf) -> io::Result<Self> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let theme = Theme::new(Depth::detect(variable), Shade::detect(variable), Signs::detect(variable));
+        Self::new(Keymap::default(), theme, directory)
+    }
+
+    /// Reads what the command wrote, as much as is good at once.
+    fn take_output(&mut self) {
+        let Some(pty) = &self.pty else { return };
+        let mut buffer = [0; 8 * 1024];
+        let mut taken = 0;
+        while taken < OUTPUT {
+            match pty.read(&mut buffer) {
+                Ok(Read::Bytes(bytes)) => {
+                    taken += bytes;
+                    let bytes = &buffer[..bytes];
+                    if let (Some(emulator), Some(_)) = (&mut self.app.terminal, &self.canvas) {
+                        emulator.feed(bytes);
+                        self.typed.extend(emulator.take_replies());
+                        self.dirty = true;
+                    } else {
+                        // Without the screen it is as if there was no terminal in between.
+                        drop(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()));
+                    }
+                }
+                Ok(Read::Nothing) => break,
+                Ok(Read::Closed) | Err(_) => {
+                    self.closed = true;
+                    break;
+                }
+            }
+        }
+    }
+
+    fn type_out(&mut self) {
+        let Some(pty) = self.pty.as_ref().filter(|_| !self.typed.is_empty()) else { return };
+        match pty.write(&self.typed) {
+            Ok(written) => drop(self.typed.drain(..written)),
+            Err(_) => self.typed.clear(),
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Ask(request) => self.requests.push_back(request),
+            Effect::Type(bytes) if self.closed => {
+                if !bytes.is_empty() {
+                    self.app.typing = false;
+                    self.app.say("nobody has this terminal any more");
+                }
+            }
+            Effect::Type(bytes) => {
+                if self.typed.len() + bytes.len() <= MAX_TYPED {
+                    self.typed.extend(bytes);
+                } else {
+                    self.app.say("the command does not read what is typed");
+                }
+            }
+            Effect::Copy(text) => {
+                let encoded = base64::engine::general_purpose::STANDARD.encode(&text);
+                // The terminal puts it into the clipboard (OSC 52), over any distance.
+                let mut out = io::stdout();
+                let told = write!(out, "\x1b]52;c;{encoded}\x07").and_then(|()| out.flush());
+                match told {
+                    Ok(()) => self.app.say(format!("copied {} characters", text.chars().count())),
+                    Err(error) => self.app.say(format!("cannot copy: {error}")),
+                }
+            }
+            Effect::Export { extension, content } => {
+                let message = self.export(extension, &content);
+                self.app.say(message);
+            }
+        }
+    }
+
+    /// Writes a file that was not there before.
+    fn export(&self, extension: &str, content: &[u8]) -> String {
+        let pane = self.app.focus.name().to_lowercase().replace(' ', "-");
+        for number in 1..1000 {
+            let path = self.directory.join(format!("glasshouse-{pane}-{number}.{extension}"));
+            let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            match opened.and_then(|mut file| file.write_all(content)) {
+                Ok(()) => return format!("written: {}", path.display()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return format!("cannot write {}: {error}", path.display()),
+            }
+        }
+        "there are a thousand such files already".into()
+    }
+
+    fn draw(&mut self, world: World<'_>) {
+        let now = Instant::now();
+        if let Some(canvas) = &mut self.canvas {
+            drop(canvas.autoresize());
+            let area = canvas.get_frame().area();
+            self.app.size = (area.width, area.height);
+        }
+        if self.app.is_stale() || (self.changed && now >= self.refresh_at) {
+            self.app.refresh(world);
+            let took = now.elapsed();
+            self.refresh_at = now + (took * REFRESH_SHARE).max(FRAME);
+            self.changed = false;
+        }
+        self.app.activity.advance(world.progress.now);
+        let Some(canvas) = &mut self.canvas else { return };
+        let app = &self.app;
+        // A terminal that takes nothing any more is no reason to end the observation.
+        let drawn = canvas.draw(|frame| {
+            if let Some(cursor) = view::draw(app, world, frame.buffer_mut()) {
+                frame.set_cursor_position(cursor);
+            }
+        });
+        drop(drawn);
+        self.drawn_at = now;
+        self.dirty = self.changed;
+    }
+
+    /// Gives the command's terminal the size of its pane.
+    fn fit_terminal(&mut self) {
+        let (rows, columns) = terminal_size(&self.app);
+        if let (Some(emulator), Some(pty)) = (&mut self.app.terminal, &self.pty)
+            && emulator.size() != (rows, columns)
+        {
+            emulator.resize(rows, columns);
+            drop(pty.resize(rows, columns));
+        }
+    }
+
+    /// Stops as its process group does, and goes on with the screen as it was.
+    fn suspend(&mut self) {
+        self.stop = false;
+        let had_screen = self.canvas.is_some();
+        if had_screen {
+            self.canvas = None;
+            screen::give_back();
+        }
+        // It cannot be refused.
+        let _ = raise(Signal::SIGSTOP);
+        if had_screen {
+            self.canvas = screen::take().ok();
+            self.dirty = true;
+            if let Ok((columns, rows)) = crossterm::terminal::size() {
+                self.app.size = (columns, rows);
+            }
+        }
+    }
+}
+
+/// Rows and columns of the pane of the terminal; of the last one that it had where it is not shown.
+fn terminal_size(app: &App) -> (u16, u16) {
+    let layout = Layout::new(app);
+    match (layout.group(Pane::Terminal), &app.terminal) {
+        (Some(group), _) => (group.inner().height.max(1), group.inner().width.max(1)),
+        (None, Some(emulator)) => emulator.size(),
+        (None, None) => (24, 80),
+    }
+}
+
+impl Interface for Live {
+    fn terminal(&self) -> Option<ChildTerminal> {
+        self.pty.as_ref().filter(|_| self.app.terminal.is_some()).map(Pty::terminal)
+    }
+
+    fn enter(&mut self) {
+        match screen::take() {
+            Ok(canvas) => {
+                self.canvas = Some(canvas);
+                self.input = Some(EventStream::new());
+                self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
+            }
+            Err(error) => {
+                // The run goes on, and its output is passed on.
+                drop(writeln!(io::stderr(), "glasshouse: the interface cannot have the terminal: {error}"));
+            }
+        }
+    }
+
+    fn has_screen(&self) -> bool {
+        self.canvas.is_some()
+    }
+
+    fn observed(&mut self, event: &Event, session: &Session) {
+        if self.canvas.is_none() {
+            return;
+        }
+        let uid = match &event.kind {
+            EventKind::Exec(exec) => Some(exec.credentials.euid),
+            EventKind::Credentials(call) => Some(call.credentials.euid),
+            _ => None,
+        };
+        if let Some(uid) = uid.filter(|uid| !self.app.users.contains_key(uid) && self.app.users.len() < 1_000)
+        {
+            self.app.users.insert(uid, user_name(uid).unwrap_or_else(|| uid.to_string()));
+        }
+        self.app.observe(event, session, boot_time());
+        self.dirty = true;
+        self.changed = true;
+    }
+
+    async fn ready(&mut self) {
+        if !self.requests.is_empty() || !self.inputs.is_empty() || self.has_output || self.stop {
+            return;
+        }
+        let has_screen = self.canvas.is_some();
+        let next_frame = if !has_screen {
+            None
+        } else if self.dirty {
+            Some(self.drawn_at + FRAME)
+        } else if self.finished {
+            None
+        } else {
+            Some(self.drawn_at + TICK)
+        };
+        let pty = self.pty.as_ref().filter(|_| !self.closed);
+        let wants_to_type = !self.typed.is_empty();
+        tokio::select! {
+            biased;
+            input = next_input(&mut self.input) => self.inputs.extend(input),
+            () = stopped(&mut self.stops) => self.stop = true,
+            () = can_read(pty) => self.has_output = true,
+            () = can_write(pty), if wants_to_type => {}
+            () = sleep_until(next_frame) => self.dirty = true,
+        }
+    }
+
+    fn turn(&mut self, session: &Session, progress: &Progress) -> Option<Request> {
+        if self.stop {
+            self.suspend();
+        }
+        if std::mem::take(&mut self.has_output) {
+            self.take_output();
+        }
+        self.finished = progress.stage == Stage::Finished;
+        let world = World { session, progress };
+        while let Some(input) = self.inputs.pop_front() {
+            // A choice is made among what is on the screen, so the lists need not be newer than that.
+            for effect in update(&mut self.app, input, world) {
+                self.perform(effect);
+            }
+            self.dirty = true;
+        }
+        self.type_out();
+        self.fit_terminal();
+        if self.canvas.is_some() && self.dirty && self.drawn_at.elapsed() >= FRAME {
+            self.draw(world);
+        }
+        self.requests.pop_front()
+    }
+
+    fn message(&mut self, message: &str) {
+        self.app.say(message);
+        self.dirty = true;
+    }
+
+    fn leave(&mut self) {
+        if self.canvas.take().is_some() {
+            self.input = None;
+            screen::give_back();
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+async fn next_input(input: &mut Option<EventStream>) -> Option<Input> {
+    let Some(stream) = input else { return pending().await };
+    match poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await {
+        Some(Ok(event)) => Some(event),
+        // There is no keyboard any more.
+        Some(Err(_)) | None => {
+            *input = None;
+            None
+        }
+    }
+}
+
+async fn stopped(stops: &mut Option<SignalStream>) {
+    match stops {
+        Some(stops) => drop(stops.recv().await),
+        None => pending().await,
+    }
+}
+
+async fn can_read(pty: Option<&Pty>) {
+    let watched = pty.and_then(|pty| readable(std::os::fd::AsFd::as_fd(pty)).ok());
+    match watched {
+        Some(watched) => drop(watched.readable().await),
+        None => pending().await,
+    }
+}
+
+async fn can_write(pty: Option<&Pty>) {
+    let watched = pty.and_then(|pty| {
+        let own = std::os::fd::AsFd::as_fd(pty).try_clone_to_owned().ok()?;
+        writable(own).ok()
+    });
+    match watched {
+        Some(watched) => drop(watched.writable().await),
+        None => pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,414 @@
+//! What is known, in words and signs: the same for the screen, for filters and for what is taken away.
+
+use std::borrow::Cow;
+
+use crate::{
+    event::{BootNs, Direction, Endpoint, FileOperation, Observed, ProcessKey},
+    names,
+    session::{
+        Connection, ConnectionResult, DnsEntry, DnsValue, Done, FileRow, Listener, Process, Session,
+        SocketFailure, UnixEntry,
+    },
+    summary, syscalls,
+    tui::{
+        state::timeline::{Moment, What},
+        text::{clean, clean_observed},
+        theme::{Role, Signs},
+    },
+};
+
+/// A sign and the role of its colour.
+pub type Mark = (fn(&Signs) -> &'static str, Role);
+
+/// A process by name: `curl`, or `pid 42` where no name is known.
+pub fn name(session: &Session, key: ProcessKey) -> Cow<'_, str> {
+    let name = session.process(key).and_then(|process| process.name);
+    match name {
+        Some(name) => clean(session.texts().bytes_of(name)),
+        None if key == ProcessKey::NOBODY => Cow::Borrowed("unknown"),
+        None => Cow::Owned(format!("pid {}", key.tgid)),
+    }
+}
+
+/// A process by its arguments, those with blanks in quotes; by its name where they are not known.
+pub fn command_line(session: &Session, key: ProcessKey, process: &Process) -> String {
+    let argv = process.executions.last().and_then(|execution| execution.argv.value());
+    let Some(argv) = argv else { return name(session, key).into_owned() };
+    let mut line = String::new();
+    for (at, argument) in session.texts().list(*argv).iter().enumerate() {
+        let argument = clean(session.texts().bytes_of(*argument));
+        if at > 0 {
+            line.push(' ');
+        }
+        if argument.is_empty() || argument.contains([' ', '"', '\'']) {
+            line.push('\'');
+            line.push_str(&argument);
+            line.push('\'');
+        } else {
+            line.push_str(&argument);
+        }
+        // More cannot be seen at once; the details have it all.
+        if line.len() > 1_000 {
+            break;
+        }
+    }
+    line
+}
+
+/// How a process ended: `0`, `1`, `SIGKILL`.
+pub fn ended(process: &Process) -> Option<String> {
+    let ended = process.ended.as_ref()?;
+    Some(match (ended.code, ended.signal) {
+        (_, Some(signal)) => names::signal(signal.into()),
+        (Some(code), None) => code.to_string(),
+        (None, None) => "?".into(),
+    })
+}
+
+/// How long it ran, or has run by `now`, ns.
+pub fn ran(process: &Process, now: BootNs) -> u64 {
+    let until = process.ended.as_ref().map_or(now, |ended| ended.at);
+    until.saturating_sub(process.started_at)
+}
+
+/// Name of an operation.
+pub fn operation(operation: FileOperation) -> &'static str {
+    match operation {
+        FileOperation::Open => "open",
+        FileOperation::Create => "create",
+        FileOperation::Truncate => "truncate",
+        FileOperation::Read => "read",
+        FileOperation::Write => "write",
+        FileOperation::ReadDirectory => "read_directory",
+        FileOperation::MapExecutable => "map_executable",
+        FileOperation::MapWritable => "map_writable",
+        FileOperation::Execute => "execute",
+        FileOperation::Delete => "delete",
+        FileOperation::RemoveDirectory => "rmdir",
+        FileOperation::MakeDirectory => "mkdir",
+        FileOperation::Rename => "rename",
+        FileOperation::Link => "link",
+        FileOperation::Symlink => "symlink",
+        FileOperation::ChangeMode => "chmod",
+        FileOperation::ChangeOwner => "chown",
+        FileOperation::ChangeTimes => "utime",
+        FileOperation::SetAttribute => "setxattr",
+        FileOperation::RemoveAttribute => "removexattr",
+        FileOperation::MakeNode => "mknod",
+        FileOperation::Mount => "mount",
+        FileOperation::Unmount => "umount",
+        FileOperation::ChangeDirectory => "chdir",
+        FileOperation::ChangeRoot => "chroot",
+        FileOperation::PivotRoot => "pivot_root",
+        FileOperation::Stat => "stat",
+        FileOperation::CheckAccess => "access",
+        FileOperation::ReadLink => "readlink",
+    }
+}
+
+/// Operations of a row, each with how often.
+pub fn operations(row: &FileRow<'_>) -> Vec<(&'static str, u64)> {
+    match &row.done {
+        Done::Used { totals, .. } => {
+            let counts = [
+                ("create", totals.creates),
+                ("open", totals.opens),
+                ("read", totals.reads),
+                ("write", totals.writes),
+                ("truncate", totals.truncates),
+                ("read_directory", totals.directory_reads),
+                ("map_executable", totals.executable_maps),
+                ("map_writable", totals.writable_maps),
+            ];
+            counts.into_iter().filter(|(_, count)| *count > 0).collect()
+        }
+        Done::Changed { operation: done, .. } => vec![(operation(*done), 1)],
+        Done::Failed { operation: tried, count, .. } => vec![(operation(*tried), *count)],
+    }
+}
+
+/// The sign of a row of files.
+pub fn file_mark(row: &FileRow<'_>) -> Mark {
+    match &row.done {
+        Done::Failed { .. } => (|signs| signs.failed, Role::Failed),
+        Done::Changed { operation, .. } => match operation {
+            FileOperation::Delete | FileOperation::RemoveDirectory | FileOperation::Unmount => {
+                (|signs| signs.removed, Role::Removed)
+            }
+            FileOperation::Create
+            | FileOperation::MakeDirectory
+            | FileOperation::Symlink
+            | FileOperation::Link
+            | FileOperation::MakeNode
+            | FileOperation::Mount => (|signs| signs.created, Role::Changed),
+            FileOperation::ChangeDirectory => (|signs| signs.read, Role::Muted),
+            _ => (|signs| signs.modified, Role::Changed),
+        },
+        Done::Used { totals, .. } if totals.creates > 0 => (|signs| signs.created, Role::Changed),
+        Done::Used { .. } if row.changes() => (|signs| signs.modified, Role::Changed),
+        Done::Used { totals, .. } if totals.executable_maps > 0 => (|signs| signs.executed, Role::Muted),
+        Done::Used { .. } => (|signs| signs.read, Role::Muted),
+    }
+}
+
+/// The path of a row, and where it leads.
+pub fn file_path(row: &FileRow<'_>) -> String {
+    let path = clean_observed(&row.path);
+    match &row.new_path {
+        Some(new) => format!("{path} -> {}", clean_observed(new)),
+        None => path,
+    }
+}
+
+/// Keys, passwords and their like are in it.
+pub fn is_secret(session: &Session, process: ProcessKey, path: &Observed<impl AsRef<[u8]>>) -> bool {
+    let credentials = session.process(process).and_then(|process| process.credentials.as_ref());
+    let is_root = credentials.is_none_or(|credentials| credentials.uid == 0);
+    path.value().is_some_and(|path| summary::is_sensitive(path.as_ref(), &[process.tgid], is_root))
+}
+
+/// `[::1]:80`, `10.0.0.1:443`, or the address alone.
+pub fn endpoint(end: Endpoint) -> String {
+    let address = match end.address {
+        core::net::IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(end.address, core::net::IpAddr::V4),
+        v4 => v4,
+    };
+    match (address, end.port) {
+        (_, None) => address.to_string(),
+        (core::net::IpAddr::V6(_), Some(port)) => format!("[{address}]:{port}"),
+        (core::net::IpAddr::V4(_), Some(port)) => format!("{address}:{port}"),
+    }
+}
+
+/// What came of a connection.
+pub fn result(result: ConnectionResult) -> &'static str {
+    match result {
+        ConnectionResult::Established => "established",
+        ConnectionResult::Refused => "refused",
+        ConnectionResult::Unreachable => "unreachable",
+        ConnectionResult::TimedOut => "timed out",
+        ConnectionResult::Reset => "reset",
+        ConnectionResult::InProgress => "in progress",
+        ConnectionResult::Abandoned => "abandoned",
+        ConnectionResult::Failed => "failed",
+        ConnectionResult::Answered => "answered",
+        ConnectionResult::Unanswered => "unanswered",
+        ConnectionResult::Received => "received",
+        ConnectionResult::Unused => "unused",
+    }
+}
+
+/// It came to nothing.
+pub fn is_failure(result: ConnectionResult) -> bool {
+    matches!(
+        result,
+        ConnectionResult::Refused
+            | ConnectionResult::Unreachable
+            | ConnectionResult::TimedOut
+            | ConnectionResult::Reset
+            | ConnectionResult::Failed
+    )
+}
+
+/// Who a connection is with: by name, else by address.
+pub fn peer(connection: &Connection) -> String {
+    let port = connection.remote.and_then(|remote| remote.port);
+    match (&connection.hostname, connection.remote) {
+        (Some((name, _)), _) => {
+            port.map_or_else(|| clean_observed(name), |port| format!("{}:{port}", clean_observed(name)))
+        }
+        (None, Some(remote)) => endpoint(remote),
+        (None, None) => "nobody".into(),
+    }
+}
+
+/// What its first bytes said, or its transport.
+pub fn protocol(connection: &Connection) -> String {
+    let told = connection.told.as_deref();
+    let known = told.and_then(|told| {
+        let known = [
+            (told.tls.is_some(), "tls"),
+            (told.http.is_some(), "http"),
+            (told.ssh.is_some(), "ssh"),
+            (told.smtp.is_some(), "smtp"),
+        ];
+        known.into_iter().find(|(is, _)| *is).map(|(_, name)| name)
+    });
+    known.map_or_else(|| names::ip_protocol(connection.protocol).into_owned(), str::to_owned)
+}
+
+/// The sign of a connection.
+pub fn connection_mark(connection: &Connection) -> Mark {
+    match connection.direction {
+        _ if is_failure(connection.result) => (|signs| signs.bad, Role::Failed),
+        Some(Direction::Inbound) => (|signs| signs.incoming, Role::Network),
+        _ => (|signs| signs.out, Role::Network),
+    }
+}
+
+/// A listener: `tcp 0.0.0.0:80`.
+pub fn listener(listener: &Listener) -> String {
+    let at = listener.local.map_or_else(|| "nowhere".into(), endpoint);
+    format!("{at} {}", names::ip_protocol(listener.protocol))
+}
+
+/// A question: `A example.com → 192.0.2.1, …`.
+pub fn question(entry: &DnsEntry, signs: &Signs) -> String {
+    let asked = format!("{} {}", record_type(entry.kind), clean_observed(&entry.query));
+    let answers: Vec<_> = entry
+        .answers
+        .iter()
+        .filter_map(|answer| match &answer.value {
+            DnsValue::Address(address) => Some(address.to_string()),
+            DnsValue::Name(name) => Some(clean_observed(name)),
+            _ => None,
+        })
+        .take(3)
+        .collect();
+    let answer = match entry.rcode {
+        None => "no answer".into(),
+        Some(0) if answers.is_empty() => "nothing".into(),
+        Some(0) => answers.join(", "),
+        Some(code) => response(code),
+    };
+    format!("{asked} {} {answer}", signs.out)
+}
+
+fn record_type(kind: u16) -> String {
+    let known = [
+        (1, "A"),
+        (2, "NS"),
+        (5, "CNAME"),
+        (6, "SOA"),
+        (12, "PTR"),
+        (15, "MX"),
+        (16, "TXT"),
+        (28, "AAAA"),
+        (33, "SRV"),
+        (64, "SVCB"),
+        (65, "HTTPS"),
+        (255, "ANY"),
+    ];
+    let known = known.iter().find(|(number, _)| *number == kind);
+    known.map_or_else(|| format!("TYPE{kind}"), |(_, name)| (*name).to_owned())
+}
+
+fn response(code: u16) -> String {
+    let known = [
+        (1, "format error"),
+        (2, "server failure"),
+        (3, "no such name"),
+        (4, "not implemented"),
+        (5, "refused"),
+    ];
+    let known = known.iter().find(|(number, _)| *number == code);
+    known.map_or_else(|| format!("code {code}"), |(_, name)| (*name).to_owned())
+}
+
+/// A unix socket by its name.
+pub fn unix(entry: &UnixEntry) -> String {
+    let name = match (&entry.path, &entry.name) {
+        (Some((path, _)), _) => clean_observed(path),
+        (None, Some(name)) => match name.value().map(|name| &**name) {
+            Some([0, rest @ ..]) => format!("@{}", clean(rest)),
+            _ => clean_observed(name),
+        },
+        (None, None) => "a socket without a name".into(),
+    };
+    format!("unix {name}")
+}
+
+/// A failed call.
+pub fn socket_failure(failure: &SocketFailure) -> String {
+    let to = match (failure.address, &failure.path) {
+        (Some(address), _) => endpoint(address),
+        (None, Some(path)) => clean_observed(path),
+        (None, None) => names::address_family(failure.family).into_owned(),
+    };
+    format!("{to} {}", syscalls::name(failure.call))
+}
+
+/// A moment: its sign, and what happened.
+pub fn moment(session: &Session, moment: &Moment, signs: &Signs) -> (Mark, String) {
+    let rows = session.file_rows();
+    let row = |id| rows.of_access(id).and_then(|id| rows.get(id));
+    let gone = || ((|signs: &Signs| signs.dot) as fn(&Signs) -> &'static str, Role::Muted);
+    match moment.what {
+        What::Forked(child) => (
+            (|signs| signs.branch, Role::Muted),
+            format!("started pid {} {}", child.tgid, name(session, child)),
+        ),
+        What::Executed => {
+            let process = session.process(moment.process);
+            let line = process.map(|process| execution(session, moment, process)).unwrap_or_default();
+            ((|signs| signs.executed, Role::Live), format!("exec {line}"))
+        }
+        What::ExecFailed(errno) => {
+            ((|signs| signs.failed, Role::Failed), format!("exec failed: {}", names::errno(errno)))
+        }
+        What::Ended => {
+            let process = session.process(moment.process);
+            let how = process.and_then(ended).unwrap_or_else(|| "?".into());
+            let bad = how != "0";
+            let mark: Mark =
+                if bad { (|signs| signs.bad, Role::Failed) } else { (|signs| signs.ok, Role::Finished) };
+            (mark, format!("exit {how}"))
+        }
+        What::Credentials(call) => {
+            ((|signs| signs.secret, Role::Secret), format!("{} succeeded", syscalls::name(call)))
+        }
+        What::Denied(call, errno) => (
+            (|signs| signs.failed, Role::Failed),
+            format!("{} {}", syscalls::name(call), names::errno(errno)),
+        ),
+        What::Used(id) | What::Failed(id) => described(row(id), gone()),
+        What::Changed(number) => described(rows.get(crate::session::FileRowId::Change(number)), gone()),
+        What::Listens(at) => ((|signs| signs.listen, Role::Network), format!("listens on {}", endpoint(at))),
+        What::Connected(Direction::Outbound, to) => (
+            (|signs| signs.out, Role::Network),
+            format!("{} {}", signs.out, endpoint(to)).split_off(signs.out.len() + 1),
+        ),
+        What::Connected(Direction::Inbound, from) => {
+            ((|signs| signs.incoming, Role::Network), format!("from {}", endpoint(from)))
+        }
+        What::NotConnected(to, errno) => {
+            ((|signs| signs.bad, Role::Failed), format!("{} {}", endpoint(to), names::errno(errno)))
+        }
+        What::SocketFailed(to, errno) => {
+            let to = to.map_or_else(|| "a socket".into(), endpoint);
+            ((|signs| signs.bad, Role::Failed), format!("{to} {}", names::errno(errno)))
+        }
+    }
+}
+
+fn described(row: Option<FileRow<'_>>, gone: Mark) -> (Mark, String) {
+    match row {
+        Some(row) => (file_mark(&row), format!("{} {}", verb(&row), file_path(&row))),
+        None => (gone, "a file beyond the limit of what is kept".into()),
+    }
+}
+
+/// What was done, in a word; of a failure with its errno.
+pub fn verb(row: &FileRow<'_>) -> String {
+    match &row.done {
+        Done::Used { totals, .. } if totals.creates > 0 => "create".into(),
+        Done::Used { .. } if row.changes() => "write".into(),
+        Done::Used { totals, .. } if totals.executable_maps > 0 => "map".into(),
+        Done::Used { totals, .. } if totals.directory_reads > 0 => "list".into(),
+        Done::Used { totals, .. } if totals.reads > 0 => "read".into(),
+        Done::Used { .. } => "open".into(),
+        Done::Changed { operation: done, .. } => operation(*done).into(),
+        Done::Failed { operation: tried, errno, .. } => {
+            format!("{} {}", operation(*tried), names::errno(*errno))
+        }
+    }
+}
+
+fn execution(session: &Session, moment: &Moment, process: &Process) -> String {
+    let execution = process.executions.iter().find(|execution| execution.at == moment.at);
+    let argv = execution.and_then(|execution| execution.argv.value());
+    let Some(argv) = argv else { return name(session, moment.process).into_owned() };
+    let arguments: Vec<_> =
+        session.texts().list(*argv).iter().take(20).map(|id| clean(session.texts().bytes_of(*id))).collect();
+    arguments.join(" ")
+}

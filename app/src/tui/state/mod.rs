@@ -1,0 +1,333 @@
+//! What the user sees of a run, and has chosen to see. The facts are the session's; here are the choices, and lists of
+//! what they leave.
+
+pub mod activity;
+pub mod describe;
+pub mod details;
+pub mod list;
+pub mod network;
+mod refresh;
+mod subjects;
+pub mod timeline;
+pub mod tree;
+
+use std::{collections::BTreeMap, fmt};
+
+use activity::Activity;
+use list::List;
+use timeline::Timeline;
+
+use super::{keys::Keymap, terminal::Emulator, theme::Theme};
+use crate::{
+    event::{BootNs, Event, EventKind, ProcessKey, Syscall},
+    maps::HashSet,
+    runner::Progress,
+    session::{FileRowId, NetworkView, Session},
+};
+
+/// What there is to look at: the facts, and how far the run is.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// The facts.
+    pub session: &'a Session,
+    /// How far the run is.
+    pub progress: &'a Progress,
+}
+
+/// A pane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pane {
+    /// The process tree.
+    Processes,
+    /// Files.
+    Files,
+    /// The network.
+    Network,
+    /// The command's terminal.
+    Terminal,
+    /// What happened, in order.
+    Timeline,
+    /// System calls.
+    Syscalls,
+}
+
+impl Pane {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Processes, Self::Files, Self::Network, Self::Terminal, Self::Timeline, Self::Syscalls];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Processes => "Processes",
+            Self::Files => "Files",
+            Self::Network => "Network",
+            Self::Terminal => "Terminal",
+            Self::Timeline => "Timeline",
+            Self::Syscalls => "System calls",
+        }
+    }
+
+    /// It belongs to the lower half of the screen.
+    pub fn is_lower(self) -> bool {
+        matches!(self, Self::Terminal | Self::Timeline | Self::Syscalls)
+    }
+
+    /// Columns that it can be sorted by.
+    pub fn sorts(self) -> &'static [&'static str] {
+        match self {
+            Self::Processes => &tree::SORTS,
+            Self::Files => &["time", "path", "bytes", "last use"],
+            Self::Network => &["kind", "time", "bytes"],
+            Self::Terminal => &[""],
+            Self::Timeline => &["time"],
+            Self::Syscalls => &["count", "name", "denied"],
+        }
+    }
+}
+
+/// Whose rows the other panes show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's.
+    #[default]
+    All,
+    /// Those of the selected process.
+    Process,
+    /// Those of the selected process and its descendants.
+    Subtree,
+}
+
+/// Something that covers the panes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// What keys do.
+    Help,
+    /// All that is known of the selected row.
+    Details,
+    /// The processes that led to the selected one.
+    Ancestors,
+    /// Whether the command is to be ended.
+    ConfirmEnd,
+    /// How to leave while the command runs.
+    ConfirmQuit,
+    /// In which form to write the rows.
+    ChooseFormat,
+}
+
+/// What processes are shown because they used something.
+#[derive(Clone, Debug)]
+pub struct Touched {
+    /// What they used.
+    pub what: String,
+    /// They.
+    pub processes: HashSet<ProcessKey>,
+}
+
+/// How often a system call was made and denied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCount {
+    /// Made.
+    pub count: u64,
+    /// Denied.
+    pub denied: u64,
+}
+
+/// Everything that the interface remembers.
+pub struct App {
+    /// Keys.
+    pub keymap: Keymap,
+    /// Colours and signs.
+    pub theme: Theme,
+    /// Columns and rows of the screen.
+    pub size: (u16, u16),
+    /// The pane that has the keys.
+    pub focus: Pane,
+    /// The pane of the upper half, where there is room for one.
+    pub upper: Pane,
+    /// The pane of the lower half.
+    pub lower: Pane,
+    /// The focused pane has all the room.
+    pub zoomed: bool,
+    /// Share of the upper half, per cent.
+    pub upper_share: u16,
+    /// Share of the processes in it, per cent.
+    pub left_share: u16,
+    /// A border is being dragged.
+    pub dragging: Option<Border>,
+    /// Keys go to the command.
+    pub typing: bool,
+    /// What covers the panes.
+    pub overlay: Option<Overlay>,
+    /// Lines that the overlay is scrolled by.
+    pub overlay_offset: usize,
+    /// A filter is being typed.
+    pub input: Option<String>,
+    /// The last thing that there was to say.
+    pub notice: Option<String>,
+    /// Whose rows other panes show.
+    pub scope: Scope,
+    /// Processes that used something.
+    pub touched: Option<Touched>,
+    /// From when and until when rows are shown.
+    pub window: (Option<BootNs>, Option<BootNs>),
+    /// Only what changed something is shown.
+    pub changes_only: bool,
+    /// Rows of the tree.
+    pub tree: List<tree::Node>,
+    /// Branches that are closed.
+    pub collapsed: HashSet<ProcessKey>,
+    /// Rows of files.
+    pub files: List<FileRowId>,
+    /// Rows of the network.
+    pub network: List<network::Row>,
+    /// What these rows are of.
+    pub connections: Option<NetworkView>,
+    /// Rows of the timeline.
+    pub moments: List<u64>,
+    /// What happened.
+    pub timeline: Timeline,
+    /// Rows of system calls.
+    pub calls: List<Syscall>,
+    /// Their counts.
+    pub call_counts: BTreeMap<Syscall, CallCount>,
+    /// How much happens.
+    pub activity: Activity,
+    /// The command's terminal.
+    pub terminal: Option<Emulator>,
+    /// Whose rows are shown, if not everybody's.
+    pub scoped: Option<HashSet<ProcessKey>>,
+    /// Names of users by their numbers.
+    pub users: BTreeMap<u32, String>,
+    /// How many rows of files were looked at.
+    files_seen: [u32; 3],
+    /// How many moments were.
+    moments_seen: u64,
+    /// Lists are older than the user's choices.
+    pub(super) is_stale: bool,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("App")
+            .field("focus", &self.focus)
+            .field("overlay", &self.overlay)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A border that can be dragged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Border {
+    /// Between the halves.
+    Middle,
+    /// Between processes and what is beside them.
+    Left,
+}
+
+impl App {
+    /// Nothing chosen yet. `terminal` is the command's, if it has one.
+    pub fn new(keymap: Keymap, theme: Theme, size: (u16, u16), terminal: Option<Emulator>) -> Self {
+        let lower = if terminal.is_some() { Pane::Terminal } else { Pane::Timeline };
+        let mut moments = List::default();
+        moments.toggle_follow();
+        let mut calls = List::default();
+        calls.reverse = true;
+        Self {
+            keymap,
+            theme,
+            size,
+            focus: Pane::Processes,
+            upper: Pane::Processes,
+            lower,
+            zoomed: false,
+            upper_share: 60,
+            left_share: 50,
+            dragging: None,
+            typing: false,
+            overlay: None,
+            overlay_offset: 0,
+            input: None,
+            notice: None,
+            scope: Scope::All,
+            touched: None,
+            window: (None, None),
+            changes_only: false,
+            tree: List::default(),
+            collapsed: HashSet::default(),
+            files: List::default(),
+            network: List::default(),
+            connections: None,
+            moments,
+            timeline: Timeline::default(),
+            calls,
+            call_counts: BTreeMap::new(),
+            activity: Activity::default(),
+            terminal,
+            scoped: None,
+            users: BTreeMap::new(),
+            files_seen: [0; 3],
+            moments_seen: 0,
+            is_stale: true,
+        }
+    }
+
+    /// Takes in an event that the session has taken in.
+    pub fn observe(&mut self, event: &Event, session: &Session, now: BootNs) {
+        let is_secret = match &event.kind {
+            EventKind::FileSeen(seen) => describe::is_secret(session, event.process, &seen.path.path),
+            EventKind::FileFailed(failed) => describe::is_secret(session, event.process, &failed.path.path),
+            _ => false,
+        };
+        self.activity.count(event, now, is_secret);
+        self.timeline.observe(event, session.file_rows().counts()[1]);
+    }
+
+    /// Name of a user, or the number.
+    pub fn user(&self, uid: u32) -> String {
+        self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
+    }
+
+    /// Shows a message.
+    pub fn say(&mut self, message: impl Into<String>) {
+        self.notice = Some(message.into());
+    }
+
+    /// The process that is selected.
+    pub fn selected_process(&self) -> Option<ProcessKey> {
+        self.tree.selected().map(|node| node.key)
+    }
+
+    /// The process of the selected row of the focused pane.
+    pub fn process_in_focus(&self, session: &Session) -> Option<ProcessKey> {
+        match self.focus {
+            Pane::Files => session.file_rows().get(self.files.selected()?).map(|row| row.process),
+            Pane::Network => self.network.selected()?.process(self.connections.as_ref()?),
+            Pane::Timeline => self.timeline.get(self.moments.selected()?).map(|moment| moment.process),
+            Pane::Processes | Pane::Terminal | Pane::Syscalls => self.selected_process(),
+        }
+    }
+
+    /// When what the selected row of the focused pane tells of happened.
+    pub fn time_in_focus(&self, session: &Session) -> Option<BootNs> {
+        match self.focus {
+            Pane::Files => session.file_rows().get(self.files.selected()?).map(|row| row.first_at),
+            Pane::Network => self.network.selected().map(|row| row.at),
+            Pane::Timeline => self.timeline.get(self.moments.selected()?).map(|moment| moment.at),
+            Pane::Processes => session.process(self.selected_process()?).map(|process| process.started_at),
+            Pane::Terminal | Pane::Syscalls => None,
+        }
+    }
+
+    /// The text of the filter of a pane.
+    pub fn filter_text(&self, pane: Pane) -> &str {
+        match pane {
+            Pane::Processes => &self.tree.filter_text,
+            Pane::Files => &self.files.filter_text,
+            Pane::Network => &self.network.filter_text,
+            Pane::Timeline => &self.moments.filter_text,
+            Pane::Syscalls => &self.calls.filter_text,
+            Pane::Terminal => "",
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The command's own terminal: what it wrote as a screen, and keys as what it expects to read.
+
+mod emulator;
+mod encode;
+#[cfg(test)]
+mod tests;
+mod widget;
+
+pub use emulator::{Emulator, InputMode};
+pub use encode::{key, mouse, paste};
+pub use widget::Screen;

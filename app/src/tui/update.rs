@@ -1,0 +1,573 @@
+//! The only place that changes the state: a key, a click or a paste, and what is to be done about it.
+
+use crossterm::event::{
+    Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+
+use super::{
+    export,
+    filter::Filter,
+    keys::Action,
+    state::{App, Border, Overlay, Pane, Scope, Touched, World, describe, details},
+    terminal,
+    view::layout::Layout,
+};
+use crate::runner::{Request, Stage};
+
+/// Something that the state cannot do by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the runner.
+    Ask(Request),
+    /// Type into the command's terminal.
+    Type(Vec<u8>),
+    /// Put a text into the clipboard.
+    Copy(String),
+    /// Write a new file.
+    Export {
+        /// The end of its name.
+        extension: &'static str,
+        /// Its content.
+        content: Vec<u8>,
+    },
+}
+
+/// Rows of a click of the mouse wheel.
+const WHEEL: isize = 3;
+
+/// Takes in what the user did.
+pub fn update(app: &mut App, input: Input, world: World<'_>) -> Vec<Effect> {
+    match input {
+        Input::Key(key) if key.kind != KeyEventKind::Release => key_pressed(app, key, world),
+        Input::Mouse(mouse) => clicked(app, mouse),
+        Input::Paste(text) => pasted(app, &text),
+        Input::Resize(columns, rows) => {
+            app.size = (columns, rows);
+            reveal(app);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn key_pressed(app: &mut App, key: KeyEvent, world: World<'_>) -> Vec<Effect> {
+    app.notice = None;
+    if app.typing {
+        if app.keymap.action(key) == Some(Action::LeaveTerminal) {
+            app.typing = false;
+            return Vec::new();
+        }
+        let Some(emulator) = &mut app.terminal else { return Vec::new() };
+        if emulator.scrolled() > 0 {
+            emulator.scroll(i32::MIN + 1);
+        }
+        return vec![Effect::Type(terminal::key(key, emulator.input_mode()))];
+    }
+    if app.input.is_some() {
+        filter_key(app, key);
+        return Vec::new();
+    }
+    let action = app.keymap.action(key);
+    if let Some(overlay) = app.overlay.clone() {
+        return overlay_key(app, &overlay, key, action, world);
+    }
+    let effects = action.map(|action| act(app, action, world)).unwrap_or_default();
+    reveal(app);
+    effects
+}
+
+/// Makes the selection of every pane visible.
+fn reveal(app: &mut App) {
+    let layout = Layout::new(app);
+    app.tree.reveal(layout.height(Pane::Processes));
+    app.files.reveal(layout.height(Pane::Files));
+    app.network.reveal(layout.height(Pane::Network));
+    app.moments.reveal(layout.height(Pane::Timeline));
+    app.calls.reveal(layout.height(Pane::Syscalls));
+}
+
+fn filter_key(app: &mut App, key: KeyEvent) {
+    let Some(input) = &mut app.input else { return };
+    match key.code {
+        KeyCode::Esc => {
+            app.input = None;
+            set_filter(app, String::new());
+        }
+        KeyCode::Enter => match Filter::parse(input) {
+            Ok(_) => app.input = None,
+            Err(error) => app.notice = Some(error.message),
+        },
+        KeyCode::Backspace => {
+            input.pop();
+            let text = input.clone();
+            set_filter(app, text);
+        }
+        KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            input.clear();
+            set_filter(app, String::new());
+        }
+        KeyCode::Char(char) if !key.modifiers.contains(KeyModifiers::CONTROL) => {
+            input.push(char);
+            let text = input.clone();
+            set_filter(app, text);
+        }
+        _ => {}
+    }
+}
+
+/// Narrows the focused pane, as far as the text makes sense.
+fn set_filter(app: &mut App, text: String) {
+    let Ok(filter) = Filter::parse(&text) else { return };
+    let (slot, kept) = match app.focus {
+        Pane::Processes => (&mut app.tree.filter, &mut app.tree.filter_text),
+        Pane::Files => (&mut app.files.filter, &mut app.files.filter_text),
+        Pane::Network => (&mut app.network.filter, &mut app.network.filter_text),
+        Pane::Timeline => (&mut app.moments.filter, &mut app.moments.filter_text),
+        Pane::Syscalls => (&mut app.calls.filter, &mut app.calls.filter_text),
+        Pane::Terminal => return,
+    };
+    (*slot, *kept) = (filter, text);
+    app.is_stale = true;
+}
+
+fn overlay_key(
+    app: &mut App,
+    overlay: &Overlay,
+    key: KeyEvent,
+    action: Option<Action>,
+    world: World<'_>,
+) -> Vec<Effect> {
+    let close = |app: &mut App| {
+        app.overlay = None;
+        app.overlay_offset = 0;
+    };
+    if action == Some(Action::Clear) {
+        close(app);
+        return Vec::new();
+    }
+    let answer = match key.code {
+        KeyCode::Char(char) if key.modifiers.difference(KeyModifiers::SHIFT).is_empty() => Some(char),
+        _ => None,
+    };
+    match (overlay, answer) {
+        (Overlay::ConfirmEnd, Some('y')) => {
+            close(app);
+            return vec![Effect::Ask(Request::End)];
+        }
+        (Overlay::ConfirmQuit, Some('d')) => {
+            close(app);
+            return vec![Effect::Ask(Request::Detach)];
+        }
+        (Overlay::ConfirmQuit, Some('k')) => {
+            close(app);
+            return vec![Effect::Ask(Request::End), Effect::Ask(Request::Leave)];
+        }
+        (Overlay::ChooseFormat, Some('j')) => {
+            close(app);
+            return vec![Effect::Export { extension: "json", content: export::json(app, world) }];
+        }
+        (Overlay::ChooseFormat, Some('c')) => {
+            close(app);
+            return vec![Effect::Export { extension: "csv", content: export::csv(app, world) }];
+        }
+        (Overlay::ConfirmEnd | Overlay::ConfirmQuit | Overlay::ChooseFormat, _) => return Vec::new(),
+        (Overlay::Help | Overlay::Details | Overlay::Ancestors, _) => {}
+    }
+    let page = usize::from(app.size.1.saturating_sub(4));
+    let offset = app.overlay_offset;
+    let last = overlay_lines(app, overlay, world).saturating_sub(page);
+    match action {
+        Some(Action::Up) => app.overlay_offset = offset.min(last).saturating_sub(1),
+        Some(Action::Down) => app.overlay_offset = (offset + 1).min(last),
+        Some(Action::PageUp) => app.overlay_offset = offset.min(last).saturating_sub(page),
+        Some(Action::PageDown | Action::Freeze) => app.overlay_offset = (offset + page).min(last),
+        Some(Action::Top) => app.overlay_offset = 0,
+        Some(Action::Bottom) => app.overlay_offset = last,
+        Some(Action::Details | Action::Quit | Action::Help | Action::Ancestors) => close(app),
+        Some(Action::Copy) => {
+            let lines = match overlay {
+                Overlay::Ancestors => details::ancestors(app, world),
+                _ => details::selected(app, world),
+            };
+            let text: Vec<_> = lines.iter().map(|(name, value)| format!("{name}\t{value}")).collect();
+            return vec![Effect::Copy(text.join("\n"))];
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Lines of an overlay, at most: long ones are wrapped.
+fn overlay_lines(app: &App, overlay: &Overlay, world: World<'_>) -> usize {
+    let room = usize::from(app.size.0).saturating_sub(10).clamp(8, 120) / 2;
+    let of = |lines: Vec<details::Line>| lines.iter().map(|(_, value)| value.len() / room + 1).sum();
+    match overlay {
+        Overlay::Help => super::keys::TABLE.len() + 10,
+        Overlay::Details => of(details::selected(app, world)),
+        Overlay::Ancestors => of(details::ancestors(app, world)),
+        Overlay::ConfirmEnd | Overlay::ConfirmQuit | Overlay::ChooseFormat => 0,
+    }
+}
+
+/// Moves the selection of the focused pane.
+fn step(app: &mut App, by: isize) {
+    match app.focus {
+        Pane::Processes => app.tree.step(by),
+        Pane::Files => app.files.step(by),
+        Pane::Network => app.network.step(by),
+        Pane::Timeline => app.moments.step(by),
+        Pane::Syscalls => app.calls.step(by),
+        Pane::Terminal => {
+            if let Some(terminal) = &mut app.terminal {
+                terminal.scroll(i32::try_from(-by).unwrap_or(0));
+            }
+        }
+    }
+    // What other panes show hangs on it.
+    if app.focus == Pane::Processes && app.scope != Scope::All {
+        app.is_stale = true;
+    }
+}
+
+fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
+    let page = isize::try_from(Layout::new(app).height(app.focus)).unwrap_or(1);
+    match action {
+        Action::Up => step(app, -1),
+        Action::Down => step(app, 1),
+        Action::PageUp => step(app, -page),
+        Action::PageDown => step(app, page),
+        Action::Top => step(app, -(1 << 30)),
+        Action::Bottom => step(app, 1 << 30),
+        Action::Collapse => collapse(app, world),
+        Action::Expand => expand(app),
+        Action::Follow => follow(app),
+        Action::NextPane => turn(app, 1),
+        Action::PreviousPane => turn(app, Pane::ALL.len() - 1),
+        Action::Processes => focus(app, Pane::Processes),
+        Action::Files => focus(app, Pane::Files),
+        Action::Network => focus(app, Pane::Network),
+        Action::Terminal => focus(app, Pane::Terminal),
+        Action::Timeline => focus(app, Pane::Timeline),
+        Action::Syscalls => focus(app, Pane::Syscalls),
+        Action::Zoom => app.zoomed = !app.zoomed,
+        Action::Type => {
+            if app.terminal.is_some() {
+                focus(app, Pane::Terminal);
+                app.typing = true;
+            } else {
+                app.say("the command has no terminal: its standard streams lead elsewhere");
+            }
+        }
+        Action::LeaveTerminal => {}
+        Action::Details => app.overlay = Some(Overlay::Details),
+        Action::Ancestors => app.overlay = Some(Overlay::Ancestors),
+        Action::Scope => {
+            app.scope = match app.scope {
+                Scope::All => Scope::Process,
+                Scope::Process => Scope::Subtree,
+                Scope::Subtree => Scope::All,
+            };
+            if let Some(key) = app.process_in_focus(world.session).filter(|_| app.focus != Pane::Processes)
+                && app.scope == Scope::Process
+            {
+                select_process(app, key);
+            }
+            app.is_stale = true;
+        }
+        Action::Touched => touched(app, world),
+        Action::Clear => clear(app),
+        Action::Filter => {
+            if app.focus == Pane::Terminal {
+                app.say("the terminal cannot be filtered; tab leads to another pane");
+            } else {
+                app.input = Some(app.filter_text(app.focus).to_owned());
+            }
+        }
+        Action::NextMatch => step(app, 1),
+        Action::PreviousMatch => step(app, -1),
+        Action::Sort => sort(app, false),
+        Action::SortReverse => sort(app, true),
+        Action::ChangesOnly => {
+            app.changes_only = !app.changes_only;
+            app.is_stale = true;
+        }
+        Action::WindowFrom => window(app, world, true),
+        Action::WindowTo => window(app, world, false),
+        Action::Freeze => match world.progress.stage {
+            Stage::Running => return vec![Effect::Ask(Request::Freeze(true))],
+            Stage::Frozen => return vec![Effect::Ask(Request::Freeze(false))],
+            Stage::Ending | Stage::Finished => app.say("there is nothing left to freeze"),
+        },
+        Action::Kill => match world.progress.stage {
+            Stage::Finished => app.say("the command has ended already"),
+            _ => app.overlay = Some(Overlay::ConfirmEnd),
+        },
+        Action::WriteReceipt => return vec![Effect::Ask(Request::WriteReceipt)],
+        Action::Copy => return export::selected(app, world).map(Effect::Copy).into_iter().collect(),
+        Action::Export => app.overlay = Some(Overlay::ChooseFormat),
+        Action::Help => app.overlay = Some(Overlay::Help),
+        Action::Quit => match world.progress.stage {
+            Stage::Finished => return vec![Effect::Ask(Request::Leave)],
+            _ => app.overlay = Some(Overlay::ConfirmQuit),
+        },
+    }
+    Vec::new()
+}
+
+fn focus(app: &mut App, pane: Pane) {
+    app.focus = pane;
+    if pane.is_lower() {
+        app.lower = pane;
+    } else {
+        app.upper = pane;
+    }
+}
+
+fn turn(app: &mut App, by: usize) {
+    let at = Pane::ALL.iter().position(|pane| *pane == app.focus).unwrap_or(0);
+    focus(app, Pane::ALL[(at + by) % Pane::ALL.len()]);
+}
+
+fn select_process(app: &mut App, key: crate::event::ProcessKey) {
+    let found = app.tree.ids().iter().position(|node| node.key == key);
+    if let Some(found) = found {
+        app.tree.select(found);
+    }
+}
+
+fn collapse(app: &mut App, world: World<'_>) {
+    let Some(node) = app.tree.selected().filter(|_| app.focus == Pane::Processes) else { return };
+    if node.has_children && app.collapsed.insert(node.key) {
+        app.is_stale = true;
+    } else if let Some(parent) = world.session.process(node.key).and_then(|process| process.parent) {
+        select_process(app, parent);
+    }
+}
+
+fn expand(app: &mut App) {
+    let Some(node) = app.tree.selected().filter(|_| app.focus == Pane::Processes) else { return };
+    if app.collapsed.remove(&node.key) {
+        app.is_stale = true;
+    } else if node.has_children {
+        step(app, 1);
+    }
+}
+
+fn follow(app: &mut App) {
+    match app.focus {
+        Pane::Processes => app.tree.toggle_follow(),
+        Pane::Files => app.files.toggle_follow(),
+        Pane::Network => app.network.toggle_follow(),
+        Pane::Timeline => app.moments.toggle_follow(),
+        Pane::Syscalls => app.calls.toggle_follow(),
+        Pane::Terminal => {
+            if let Some(terminal) = &mut app.terminal {
+                terminal.scroll(i32::MIN + 1);
+            }
+        }
+    }
+}
+
+fn sort(app: &mut App, reverse: bool) {
+    let columns = app.focus.sorts().len();
+    let (column, reversed) = match app.focus {
+        Pane::Processes => (&mut app.tree.sort, &mut app.tree.reverse),
+        Pane::Files => (&mut app.files.sort, &mut app.files.reverse),
+        Pane::Network => (&mut app.network.sort, &mut app.network.reverse),
+        Pane::Timeline => (&mut app.moments.sort, &mut app.moments.reverse),
+        Pane::Syscalls => (&mut app.calls.sort, &mut app.calls.reverse),
+        Pane::Terminal => return,
+    };
+    if reverse {
+        *reversed = !*reversed;
+    } else {
+        *column = (*column + 1) % columns;
+    }
+    app.is_stale = true;
+}
+
+/// Which processes used what is selected.
+fn touched(app: &mut App, world: World<'_>) {
+    let found = match app.focus {
+        Pane::Files => app.files.selected().and_then(|id| {
+            let what = world.session.file_rows().get(id).map(|row| describe::file_path(&row))?;
+            let processes = details::same_path(world, id).iter().map(|row| row.process).collect();
+            Some(Touched { what, processes })
+        }),
+        Pane::Network => app.network.selected().and_then(|row| {
+            let view = app.connections.as_ref()?;
+            let processes = row.processes(view).into_iter().collect();
+            Some(Touched { what: export::network_words(app, row), processes })
+        }),
+        _ => None,
+    };
+    match found {
+        Some(found) => {
+            app.touched = Some(found);
+            app.is_stale = true;
+            focus(app, Pane::Processes);
+        }
+        None => app.say("select a file or a connection first"),
+    }
+}
+
+/// Takes back what narrows, the last thing first.
+fn clear(app: &mut App) {
+    if !app.filter_text(app.focus).is_empty() {
+        set_filter(app, String::new());
+    } else if app.touched.is_some() {
+        app.touched = None;
+    } else if app.window != (None, None) {
+        app.window = (None, None);
+    } else if app.changes_only {
+        app.changes_only = false;
+    } else if app.scope != Scope::All {
+        app.scope = Scope::All;
+    } else if app.zoomed {
+        app.zoomed = false;
+    }
+    app.is_stale = true;
+}
+
+fn window(app: &mut App, world: World<'_>, from: bool) {
+    let Some(at) = app.time_in_focus(world.session) else {
+        app.say("select a row with a time first");
+        return;
+    };
+    if from {
+        app.window.0 = Some(at);
+    } else {
+        app.window.1 = Some(at);
+    }
+    app.is_stale = true;
+}
+
+fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
+    if let Some(input) = &mut app.input {
+        input.push_str(text.lines().next().unwrap_or_default());
+        let text = input.clone();
+        set_filter(app, text);
+    } else if app.typing
+        && let Some(emulator) = &app.terminal
+    {
+        return vec![Effect::Type(terminal::paste(text, emulator.input_mode()))];
+    }
+    Vec::new()
+}
+
+fn clicked(app: &mut App, mouse: MouseEvent) -> Vec<Effect> {
+    let layout = Layout::new(app);
+    let (column, row) = (mouse.column, mouse.row);
+    if let Some(border) = app.dragging {
+        match mouse.kind {
+            MouseEventKind::Drag(_) => drag(app, &layout, border, column, row),
+            _ => app.dragging = None,
+        }
+        return Vec::new();
+    }
+    if app.overlay.is_some() {
+        match mouse.kind {
+            MouseEventKind::ScrollUp => app.overlay_offset = app.overlay_offset.saturating_sub(3),
+            MouseEventKind::ScrollDown => app.overlay_offset += 3,
+            _ => {}
+        }
+        return Vec::new();
+    }
+    if mouse.kind == MouseEventKind::Down(MouseButton::Left) {
+        app.dragging = layout.border(app, column, row);
+        if app.dragging.is_some() {
+            return Vec::new();
+        }
+    }
+    let at = ratatui::layout::Position::new(column, row);
+    let Some(group) = layout.groups.iter().find(|group| group.area.contains(at)) else { return Vec::new() };
+    let inner = group.inner();
+    if group.shown == Pane::Terminal
+        && inner.contains(at)
+        && app.typing
+        && let Some(emulator) = &app.terminal
+        && emulator.input_mode().mouse_buttons
+    {
+        let bytes = terminal::mouse(mouse, column - inner.x, row - inner.y, emulator.input_mode());
+        return vec![Effect::Type(bytes)];
+    }
+    match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) if row == group.area.y => {
+            if let Some(pane) = tab_at(&group.tabs, group.shown, column - group.area.x, group.area.width) {
+                focus(app, pane);
+            }
+        }
+        MouseEventKind::Down(MouseButton::Left) => {
+            let pane = group.shown;
+            app.typing = pane == Pane::Terminal && app.focus == Pane::Terminal && app.terminal.is_some();
+            focus(app, pane);
+            if inner.contains(at) {
+                select_line(app, pane, usize::from(row - inner.y), usize::from(inner.height));
+            }
+        }
+        MouseEventKind::ScrollUp => scroll(app, group.shown, -WHEEL, inner.height.into()),
+        MouseEventKind::ScrollDown => scroll(app, group.shown, WHEEL, inner.height.into()),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The tab whose name is at a column of the frame.
+fn tab_at(tabs: &[Pane], shown: Pane, column: u16, width: u16) -> Option<Pane> {
+    let names: usize = tabs.iter().map(|pane| pane.name().len() + 5).sum();
+    let is_tight = names > usize::from(width.saturating_sub(2));
+    let mut begins = 2_usize;
+    for pane in tabs {
+        let cells = if is_tight && *pane != shown { 1 } else { pane.name().len() + 2 };
+        if (begins..begins + cells).contains(&usize::from(column)) {
+            return Some(*pane);
+        }
+        begins += cells + 3;
+    }
+    None
+}
+
+fn drag(app: &mut App, layout: &Layout, border: Border, column: u16, row: u16) {
+    let share = |part: u16, whole: u16| {
+        u16::try_from(u32::from(part) * 100 / u32::from(whole.max(1))).unwrap_or(50).clamp(20, 80)
+    };
+    match border {
+        Border::Middle => app.upper_share = share(row, app.size.1.saturating_sub(2)),
+        Border::Left => {
+            let right = layout.group(Pane::Files).map_or(app.size.0, |group| group.area.right());
+            app.left_share = share(column + 1, right);
+        }
+    }
+}
+
+fn select_line(app: &mut App, pane: Pane, line: usize, height: usize) {
+    match pane {
+        Pane::Processes => {
+            app.tree.select(app.tree.window(height).start + line);
+            app.is_stale |= app.scope != Scope::All;
+        }
+        Pane::Files => app.files.select(app.files.window(height).start + line),
+        Pane::Network => app.network.select(app.network.window(height).start + line),
+        Pane::Timeline => app.moments.select(app.moments.window(height).start + line),
+        Pane::Syscalls => app.calls.select(app.calls.window(height).start + line),
+        Pane::Terminal => {}
+    }
+}
+
+fn scroll(app: &mut App, pane: Pane, by: isize, height: usize) {
+    match pane {
+        Pane::Processes => {
+            app.tree.scroll(by, height);
+            app.is_stale |= app.scope != Scope::All;
+        }
+        Pane::Files => app.files.scroll(by, height),
+        Pane::Network => app.network.scroll(by, height),
+        Pane::Timeline => app.moments.scroll(by, height),
+        Pane::Syscalls => app.calls.scroll(by, height),
+        Pane::Terminal => {
+            if let Some(terminal) = &mut app.terminal {
+                terminal.scroll(i32::try_from(-by).unwrap_or(0));
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Where panes are. A pure function of the screen's size and the user's choices, so that the mouse finds what was drawn.
+
+use ratatui::layout::{Constraint, Layout as Split, Rect};
+
+use crate::tui::state::{App, Border, Pane};
+
+/// From this width on processes, files and network stand beside each other.
+const WIDE: u16 = 100;
+/// From this width on the terminal has a column of its own.
+const VERY_WIDE: u16 = 200;
+/// From this height on there are two halves.
+const TALL: u16 = 20;
+
+/// A frame with tabs, of which one is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What it can show.
+    pub tabs: Vec<Pane>,
+    /// What it shows.
+    pub shown: Pane,
+    /// Where it is, border included.
+    pub area: Rect,
+}
+
+impl Group {
+    /// Where its rows are.
+    pub fn inner(&self) -> Rect {
+        let Rect { x, y, width, height } = self.area;
+        Rect::new(x + 1.min(width), y + 1.min(height), width.saturating_sub(2), height.saturating_sub(2))
+    }
+}
+
+/// Where everything is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The first line.
+    pub header: Rect,
+    /// The panes.
+    pub groups: Vec<Group>,
+    /// The last line.
+    pub footer: Rect,
+}
+
+impl Layout {
+    /// For what the app is now.
+    pub fn new(app: &App) -> Self {
+        let (width, height) = app.size;
+        let screen = Rect::new(0, 0, width, height);
+        let [header, main, footer] = screen.layout(&Split::vertical([
+            Constraint::Length(1),
+            Constraint::Fill(1),
+            Constraint::Length(1),
+        ]));
+        Self { header, groups: groups(app, main), footer }
+    }
+
+    /// The frame that shows a pane.
+    pub fn group(&self, pane: Pane) -> Option<&Group> {
+        self.groups.iter().find(|group| group.shown == pane)
+    }
+
+    /// Rows that a pane has room for.
+    pub fn height(&self, pane: Pane) -> usize {
+        self.group(pane).map_or(1, |group| group.inner().height.into())
+    }
+
+    /// The border at a cell that can be dragged.
+    pub fn border(&self, app: &App, column: u16, row: u16) -> Option<Border> {
+        if app.zoomed || self.groups.len() < 2 {
+            return None;
+        }
+        let lower = self.groups.last()?;
+        let processes = self.group(Pane::Processes)?;
+        let is_side = processes.area.right() <= column + 1
+            && column <= processes.area.right()
+            && processes.area.right() < app.size.0
+            && row > processes.area.y
+            && row + 1 < processes.area.bottom();
+        if is_side {
+            return Some(Border::Left);
+        }
+        // The tabs are there to be clicked.
+        (row + 1 == lower.area.y || (row == lower.area.y && column > lower.area.x + 40))
+            .then_some(Border::Middle)
+    }
+}
+
+fn groups(app: &App, main: Rect) -> Vec<Group> {
+    let one = |pane: Pane, area| Group { tabs: vec![pane], shown: pane, area };
+    if app.zoomed || app.size.1 < TALL {
+        return vec![Group { tabs: Pane::ALL.to_vec(), shown: app.focus, area: main }];
+    }
+    let upper_tabs = [Pane::Processes, Pane::Files, Pane::Network];
+    let lower_tabs = [Pane::Terminal, Pane::Timeline, Pane::Syscalls];
+    let share = app.upper_share.clamp(20, 80);
+    let [upper, lower] = main.layout(&Split::vertical([Constraint::Percentage(share), Constraint::Fill(1)]));
+    if app.size.0 < WIDE {
+        return vec![
+            Group { tabs: upper_tabs.to_vec(), shown: app.upper, area: upper },
+            Group { tabs: lower_tabs.to_vec(), shown: app.lower, area: lower },
+        ];
+    }
+    let left_share = app.left_share.clamp(20, 80);
+    let has_column = app.size.0 >= VERY_WIDE && app.terminal.is_some();
+    let (upper, terminal) = if has_column {
+        let [rest, column] = upper.layout(&Split::horizontal([Constraint::Fill(2), Constraint::Fill(1)]));
+        (rest, Some(column))
+    } else {
+        (upper, None)
+    };
+    let [left, right] =
+        upper.layout(&Split::horizontal([Constraint::Percentage(left_share), Constraint::Fill(1)]));
+    let [files, network] = right.layout(&Split::vertical([Constraint::Percentage(60), Constraint::Fill(1)]));
+    let mut groups = vec![one(Pane::Processes, left), one(Pane::Files, files), one(Pane::Network, network)];
+    let mut below = lower_tabs.to_vec();
+    let mut shown = app.lower;
+    if let Some(column) = terminal {
+        groups.push(one(Pane::Terminal, column));
+        below.retain(|pane| *pane != Pane::Terminal);
+        if shown == Pane::Terminal {
+            shown = Pane::Timeline;
+        }
+    }
+    groups.push(Group { tabs: below, shown, area: lower });
+    groups
+}
