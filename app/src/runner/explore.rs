@@ -11,6 +11,7 @@ impl Run {
         let Ok(signals) = Signals::take() else { return };
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let _entered = runtime.enter();
+        interface.enter();
         let families = self.observation.iter().flat_map(|observation| &observation.families);
         let mut progress = self.progress(Stage::Finished, families.map(|family| family.dropped).sum());
         progress.outcome = Some(end.words());

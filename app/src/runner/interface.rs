@@ -14,6 +14,7 @@ pub trait Interface {
     fn terminal(&self) -> Option<ChildTerminal>;
 
     /// The command runs: takes the screen, if it can be had. From now on messages are held back until it is given back.
+    /// Called again when another event loop takes over.
     fn enter(&mut self);
 
     /// It has the screen.

@@ -285,17 +285,20 @@ impl Interface for Live {
     }
 
     fn enter(&mut self) {
-        match screen::take() {
-            Ok(canvas) => {
-                self.canvas = Some(canvas);
-                self.input = Some(EventStream::new());
-                self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
-            }
-            Err(error) => {
-                // The run goes on, and its output is passed on.
-                drop(writeln!(io::stderr(), "glasshouse: the interface cannot have the terminal: {error}"));
+        if self.canvas.is_none() {
+            match screen::take() {
+                Ok(canvas) => self.canvas = Some(canvas),
+                Err(error) => {
+                    // The run goes on, and its output is passed on.
+                    let message = format!("glasshouse: the interface cannot have the terminal: {error}");
+                    drop(writeln!(io::stderr(), "{message}"));
+                    return;
+                }
             }
         }
+        // Both wake the event loop that they were first asked in.
+        self.input = Some(EventStream::new());
+        self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
     }
 
     fn has_screen(&self) -> bool {
@@ -354,6 +357,8 @@ impl Interface for Live {
             self.take_output();
         }
         self.finished = progress.stage == Stage::Finished;
+        // Keys go back to the interface when nobody reads them any more.
+        self.app.typing &= !self.closed;
         let world = World { session, progress };
         while let Some(input) = self.inputs.pop_front() {
             // A choice is made among what is on the screen, so the lists need not be newer than that.
@@ -402,9 +407,12 @@ async fn next_input(input: &mut Option<EventStream>) -> Option<Input> {
 }
 
 async fn stopped(stops: &mut Option<SignalStream>) {
-    match stops {
-        Some(stops) => drop(stops.recv().await),
-        None => pending().await,
+    let told = match stops {
+        Some(stops) => stops.recv().await,
+        None => None,
+    };
+    if told.is_none() {
+        pending().await
     }
 }
 

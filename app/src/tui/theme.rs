@@ -39,6 +39,8 @@ pub enum Role {
     SelectionElsewhere,
     /// What a filter or search found.
     Match,
+    /// The name of a pane.
+    Title,
     /// The first line.
     Header,
     /// A key in a hint.
@@ -293,7 +295,9 @@ impl Theme {
 
     fn ansi(&self, role: Role) -> Option<Color> {
         Some(match role {
-            Role::Text | Role::Header | Role::Selection | Role::SelectionElsewhere => return None,
+            Role::Text | Role::Header | Role::Title | Role::Selection | Role::SelectionElsewhere => {
+                return None;
+            }
             Role::Muted | Role::Border | Role::Finished => Color::DarkGray,
             Role::Focus | Role::Accent | Role::Key => match self.shade {
                 Shade::Dark => Color::Cyan,
@@ -317,6 +321,7 @@ impl Theme {
         let foreground = match role {
             Role::Text | Role::Selection | Role::SelectionElsewhere => None,
             Role::Header => of(0xe6_e9_ef, 0x1c_1f_26),
+            Role::Title => of(0xc2_c8_d2, 0x33_38_42),
             Role::Muted => of(0x7d_85_93, 0x6b_72_80),
             Role::Border => of(0x3d_43_50, 0xb8_be_c9),
             Role::Finished => of(0x8b_93_a1, 0x7a_81_8d),

@@ -73,6 +73,11 @@ const KERNEL: [u64; 16] = [
 ];
 
 impl FileKind {
+    /// What is written to it stays, or is acted upon; of terminals, pipes and sockets it only goes through.
+    pub(super) fn has_content(self) -> bool {
+        !matches!(self, Self::CharDevice | Self::Fifo | Self::Socket | Self::Anonymous | Self::Namespace)
+    }
+
     /// The sort of a file of the file system with this magic number, under this path.
     pub(super) fn of(facts: &FileFacts, file_system: u64, path: Option<&[u8]>) -> Self {
         match file_system {

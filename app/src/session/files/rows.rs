@@ -85,7 +85,7 @@ impl FileRow<'_> {
     /// The row tells of something that made a difference to the file system.
     pub fn changes(&self) -> bool {
         match &self.done {
-            Done::Used { totals, .. } => super::totals::changes_content(totals),
+            Done::Used { totals, kind, .. } => kind.has_content() && super::totals::changes_content(totals),
             Done::Changed { operation, .. } => {
                 !matches!(operation, FileOperation::ChangeDirectory | FileOperation::Open)
             }

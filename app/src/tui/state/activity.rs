@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Columns of the sparkline.
-pub const COLUMNS: usize = 24;
+pub const COLUMNS: usize = 16;
 /// Time of one column, ns.
 const COLUMN_NS: BootNs = 500_000_000;
 /// Processes whose activity is counted; those of a long build.
@@ -28,21 +28,19 @@ pub struct Activity {
 /// What one process did, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Badges {
-    /// Changes of files.
-    pub changes: u32,
-    /// Files that it used.
-    pub files: u32,
+    /// It changed files.
+    pub changes: bool,
     /// Sockets that it used.
     pub sockets: u32,
-    /// Attempts that failed, and calls that were denied.
-    pub failures: u32,
+    /// Calls that were denied.
+    pub denied: u32,
     /// Sensitive files that it opened or tried to.
     pub secrets: u32,
 }
 
 impl Activity {
     /// Counts an event. `now` is when it was taken in.
-    pub fn count(&mut self, event: &Event, now: BootNs, is_secret: bool) {
+    pub fn count(&mut self, event: &Event, now: BootNs, is_secret: bool, is_change: bool) {
         self.events += 1;
         self.advance(now);
         if let Some(column) = self.columns.back_mut() {
@@ -54,22 +52,11 @@ impl Activity {
         let add = |count: &mut u32| *count = count.saturating_add(1);
         let badges = self.badges.entry(event.process).or_default();
         match &event.kind {
-            EventKind::FileSeen(seen) => {
-                add(&mut badges.files);
-                if seen.totals.creates + seen.totals.writes + seen.totals.truncates > 0 {
-                    add(&mut badges.changes);
-                }
-            }
-            EventKind::FileChanged(_) => add(&mut badges.changes),
-            EventKind::FileFailed(_)
-            | EventKind::SocketFailed(_)
-            | EventKind::ExecFailed(_)
-            | EventKind::Denied(_) => {
-                add(&mut badges.failures);
-            }
+            EventKind::Denied(_) => add(&mut badges.denied),
             EventKind::Flow(flow) if flow.remote.is_some() || flow.listens => add(&mut badges.sockets),
             _ => {}
         }
+        badges.changes |= is_change;
         if is_secret {
             add(&mut badges.secrets);
         }
@@ -115,9 +102,9 @@ mod tests {
         let mut activity = Activity::default();
         let event = Event { at: 0, process: key(1, 1), tid: 1, kind: EventKind::SyscallTotals(Vec::new()) };
         for at in [0, 1, 2, 3] {
-            activity.count(&event, COLUMN_NS * 10 + at, false);
+            activity.count(&event, COLUMN_NS * 10 + at, false, false);
         }
-        activity.count(&event, COLUMN_NS * 12, false);
+        activity.count(&event, COLUMN_NS * 12, false, false);
         let columns: Vec<_> = activity.columns().collect();
         assert_eq!(columns.len(), COLUMNS);
         assert_eq!(columns[COLUMNS - 2..], [4, 0]);

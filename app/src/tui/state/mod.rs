@@ -19,7 +19,7 @@ use timeline::Timeline;
 
 use super::{keys::Keymap, terminal::Emulator, theme::Theme};
 use crate::{
-    event::{BootNs, Event, EventKind, ProcessKey, Syscall},
+    event::{BootNs, Event, EventKind, FileOperation, FileTotals, ProcessKey, Syscall},
     maps::HashSet,
     runner::Progress,
     session::{FileRowId, NetworkView, Session},
@@ -279,7 +279,18 @@ impl App {
             EventKind::FileFailed(failed) => describe::is_secret(session, event.process, &failed.path.path),
             _ => false,
         };
-        self.activity.count(event, now, is_secret);
+        let rows = session.file_rows();
+        let is_change = match &event.kind {
+            EventKind::FileChanged(changed) => changed.operation != FileOperation::ChangeDirectory,
+            EventKind::FileTotals(FileTotals { access, .. }) => {
+                rows.of_access(*access).and_then(|id| rows.get(id)).is_some_and(|row| row.changes())
+            }
+            EventKind::FileSeen(seen) => {
+                rows.of_access(seen.access).and_then(|id| rows.get(id)).is_some_and(|row| row.changes())
+            }
+            _ => false,
+        };
+        self.activity.count(event, now, is_secret, is_change);
         self.timeline.observe(event, session.file_rows().counts()[1]);
     }
 

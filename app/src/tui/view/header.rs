@@ -36,7 +36,7 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
             (sign, if well { Role::Finished } else { Role::Failed }, outcome)
         }
     };
-    let wide = area.width >= 100;
+    let wide = area.width >= 110;
     let mut left = vec![Span::raw(" ")];
     if area.width >= 60 {
         left.push(Span::styled("glasshouse  ", theme.style(Role::Header)));
@@ -65,7 +65,7 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
             Some(Ok((Some(path), sha256))) => {
                 let name = path.file_name().unwrap_or(path.as_os_str());
                 let name = text::clean(std::os::unix::ffi::OsStrExt::as_bytes(name)).into_owned();
-                (format!("{} {name} sha256 {}", signs.out, sha256.get(..12).unwrap_or(sha256)), Role::Text)
+                (format!("{} {name} sha256 {}", signs.out, sha256.get(..8).unwrap_or(sha256)), Role::Text)
             }
             Some(Ok((None, _))) => (format!("{} standard output", signs.out), Role::Text),
             Some(Err(_)) => ("no receipt".to_owned(), Role::Lost),

@@ -82,7 +82,7 @@ fn draw_group(app: &App, world: World<'_>, group: &Group, buffer: &mut Buffer) -
 
 /// The name of the pane, or the tabs.
 fn title(app: &App, group: &Group, focused: bool, room: usize) -> Line<'static> {
-    let name_style = app.theme.style(if focused { Role::Accent } else { Role::Text });
+    let name_style = app.theme.style(if focused { Role::Accent } else { Role::Title });
     let muted = app.theme.style(Role::Muted);
     // Where not all names fit, those of the others are cut to their numbers.
     let names: usize = group.tabs.iter().map(|pane| pane.name().len() + 5).sum();

@@ -143,10 +143,10 @@ fn process(app: &App, world: World<'_>, node: Node, style: Style, area: Rect, bu
     if badges.secrets > 0 {
         marks.push(Span::styled(signs.secret, theme.style(Role::Secret)));
     }
-    if badges.failures > 0 && area.width >= 60 {
-        marks.push(Span::styled(signs.failed, theme.style(Role::Muted)));
+    if badges.denied > 0 {
+        marks.push(Span::styled(signs.failed, theme.style(Role::Failed)));
     }
-    if badges.changes > 0 {
+    if badges.changes {
         marks.push(Span::styled(signs.files, theme.style(Role::Changed)));
     }
     if badges.sockets > 0 {
@@ -177,7 +177,7 @@ fn process(app: &App, world: World<'_>, node: Node, style: Style, area: Rect, bu
     let room = usize::from(area.width).saturating_sub(of_right + text::width(&lines) + pid.len());
     let command = describe::command_line(world.session, node.key, process);
     let left = vec![
-        Span::styled(lines, theme.style(Role::Border)),
+        Span::styled(lines, theme.style(Role::Muted)),
         Span::styled(pid, dim),
         Span::styled(text::shorten_end(&command, room, signs.ellipsis).into_owned(), words),
     ];
