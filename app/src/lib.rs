@@ -10,6 +10,7 @@ pub mod commands;
 pub mod event;
 pub mod facts;
 pub mod hash;
+mod hex;
 pub mod host;
 pub mod launch;
 mod maps;

@@ -16,9 +16,10 @@ use humansize::{BINARY, format_size};
 
 pub(crate) use sensitive::is_sensitive;
 
+use crate::hex::hex;
 use crate::receipt::{
     Receipt,
-    schema::{Completeness, Denied, Milliseconds, Outcome, OutcomeStatus, Process, Reason, hex},
+    schema::{Completeness, Denied, Milliseconds, Outcome, OutcomeStatus, Process, Reason},
     write::Written,
 };
 

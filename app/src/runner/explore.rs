@@ -1,9 +1,10 @@
 //! After the end: the interface stays until the user has seen enough.
 
-use std::fmt::Write as _;
-
 use super::{Interface, Request, Run, Stage, outcome::End, report::Reported};
-use crate::launch::{Signals, readable};
+use crate::{
+    hex::hex,
+    launch::{Signals, readable},
+};
 
 impl Run {
     /// Returns when the user leaves, or a signal says so.
@@ -48,12 +49,4 @@ impl Run {
             }
         });
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -7,6 +7,8 @@ mod export;
 pub mod filter;
 pub mod keys;
 pub mod live;
+#[cfg(test)]
+mod samples;
 pub mod screen;
 pub mod state;
 pub mod terminal;

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::super::time::rfc3339;
 use crate::{
     event::{Syscall, Unreadable},
+    hex::hex_digits,
     syscalls,
 };
 
@@ -326,32 +327,6 @@ impl JsonSchema for CallCounts {
     }
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| hex_digits::<1, 2>(&[*byte])).map(char::from).collect()
-}
-
-/// The digits of each byte: every variable of every environment has a SHA-256.
-const PAIRS: [[u8; 2]; 256] = {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < pairs.len() {
-        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
-        byte += 1;
-    }
-    pairs
-};
-
-/// The same of so many bytes, `M` being twice `N`.
-fn hex_digits<const N: usize, const M: usize>(bytes: &[u8; N]) -> [u8; M] {
-    let mut digits = [b'0'; M];
-    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
-        *pair = PAIRS[usize::from(*byte)];
-    }
-    digits
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{json, to_value};
@@ -376,7 +351,6 @@ mod tests {
         assert_eq!(to_value(Device((259, 3))).ok(), Some(json!("259:3")));
         assert_eq!(to_value(CapabilitySet(0x1ff)).ok(), Some(json!("00000000000001ff")));
         assert_eq!(to_value(Milliseconds(1_500_000)).ok(), Some(json!(1.5)));
-        assert_eq!(hex(&[0, 0xab, 0x10]), "00ab10");
     }
 
     #[test]

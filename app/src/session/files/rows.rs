@@ -130,6 +130,18 @@ impl<'a> FileRows<'a> {
         }
     }
 
+    /// It says nothing that the row of a use does not say: a change of what the process had open anyhow, by opening it.
+    pub fn repeats(&self, id: FileRowId) -> bool {
+        let FileRowId::Change(number) = id else { return false };
+        let change = self.0.changes.get(number as usize);
+        change.is_some_and(|change| match change.target {
+            Target::Access(id) if change.operation == FileOperation::Create => {
+                self.0.accesses.get(&id).is_some_and(|access| access.process == change.process)
+            }
+            _ => false,
+        })
+    }
+
     /// The row of the use of this number, as events name it.
     pub fn of_access(&self, access: AccessId) -> Option<FileRowId> {
         let used = self.0.accesses.get_index_of(&access).map(|at| FileRowId::Use(super::index(at)));

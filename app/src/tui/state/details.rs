@@ -1,12 +1,13 @@
 //! All that is known of one thing, as lines.
 
-use super::{
-    App, Pane, World, describe,
-    network::{Kind, Row},
-};
+mod network;
+
+use super::{App, Pane, World, describe};
 use crate::{
     event::{BootNs, Credentials, Observed, ProcessKey},
-    session::{Connection, Done, Execution, FileRowId, Hashed, KeptFile, Process, Session},
+    hex::hex,
+    names,
+    session::{Done, Execution, FileRowId, Hashed, KeptFile, Process, Session},
     syscalls,
     tui::text::{clean, clean_observed, clock, count, lasted, size},
 };
@@ -29,7 +30,7 @@ fn said(name: &str, value: impl Into<String>) -> Line {
 pub fn selected(app: &App, world: World<'_>) -> Vec<Line> {
     let mut lines = match app.focus {
         Pane::Files => app.files.selected().map(|id| file(world, id)),
-        Pane::Network => app.network.selected().and_then(|row| network(app, world, row)),
+        Pane::Network => app.network.selected().and_then(|row| network::row(app, world, row)),
         Pane::Timeline => app.moments.selected().and_then(|number| {
             let moment = app.timeline.get(number)?;
             let mut lines = vec![
@@ -125,7 +126,7 @@ fn process(app: &App, world: World<'_>, key: ProcessKey) -> Vec<Line> {
     }
     failed_and_counted(world, process, &mut lines);
     files_of(world, key, &mut lines);
-    network_of(app, key, &mut lines);
+    network::of_process(app, key, &mut lines);
     environment(session, process, &mut lines);
     lines
 }
@@ -205,15 +206,6 @@ fn executed_file(session: &Session, name: &str, file: &KeptFile, hash: Option<&H
     lines
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn failed_and_counted(world: World<'_>, process: &Process, lines: &mut Vec<Line>) {
     let texts = world.session.texts();
     if !process.failed_executions.is_empty() {
@@ -221,20 +213,14 @@ fn failed_and_counted(world: World<'_>, process: &Process, lines: &mut Vec<Line>
     }
     for failed in &process.failed_executions {
         let name = clean_observed(&failed.filename.map(|name| texts.bytes_of(name)));
-        lines.push(said(
-            &format!("  {}", crate::names::errno(failed.errno)),
-            format!("{name} ×{}", failed.count),
-        ));
+        lines.push(said(&format!("  {}", names::errno(failed.errno)), format!("{name} ×{}", failed.count)));
     }
     if !process.denied.is_empty() {
         lines.push(heading("denied"));
     }
     for denied in &process.denied {
         let call = syscalls::name(denied.call);
-        lines.push(said(
-            &format!("  {call}"),
-            format!("{} ×{}", crate::names::errno(denied.errno), denied.count),
-        ));
+        lines.push(said(&format!("  {call}"), format!("{} ×{}", names::errno(denied.errno), denied.count)));
     }
     if !process.syscalls.is_empty() {
         lines.push(heading(&format!("system calls, {} in all", count(process.syscall_total()))));
@@ -259,36 +245,6 @@ fn files_of(world: World<'_>, key: ProcessKey, lines: &mut Vec<Line>) {
     }
     for row in own.iter().take(MAX_LINES) {
         lines.push(said(&format!("  {}", describe::verb(row)), describe::file_path(row)));
-    }
-}
-
-fn network_of(app: &App, key: ProcessKey, lines: &mut Vec<Line>) {
-    let Some(view) = &app.connections else { return };
-    let own: Vec<_> =
-        super::network::rows(view).into_iter().filter(|row| row.processes(view).contains(&key)).collect();
-    if !own.is_empty() {
-        lines.push(heading(&format!("network, {} in all", count(own.len() as u64))));
-    }
-    for row in own {
-        let at = row.position;
-        let (name, value) = match row.kind {
-            Kind::Connection => {
-                let Some(one) = view.connections.get(at) else { continue };
-                (describe::result(one.result).to_owned(), describe::peer(one))
-            }
-            Kind::Listener => {
-                ("listens".into(), view.listeners.get(at).map(describe::listener).unwrap_or_default())
-            }
-            Kind::Question => (
-                "asked".into(),
-                view.dns.get(at).map(|one| describe::question(one, app.theme.signs)).unwrap_or_default(),
-            ),
-            Kind::Failure => {
-                ("failed".into(), view.failed.get(at).map(describe::socket_failure).unwrap_or_default())
-            }
-            Kind::Unix => ("unix".into(), view.unix_sockets.get(at).map(describe::unix).unwrap_or_default()),
-        };
-        lines.push(said(&format!("  {name}"), value));
     }
 }
 
@@ -364,134 +320,6 @@ pub fn same_path<'a>(world: World<'a>, id: FileRowId) -> Vec<crate::session::Fil
         row.path.value() == Some(&wanted) || row.new_path.is_some_and(|path| path.value() == Some(&wanted))
     };
     ids.filter_map(|id| rows.get(id)).filter(is_same).collect()
-}
-
-fn network(app: &App, world: World<'_>, row: Row) -> Option<Vec<Line>> {
-    let view = app.connections.as_ref()?;
-    let session = world.session;
-    let position = row.position;
-    let mut lines = match row.kind {
-        Kind::Connection => connection(world, view.connections.get(position)?),
-        Kind::Listener => {
-            let one = view.listeners.get(position)?;
-            vec![
-                said("listener", describe::listener(one)),
-                said("accepted", count(one.accepted)),
-                said("backlog", one.backlog.map_or_else(|| "none".into(), |backlog| backlog.to_string())),
-                said("since", at(world, one.at)),
-                said("closed", one.closed_at.map_or_else(|| "no".into(), |closed| at(world, closed))),
-            ]
-        }
-        Kind::Question => {
-            let one = view.dns.get(position)?;
-            let mut lines = vec![
-                said("question", describe::question(one, app.theme.signs)),
-                said("server", one.server.map_or_else(|| "unknown".into(), describe::endpoint)),
-                said("transport", format!("{:?}", one.transport).to_lowercase()),
-                said("sent", format!("{} times", one.count)),
-            ];
-            for answer in &one.answers {
-                let value = match &answer.value {
-                    crate::session::DnsValue::Address(address) => address.to_string(),
-                    crate::session::DnsValue::Name(name) => clean_observed(name),
-                    _ => format!("record of type {}", answer.kind),
-                };
-                lines.push(said(
-                    &format!("  {}", clean_observed(&answer.name)),
-                    format!("{value}, for {} s", answer.ttl),
-                ));
-            }
-            lines
-        }
-        Kind::Failure => {
-            let one = view.failed.get(position)?;
-            vec![
-                said("failed", describe::socket_failure(one)),
-                said("error", crate::names::errno(one.errno)),
-                said("times", count(one.count)),
-                said("first", at(world, one.first_at)),
-                said("last", at(world, one.last_at)),
-            ]
-        }
-        Kind::Unix => {
-            let one = view.unix_sockets.get(position)?;
-            let mut lines = vec![said("socket", describe::unix(one))];
-            if let Some(peer) = one.peer {
-                lines.push(said("peer", whom(session, peer)));
-            } else if let Some(pid) = one.peer_pid {
-                lines.push(said("peer", format!("pid {pid}, which is not observed")));
-            }
-            for (operation, times) in &one.operations {
-                lines.push(said(&format!("  {}", format!("{operation:?}").to_lowercase()), count(*times)));
-            }
-            lines.push(said("bytes sent", count(one.bytes_sent)));
-            lines.push(said("bytes received", count(one.bytes_received)));
-            lines
-        }
-    };
-    let users = row.processes(view);
-    lines.push(heading("processes"));
-    lines.extend(users.iter().map(|key| said("", whom(session, *key))));
-    Some(lines)
-}
-
-fn connection(world: World<'_>, one: &Connection) -> Vec<Line> {
-    let end = |end: Option<crate::event::Endpoint>| end.map_or_else(|| "unknown".into(), describe::endpoint);
-    let mut lines = vec![
-        said("peer", describe::peer(one)),
-        said("protocol", describe::protocol(one)),
-        said("local", end(one.local)),
-        said("remote", end(one.remote)),
-        said("result", describe::result(one.result)),
-    ];
-    if let Some(errno) = one.error {
-        lines.push(said("error", crate::names::errno(errno)));
-    }
-    if let Some((_, source)) = &one.hostname {
-        lines.push(said("name is from", format!("{source:?}").to_lowercase()));
-    }
-    lines.push(said("opened", at(world, one.opened_at)));
-    if let Some(established) = one.established_at {
-        lines.push(said(
-            "established",
-            format!("{} later", lasted(established.saturating_sub(one.opened_at))),
-        ));
-    }
-    lines.push(said("closed", one.closed_at.map_or_else(|| "not by now".into(), |closed| at(world, closed))));
-    let totals = &one.totals;
-    lines.push(said(
-        "sent",
-        format!("{} bytes, {} packets", count(totals.bytes_sent), count(totals.packets_sent)),
-    ));
-    lines.push(said(
-        "received",
-        format!("{} bytes, {} packets", count(totals.bytes_received), count(totals.packets_received)),
-    ));
-    if let Some(told) = one.told.as_deref() {
-        if let Some(tls) = &told.tls {
-            lines.push(heading("TLS"));
-            lines.push(said("  server name", tls.sni.as_ref().map_or_else(|| "none".into(), clean_observed)));
-            let alpn: Vec<_> = tls.alpn.iter().map(clean_observed).collect();
-            lines.push(said("  protocols", alpn.join(", ")));
-            if let Some(ja4) = &tls.ja4 {
-                lines.push(said("  JA4", clean_observed(ja4)));
-            }
-        }
-        if let Some(http) = &told.http {
-            lines.push(heading("HTTP"));
-            let target = http.target.as_ref().map(clean_observed).unwrap_or_default();
-            lines.push(said("  request", format!("{} {target}", clean_observed(&http.method))));
-            lines.push(said("  host", http.host.as_ref().map_or_else(|| "none".into(), clean_observed)));
-        }
-        if let Some(ssh) = &told.ssh {
-            lines.push(heading("SSH"));
-            lines
-                .push(said("  client", ssh.client.as_ref().map_or_else(|| "unknown".into(), clean_observed)));
-            lines
-                .push(said("  server", ssh.server.as_ref().map_or_else(|| "unknown".into(), clean_observed)));
-        }
-    }
-    lines
 }
 
 /// The chain of processes that led to one, the eldest first.

@@ -199,6 +199,8 @@ pub struct App {
     pub scoped: Option<HashSet<ProcessKey>>,
     /// Names of users by their numbers.
     pub users: BTreeMap<u32, String>,
+    /// Rows of files, also those that are not shown.
+    files_all: u64,
     /// How many rows of files were looked at.
     files_seen: [u32; 3],
     /// How many moments were.
@@ -266,6 +268,7 @@ impl App {
             terminal,
             scoped: None,
             users: BTreeMap::new(),
+            files_all: 0,
             files_seen: [0; 3],
             moments_seen: 0,
             is_stale: true,

@@ -84,15 +84,16 @@ impl App {
             && self.window == (None, None)
             && self.files.sort == 0
             && !self.files.reverse;
-        let known: usize = self.files_seen.iter().map(|count| *count as usize).sum();
         let seen = std::mem::replace(&mut self.files_seen, counts);
-        if plain && !self.is_stale && self.files.ids().len() == known {
-            let mut new = file_ids(seen, counts);
+        if plain && !self.is_stale && self.files.ids().len() as u64 == self.files_all {
+            let mut new = file_ids(&rows, seen, counts);
+            self.files_all += new.len() as u64;
             new.sort_by_key(|id| rows.get(*id).map(|row| row.first_at));
             self.files.extend(new);
             return;
         }
-        let mut ids: Vec<FileRowId> = file_ids([0; 3], counts);
+        let mut ids: Vec<FileRowId> = file_ids(&rows, [0; 3], counts);
+        self.files_all = ids.len() as u64;
         if !plain {
             ids.retain(|id| rows.get(*id).is_some_and(|row| self.shows_file(world, &row)));
         }
@@ -198,10 +199,7 @@ impl App {
         let shown = |rows: usize| rows as u64;
         match pane {
             Pane::Processes => (shown(self.tree.ids().len()), world.session.process_count()),
-            Pane::Files => {
-                let all = world.session.file_rows().counts().iter().map(|count| u64::from(*count)).sum();
-                (shown(self.files.ids().len()), all)
-            }
+            Pane::Files => (shown(self.files.ids().len()), self.files_all),
             Pane::Network => {
                 let all = self.connections.as_ref().map_or(0, |view| network::rows(view).len());
                 (shown(self.network.ids().len()), shown(all))
@@ -216,11 +214,12 @@ impl App {
     }
 }
 
-fn file_ids(from: [u32; 3], to: [u32; 3]) -> Vec<FileRowId> {
+/// Rows from some counts to others, those left out that only repeat what others say.
+fn file_ids(rows: &FileRows<'_>, from: [u32; 3], to: [u32; 3]) -> Vec<FileRowId> {
     let used = (from[0]..to[0]).map(FileRowId::Use);
     let changed = (from[1]..to[1]).map(FileRowId::Change);
     let failed = (from[2]..to[2]).map(FileRowId::Failed);
-    used.chain(changed).chain(failed).collect()
+    used.chain(changed.filter(|id| !rows.repeats(*id))).chain(failed).collect()
 }
 
 fn sort_files(ids: &mut [FileRowId], rows: &FileRows<'_>, sort: usize) {

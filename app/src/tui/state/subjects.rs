@@ -1,7 +1,5 @@
 //! Rows as filters ask for them.
 
-use std::io::Write as _;
-
 use super::{
     describe,
     network::{Kind, Row},
@@ -19,13 +17,17 @@ use crate::{
 
 /// `visit` of a number.
 fn number(value: impl Into<u64>, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-    let mut text = [0; 20];
-    let mut rest = &mut text[..];
-    if write!(rest, "{}", value.into()).is_err() {
-        return false;
+    let mut digits = [0; 20];
+    let mut begins = digits.len();
+    let mut left = value.into();
+    loop {
+        begins -= 1;
+        digits[begins] = b'0' + u8::try_from(left % 10).unwrap_or(0);
+        left /= 10;
+        if left == 0 {
+            return visit(&digits[begins..]);
+        }
     }
-    let left = rest.len();
-    visit(&text[..20 - left])
 }
 
 fn text(text: &TextRef<'_>, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::{
     event::{
-        AccessId, BootNs, Direction, Endpoint, Event, EventKind, FlowId, ProcessKey, SocketAddress, Syscall,
-        TcpState,
+        AccessId, BootNs, ChangeTarget, Direction, Endpoint, Event, EventKind, FileOperation, FlowId,
+        ProcessKey, SocketAddress, Syscall, TcpState,
     },
     maps::HashSet,
 };
@@ -77,6 +77,13 @@ impl Timeline {
             EventKind::Credentials(call) => What::Credentials(call.call),
             EventKind::Denied(denied) => What::Denied(denied.call, denied.errno),
             EventKind::FileSeen(seen) => What::Used(seen.access),
+            // That it was opened says so already.
+            EventKind::FileChanged(changed) if changed.operation == FileOperation::Create => {
+                match changed.target {
+                    ChangeTarget::Access(_) => return,
+                    _ => What::Changed(changes.saturating_sub(1)),
+                }
+            }
             EventKind::FileChanged(_) => match changes.checked_sub(1) {
                 Some(number) => What::Changed(number),
                 None => return,

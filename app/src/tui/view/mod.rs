@@ -4,6 +4,8 @@ mod header;
 pub mod layout;
 mod overlay;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use layout::{Group, Layout};
 use ratatui::{
@@ -223,6 +225,10 @@ fn popup(app: &App, width: u16, height: u16, title: &str, buffer: &mut Buffer) -
 
 /// Writes spans into a line, those of the right at its end; the left ones get what is left.
 fn line(left: Vec<Span<'_>>, right: Vec<Span<'_>>, style: Style, area: Rect, buffer: &mut Buffer) {
+    let area = area.intersection(buffer.area);
+    if area.is_empty() {
+        return;
+    }
     buffer.set_style(area, style);
     let of_right: usize = right.iter().map(Span::width).sum();
     let room = usize::from(area.width).saturating_sub(of_right);

@@ -1,0 +1,132 @@
+//! The mouse: what is clicked is selected, borders are dragged, the wheel scrolls.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
+use super::{
+    super::{
+        state::{App, Border, Pane, Scope},
+        terminal,
+        view::layout::Layout,
+    },
+    Effect, focus,
+};
+
+/// Rows of a click of the wheel.
+const WHEEL: isize = 3;
+
+pub(super) fn clicked(app: &mut App, mouse: MouseEvent) -> Vec<Effect> {
+    let layout = Layout::new(app);
+    let (column, row) = (mouse.column, mouse.row);
+    if let Some(border) = app.dragging {
+        match mouse.kind {
+            MouseEventKind::Drag(_) => drag(app, &layout, border, column, row),
+            _ => app.dragging = None,
+        }
+        return Vec::new();
+    }
+    if app.overlay.is_some() {
+        match mouse.kind {
+            MouseEventKind::ScrollUp => app.overlay_offset = app.overlay_offset.saturating_sub(3),
+            MouseEventKind::ScrollDown => app.overlay_offset += 3,
+            _ => {}
+        }
+        return Vec::new();
+    }
+    if mouse.kind == MouseEventKind::Down(MouseButton::Left) {
+        app.dragging = layout.border(app, column, row);
+        if app.dragging.is_some() {
+            return Vec::new();
+        }
+    }
+    let at = ratatui::layout::Position::new(column, row);
+    let Some(group) = layout.groups.iter().find(|group| group.area.contains(at)) else { return Vec::new() };
+    let inner = group.inner();
+    if group.shown == Pane::Terminal
+        && inner.contains(at)
+        && app.typing
+        && let Some(emulator) = &app.terminal
+        && emulator.input_mode().mouse_buttons
+    {
+        let bytes = terminal::mouse(mouse, column - inner.x, row - inner.y, emulator.input_mode());
+        return vec![Effect::Type(bytes)];
+    }
+    match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) if row == group.area.y => {
+            if let Some(pane) = tab_at(&group.tabs, group.shown, column - group.area.x, group.area.width) {
+                focus(app, pane);
+            }
+        }
+        MouseEventKind::Down(MouseButton::Left) => {
+            let pane = group.shown;
+            app.typing = pane == Pane::Terminal && app.focus == Pane::Terminal && app.terminal.is_some();
+            focus(app, pane);
+            if inner.contains(at) {
+                select_line(app, pane, usize::from(row - inner.y), usize::from(inner.height));
+            }
+        }
+        MouseEventKind::ScrollUp => scroll(app, group.shown, -WHEEL, inner.height.into()),
+        MouseEventKind::ScrollDown => scroll(app, group.shown, WHEEL, inner.height.into()),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The tab whose name is at a column of the frame.
+fn tab_at(tabs: &[Pane], shown: Pane, column: u16, width: u16) -> Option<Pane> {
+    let names: usize = tabs.iter().map(|pane| pane.name().len() + 5).sum();
+    let is_tight = names > usize::from(width.saturating_sub(2));
+    let mut begins = 2_usize;
+    for pane in tabs {
+        let cells = if is_tight && *pane != shown { 1 } else { pane.name().len() + 2 };
+        if (begins..begins + cells).contains(&usize::from(column)) {
+            return Some(*pane);
+        }
+        begins += cells + 3;
+    }
+    None
+}
+
+fn drag(app: &mut App, layout: &Layout, border: Border, column: u16, row: u16) {
+    let share = |part: u16, whole: u16| {
+        u16::try_from(u32::from(part) * 100 / u32::from(whole.max(1))).unwrap_or(50).clamp(20, 80)
+    };
+    match border {
+        Border::Middle => app.upper_share = share(row, app.size.1.saturating_sub(2)),
+        Border::Left => {
+            let right = layout.group(Pane::Files).map_or(app.size.0, |group| group.area.right());
+            app.left_share = share(column + 1, right);
+        }
+    }
+}
+
+fn select_line(app: &mut App, pane: Pane, line: usize, height: usize) {
+    match pane {
+        Pane::Processes => {
+            app.tree.select(app.tree.window(height).start + line);
+            app.is_stale |= app.scope != Scope::All;
+        }
+        Pane::Files => app.files.select(app.files.window(height).start + line),
+        Pane::Network => app.network.select(app.network.window(height).start + line),
+        Pane::Timeline => app.moments.select(app.moments.window(height).start + line),
+        Pane::Syscalls => app.calls.select(app.calls.window(height).start + line),
+        Pane::Terminal => {}
+    }
+}
+
+fn scroll(app: &mut App, pane: Pane, by: isize, height: usize) {
+    match pane {
+        Pane::Processes => {
+            app.tree.scroll(by, height);
+            app.is_stale |= app.scope != Scope::All;
+        }
+        Pane::Files => app.files.scroll(by, height),
+        Pane::Network => app.network.scroll(by, height),
+        Pane::Timeline => app.moments.scroll(by, height),
+        Pane::Syscalls => app.calls.scroll(by, height),
+        Pane::Terminal => {
+            if let Some(terminal) = &mut app.terminal {
+                terminal.scroll(i32::try_from(-by).unwrap_or(0));
+            }
+        }
+    }
+}

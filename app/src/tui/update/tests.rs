@@ -1,0 +1,287 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    runner::Stage,
+    tui::{keys::Key, samples::Sample, state::Scope},
+};
+
+/// Presses keys, given by their names, and makes the lists as the interface would; gives what is to be done.
+fn press(sample: &mut Sample, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for key in keys.split(' ') {
+        key.parse::<Key>().unwrap();
+        let (modifiers, name) = match key.strip_prefix("ctrl-") {
+            Some(name) => (KeyModifiers::CONTROL, name),
+            None => (KeyModifiers::NONE, key),
+        };
+        let code = match name {
+            "enter" => KeyCode::Enter,
+            "esc" => KeyCode::Esc,
+            "tab" => KeyCode::Tab,
+            "backtab" => KeyCode::BackTab,
+            "space" => KeyCode::Char(' '),
+            "backspace" => KeyCode::Backspace,
+            "down" => KeyCode::Down,
+            "up" => KeyCode::Up,
+            "left" => KeyCode::Left,
+            "right" => KeyCode::Right,
+            "end" => KeyCode::End,
+            "f12" => KeyCode::F(12),
+            name => KeyCode::Char(name.chars().next().unwrap()),
+        };
+        effects.extend(input(sample, Input::Key(KeyEvent::new(code, modifiers))));
+    }
+    effects
+}
+
+fn input(sample: &mut Sample, input: Input) -> Vec<Effect> {
+    let world = World { session: &sample.session, progress: &sample.progress };
+    let effects = update(&mut sample.app, input, world);
+    if sample.app.is_stale() {
+        sample.app.refresh(world);
+    }
+    effects
+}
+
+fn small() -> Sample {
+    Sample::small((120, 40))
+}
+
+fn shown(sample: &Sample, pane: Pane) -> (u64, u64) {
+    sample.app.counts(pane, sample.world())
+}
+
+#[test]
+fn panes_are_reached_by_number_and_in_turn() {
+    let mut sample = small();
+    for (keys, focus, lower) in [
+        ("2", Pane::Files, Pane::Terminal),
+        ("5", Pane::Timeline, Pane::Timeline),
+        ("tab", Pane::Syscalls, Pane::Syscalls),
+        ("tab", Pane::Processes, Pane::Syscalls),
+        ("backtab", Pane::Syscalls, Pane::Syscalls),
+        ("1", Pane::Processes, Pane::Syscalls),
+    ] {
+        press(&mut sample, keys);
+        assert_eq!((sample.app.focus, sample.app.lower), (focus, lower), "{keys}");
+    }
+}
+
+#[test]
+fn what_is_selected_narrows_the_other_panes() {
+    let mut sample = small();
+    assert_eq!(shown(&sample, Pane::Files), (6, 6));
+    press(&mut sample, "1 down p");
+    assert_eq!(sample.app.scope, Scope::Process);
+    assert_eq!(sample.app.selected_process().unwrap().tgid, 4243);
+    assert_eq!(shown(&sample, Pane::Files), (2, 6), "curl's own");
+    assert_eq!(shown(&sample, Pane::Network).0, 1);
+    press(&mut sample, "down");
+    assert_eq!(shown(&sample, Pane::Files), (1, 6), "tar's own");
+    press(&mut sample, "up up p");
+    assert_eq!(sample.app.scope, Scope::Subtree);
+    assert_eq!(shown(&sample, Pane::Files), (6, 6));
+    press(&mut sample, "p");
+    assert_eq!((sample.app.scope, &sample.app.scoped), (Scope::All, &None));
+}
+
+#[test]
+fn a_branch_is_closed_and_opened() {
+    let mut sample = small();
+    assert_eq!(sample.app.tree.ids().len(), 3);
+    press(&mut sample, "left");
+    assert_eq!(sample.app.tree.ids().len(), 1);
+    press(&mut sample, "right");
+    assert_eq!(sample.app.tree.ids().len(), 3);
+    press(&mut sample, "right");
+    assert_eq!(sample.app.selected_process().unwrap().tgid, 4243);
+    press(&mut sample, "left");
+    assert_eq!(sample.app.selected_process().unwrap().tgid, 4242);
+}
+
+#[test]
+fn a_filter_narrows_while_it_is_typed() {
+    let mut sample = small();
+    press(&mut sample, "2 / i s : d e n i e d");
+    assert_eq!(shown(&sample, Pane::Files), (1, 6));
+    press(&mut sample, "enter");
+    assert_eq!((sample.app.input.is_none(), sample.app.filter_text(Pane::Files)), (true, "is:denied"));
+    press(&mut sample, "esc");
+    assert_eq!(shown(&sample, Pane::Files), (6, 6));
+    press(&mut sample, "/ z z : y");
+    assert_eq!(shown(&sample, Pane::Files).0, 0, "what made sense last is kept: zz");
+    press(&mut sample, "enter");
+    assert!(sample.app.input.is_some(), "what makes no sense is not taken");
+    assert!(sample.app.notice.as_ref().unwrap().contains("no field zz"));
+    press(&mut sample, "esc");
+    assert_eq!((sample.app.input.is_none(), shown(&sample, Pane::Files).0), (true, 6));
+}
+
+#[test]
+fn a_filter_of_processes_shows_what_leads_to_them() {
+    let mut sample = small();
+    press(&mut sample, "/ t a r enter");
+    let rows: Vec<_> = sample.app.tree.ids().iter().map(|node| (node.key.tgid, node.only_leads)).collect();
+    assert_eq!(rows, [(4242, true), (4250, false)]);
+}
+
+#[test]
+fn who_used_a_file_is_shown() {
+    let mut sample = small();
+    press(&mut sample, "2 / t m p . x enter t");
+    assert_eq!(sample.app.focus, Pane::Processes);
+    let rows: Vec<_> = sample.app.tree.ids().iter().map(|node| node.key.tgid).collect();
+    assert_eq!(rows, [4242, 4243], "made by curl, removed by bash");
+    press(&mut sample, "esc");
+    assert_eq!(sample.app.tree.ids().len(), 3);
+}
+
+#[test]
+fn only_changes_are_left_and_only_those_of_a_time() {
+    let mut sample = small();
+    press(&mut sample, "o");
+    assert_eq!(shown(&sample, Pane::Files).0, 4, "two made, one removed, one renamed");
+    press(&mut sample, "o 5 end [");
+    assert_eq!(shown(&sample, Pane::Timeline).0, 1, "from the last one on");
+    press(&mut sample, "esc");
+    assert!(shown(&sample, Pane::Timeline).0 > 10);
+}
+
+#[test]
+fn sorting_goes_through_the_columns() {
+    let mut sample = small();
+    press(&mut sample, "2 s");
+    let rows = sample.session.file_rows();
+    let paths: Vec<_> = sample
+        .app
+        .files
+        .ids()
+        .iter()
+        .map(|id| rows.get(*id).unwrap().path.value().unwrap().to_vec())
+        .collect();
+    assert!(paths.is_sorted());
+    press(&mut sample, "S");
+    let first = sample.app.files.ids()[0];
+    assert!(sample.session.file_rows().get(first).unwrap().path.value().unwrap().starts_with(b"/tmp"));
+}
+
+#[test]
+fn freezing_is_asked_of_the_runner() {
+    let mut sample = small();
+    assert_eq!(press(&mut sample, "space"), [Effect::Ask(Request::Freeze(true))]);
+    sample.progress.stage = Stage::Frozen;
+    assert_eq!(press(&mut sample, "space"), [Effect::Ask(Request::Freeze(false))]);
+    sample.progress.stage = Stage::Finished;
+    assert_eq!(press(&mut sample, "space"), []);
+    assert!(sample.app.notice.is_some());
+}
+
+#[test]
+fn the_end_and_leaving_are_asked_about() {
+    let mut sample = small();
+    assert_eq!(press(&mut sample, "K"), []);
+    assert_eq!(press(&mut sample, "n"), []);
+    assert_eq!(press(&mut sample, "y"), [Effect::Ask(Request::End)]);
+    assert_eq!(press(&mut sample, "q esc"), []);
+    assert_eq!(press(&mut sample, "q d"), [Effect::Ask(Request::Detach)]);
+    assert_eq!(press(&mut sample, "ctrl-c k"), [Effect::Ask(Request::End), Effect::Ask(Request::Leave)]);
+    sample.progress.stage = Stage::Finished;
+    assert_eq!(press(&mut sample, "q"), [Effect::Ask(Request::Leave)]);
+}
+
+#[test]
+fn keys_go_to_the_command_until_the_chord() {
+    let mut sample = small();
+    assert_eq!(press(&mut sample, "i q ctrl-c"), [Effect::Type(b"q".into()), Effect::Type(b"\x03".into())]);
+    assert!(sample.app.typing && sample.app.overlay.is_none());
+    assert_eq!(press(&mut sample, "f12"), []);
+    assert!(!sample.app.typing);
+    let pasted = input(&mut sample, Input::Paste("x".into()));
+    assert_eq!(pasted, [], "nobody is typed to");
+}
+
+#[test]
+fn details_tell_everything_and_can_be_scrolled() {
+    let mut sample = small();
+    press(&mut sample, "down enter");
+    let lines = details::selected(&sample.app, sample.world());
+    let has = |name: &str, value: &str| {
+        lines.iter().any(|(one, other)| one.trim() == name && other.contains(value))
+    };
+    for (name, value) in [
+        ("process", "4243 curl"),
+        ("parent", "4242"),
+        ("exit", "0"),
+        ("argv[0]", "curl"),
+        ("create", "/tmp/tmp.x9Q"),
+        ("established", "93.184.216.34:443"),
+    ] {
+        assert!(has(name, value), "{name} {value}: {lines:#?}");
+    }
+    press(&mut sample, "down down");
+    assert!(sample.app.overlay_offset <= lines.len());
+    press(&mut sample, "esc");
+    assert_eq!((&sample.app.overlay, sample.app.overlay_offset), (&None, 0));
+}
+
+#[test]
+fn rows_are_taken_away() {
+    let mut sample = small();
+    let copied = press(&mut sample, "2 y");
+    assert!(matches!(&copied[..], [Effect::Copy(text)] if text.contains("ca-certificates.crt")));
+    let csv = press(&mut sample, "e c");
+    let [Effect::Export { extension: "csv", content }] = &csv[..] else { panic!("{csv:?}") };
+    let text = String::from_utf8(content.clone()).unwrap();
+    assert_eq!(text.lines().count(), 7);
+    assert!(text.starts_with("path,new_path,done,"));
+    let json = press(&mut sample, "1 e j");
+    let [Effect::Export { extension: "json", content }] = &json[..] else { panic!("{json:?}") };
+    let list: serde_json::Value = serde_json::from_slice(content).unwrap();
+    assert_eq!(list[1]["pid"], "4243");
+}
+
+#[test]
+fn the_mouse_selects_scrolls_and_drags() {
+    let mut sample = small();
+    let mut at = |kind, column, row| {
+        let mouse = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        input(&mut sample, Input::Mouse(mouse));
+        (sample.app.focus, sample.app.selected_process().map(|key| key.tgid), sample.app.left_share)
+    };
+    let down = MouseEventKind::Down(MouseButton::Left);
+    assert_eq!(at(down, 5, 4).1, Some(4250));
+    assert_eq!(at(down, 80, 3).0, Pane::Files);
+    let border = 59;
+    at(down, border, 5);
+    let (_, _, share) = at(MouseEventKind::Drag(MouseButton::Left), 80, 5);
+    assert!(share > 60, "{share}");
+    at(MouseEventKind::Up(MouseButton::Left), 80, 5);
+    at(MouseEventKind::ScrollDown, 5, 4);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Whatever is pressed at whatever size: it is drawn.
+    #[test]
+    fn any_keys_at_any_size(
+        keys in prop::collection::vec("[ -~]|enter|esc|tab|up|down|left|right|end|space|f12|backspace", 0..40),
+        columns in 1_u16..140,
+        rows in 1_u16..60,
+    ) {
+        let mut sample = Sample::small((120, 40));
+        input(&mut sample, Input::Resize(columns, rows));
+        for key in keys {
+            if key.parse::<Key>().is_ok() && !key.trim().is_empty() {
+                press(&mut sample, &key);
+            }
+            let area = ratatui::layout::Rect::new(0, 0, columns, rows);
+            let mut buffer = ratatui::buffer::Buffer::empty(area);
+            crate::tui::view::draw(&sample.app, sample.world(), &mut buffer);
+        }
+    }
+}
