@@ -29,6 +29,7 @@ mod files_uring;
 mod ground_truth;
 mod hostile;
 mod identity;
+mod interface;
 mod network_ground_truth;
 mod network_hostile;
 mod network_names;

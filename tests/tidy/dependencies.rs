@@ -117,7 +117,6 @@ const RULES: &[Rule] = &[
             "app/src/facts",
             "app/src/protocol",
             "app/src/syscalls",
-            "app/src/names",
             "app/src/tui/export",
             "app/src/tui/filter",
             "app/src/tui/keys",

@@ -34,7 +34,7 @@ use outcome::End;
 use crate::{
     backend::{Backend, ExecutionMetadata, Reach},
     event::BootNs,
-    facts::{Gap, GapKind, ObservationFacts, Resources},
+    facts::{Gap, GapKind, ObservationFacts, OutcomeStatus, Resources},
     hash::Hasher,
     launch::{
         Command, EXIT_FAILED, Ended, Identity, LaunchError, Signals, boot_time, identity::Caller,
@@ -130,6 +130,8 @@ pub fn run<B: Backend, O: Observation>(
     if let Ok(reported) = &reported
         && interface.has_screen()
         && !run.leaves
+        // Who insists by signals does not look on.
+        && end.outcome.status != OutcomeStatus::Interrupted
     {
         // Whatever happens here, the receipt is written.
         drop(catch_unwind(AssertUnwindSafe(|| run.explore(&end, reported, &mut interface))));

@@ -296,7 +296,9 @@ impl Interface for Live {
                 }
             }
         }
-        // Both wake the event loop that they were first asked in.
+        // Both wake the event loop that they were first asked in. As long as a stream waits for keys, another cannot be
+        // made.
+        self.input = None;
         self.input = Some(EventStream::new());
         self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
     }
@@ -353,10 +355,11 @@ impl Interface for Live {
         if self.stop {
             self.suspend();
         }
-        if std::mem::take(&mut self.has_output) {
+        let has_ended = progress.stage == Stage::Finished && !self.finished;
+        if std::mem::take(&mut self.has_output) || has_ended {
             self.take_output();
         }
-        self.finished = progress.stage == Stage::Finished;
+        self.finished |= has_ended;
         // Keys go back to the interface when nobody reads them any more.
         self.app.typing &= !self.closed;
         let world = World { session, progress };
@@ -384,6 +387,9 @@ impl Interface for Live {
         if self.canvas.take().is_some() {
             self.input = None;
             screen::give_back();
+        } else if !self.closed {
+            // What the command wrote last.
+            self.take_output();
         }
     }
 }

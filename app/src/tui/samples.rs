@@ -88,11 +88,7 @@ impl Sample {
         self.take(4 * SECOND + 3, tar, denied(3, libc::EPERM, 2));
         self.take(4 * SECOND + 9, tar, ended("tar", 2));
         self.take(5 * SECOND, sh, change(FileOperation::Delete, "/tmp/tmp.x9Q"));
-        self.take(
-            5 * SECOND + 1,
-            sh,
-            change_to(FileOperation::Rename, "/root/.bashrc", "/root/.bashrc.old", 0),
-        );
+        self.take(5 * SECOND + 1, sh, change_to(FileOperation::Rename, "/etc/motd", "/etc/motd.old", 0));
         self.take(8 * SECOND, sh, file_failed(4, FileOperation::Open, "/etc/shadow", libc::EACCES, 1));
         self.take(9 * SECOND, sh, refused(6, "10.0.0.8", 22));
         if let Some(terminal) = &mut self.app.terminal {

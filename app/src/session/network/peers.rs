@@ -9,10 +9,9 @@ use crate::{
 };
 
 /// What may lie between the end of one side and the beginning of the other: the last packet of a datagram socket is on
-/// its way, or waits to be taken.
+/// its way, or waits to be taken; and a side of a connection may be noticed only when its process takes it, which on a
+/// busy machine can be after the other one has closed it. Ports are not used again so soon.
 const SLACK_NS: BootNs = 1_000_000_000;
-/// The same where the two sides have to have met.
-const SLACK_WITH_STATES_NS: BootNs = 10_000_000;
 
 /// What one side has, seen from the other: equal for two sides that belong together. Socket's own end first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,7 +136,6 @@ fn pair(connections: &mut [Connection], ones: &[usize], others: &[usize]) {
 }
 
 fn overlap(one: &Connection, other: &Connection) -> bool {
-    let slack = if one.has_states { SLACK_WITH_STATES_NS } else { SLACK_NS };
-    let until = |one: &Connection| one.closed_at.map_or(BootNs::MAX, |at| at.saturating_add(slack));
+    let until = |one: &Connection| one.closed_at.map_or(BootNs::MAX, |at| at.saturating_add(SLACK_NS));
     one.opened_at <= until(other) && other.opened_at <= until(one)
 }

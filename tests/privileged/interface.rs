@@ -1,0 +1,307 @@
+//! The interface in a real terminal (tmux), over real workloads: what is on the screen, what the keys do to the command,
+//! what the terminal is left like, and that the receipt and the exit code are those of a run without an interface.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tempfile::TempDir;
+
+use crate::support::{
+    patience,
+    privilege::needs,
+    wait_until,
+    watch::{glasshouse, public_folder},
+};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A terminal of its own, with a shell line running in it.
+struct Terminal {
+    socket: String,
+    folder: TempDir,
+}
+
+impl Terminal {
+    /// Runs `line` in a terminal; `$GLASSHOUSE` in it is `glasshouse watch` with a receipt in the folder.
+    fn run(size: (u16, u16), line: &str) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let socket = format!("glasshouse-{}-{number}", std::process::id());
+        let folder = public_folder();
+        let path = folder.path().display();
+        let script = format!(
+            "cd '{path}'; unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND TMUX; export LANG=C.UTF-8 PS1='$ '
+            GLASSHOUSE='{} watch --receipt {path}/receipt.json'
+            {line}
+            echo \"exit code $?.\"; stty -a | grep -o '.icanon'; sleep 1000",
+            glasshouse().display()
+        );
+        let file = folder.path().join("line.sh");
+        fs::write(&file, script).unwrap();
+        let this = Self { socket, folder };
+        let (width, height) = (size.0.to_string(), size.1.to_string());
+        let shell = format!("sh '{}'", file.display());
+        this.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, &shell]);
+        this
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let output = Command::new("tmux")
+            .args(["-u", "-L", &self.socket])
+            .args(words)
+            .env("LANG", "C.UTF-8")
+            .output()
+            .expect("run tmux");
+        assert!(output.status.success(), "tmux {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until a text is on the screen.
+    fn shows(&self, text: &str) -> String {
+        let mut last = String::new();
+        let until = std::time::Instant::now() + patience(20);
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(std::time::Instant::now() < until, "{text:?} is not on the screen:\n{last}");
+            last = screen;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Presses keys, as tmux calls them.
+    fn press(&self, keys: &[&str]) {
+        let mut words = vec!["send-keys"];
+        words.extend(keys);
+        self.tmux(&words);
+    }
+
+    /// Presses the escape key alone: with another one right behind it, it would be that one with alt.
+    fn escape(&self) {
+        self.press(&["Escape"]);
+        std::thread::sleep(patience(1) / 5);
+    }
+
+    /// Types a text and the enter key.
+    fn enter(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+        self.press(&["Enter"]);
+    }
+
+    fn receipt_path(&self) -> PathBuf {
+        self.folder.path().join("receipt.json")
+    }
+
+    fn receipt(&self) -> serde_json::Value {
+        wait_until("the receipt", || serde_json::from_slice(&fs::read(self.receipt_path()).ok()?).ok())
+    }
+
+    /// The group of the command that glasshouse, a child of this terminal, runs.
+    fn group(&self) -> PathBuf {
+        let find = |above: &Path| -> Option<PathBuf> {
+            let output = Command::new("find")
+                .arg(above)
+                .args(["-name", "glasshouse-*", "-type", "d"])
+                .output()
+                .ok()?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let pane = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+            let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).ok()?;
+            let ours: Vec<_> = children.split_whitespace().map(|pid| format!("glasshouse-{pid}-")).collect();
+            text.lines().find(|line| ours.iter().any(|name| line.contains(name))).map(PathBuf::from)
+        };
+        wait_until("the command's group", || {
+            ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].iter().find_map(|above| find(Path::new(above)))
+        })
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        drop(Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output());
+    }
+}
+
+fn executed(receipt: &serde_json::Value) -> Vec<String> {
+    let processes = receipt["processes"].as_array().unwrap().iter();
+    let executions = processes.flat_map(|process| process["executions"].as_array().unwrap());
+    executions.map(|execution| execution["path"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_shell_is_watched_typed_into_frozen_and_left() {
+    needs!("tmux");
+    let terminal = Terminal::run((120, 40), "$GLASSHOUSE -- sh -i");
+    let screen = terminal.shows("1 live, 1 in all");
+    assert!(screen.contains("● running") && screen.contains("lost 0"), "{screen}");
+    terminal.press(&["i"]);
+    terminal.shows("typing; f12 leaves");
+    terminal.enter("tty; stty size; echo marker-$((40 + 2))");
+    terminal.shows("marker-42");
+    terminal.shows("│/dev/pts/");
+    terminal.shows("│13 118");
+    terminal.enter("cat /etc/hostname /nonexistent; (exit 9)");
+    terminal.press(&["F12", "2", "/"]);
+    terminal.tmux(&["send-keys", "-l", "is:failed path:nonexistent"]);
+    let screen = terminal.shows("! /nonexistent");
+    assert!(screen.contains(" /is:failed path:nonexistent"), "{screen}");
+    terminal.press(&["Enter", "Enter"]);
+    terminal.shows("everything that was done with this path");
+    terminal.escape();
+    terminal.press(&["Space"]);
+    terminal.shows("FROZEN");
+    let group = terminal.group();
+    let is_frozen =
+        || fs::read_to_string(group.join("cgroup.events")).is_ok_and(|text| text.contains("frozen 1"));
+    wait_until("the group is frozen", || is_frozen().then_some(()));
+    terminal.press(&["i"]);
+    terminal.enter("echo thawed-$((1 + 1))");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(!terminal.screen().contains("thawed-2"), "it is frozen");
+    terminal.press(&["F12", "Space"]);
+    terminal.shows("thawed-2");
+    terminal.shows("● running");
+    assert!(!is_frozen());
+    terminal.press(&["i"]);
+    terminal.enter("exit 7");
+    terminal.shows("✗ exited 7");
+    let receipt = terminal.receipt();
+    assert_eq!(receipt["execution"]["outcome"]["exit_code"], 7);
+    assert_eq!(receipt["observation"]["completeness"], "complete", "{}", receipt["observation"]["reasons"]);
+    assert!(executed(&receipt).iter().any(|path| path.ends_with("/cat")));
+    terminal.press(&["1", "Enter"]);
+    terminal.shows("argv[0]");
+    terminal.escape();
+    terminal.press(&["q"]);
+    let screen = terminal.shows("exit code 7.");
+    assert!(screen.contains("glasshouse: exited with code 7"), "{screen}");
+    terminal.shows(" icanon");
+}
+
+#[test]
+fn a_pipe_stays_a_pipe() {
+    needs!("tmux");
+    let terminal = Terminal::run(
+        (100, 30),
+        "echo through-the-pipe | $GLASSHOUSE -- sh -c 'cat; test -t 0 || echo no-tty'",
+    );
+    terminal.shows("exited 0");
+    terminal.shows("│through-the-pipe");
+    terminal.shows("│no-tty");
+    terminal.press(&["q"]);
+    terminal.shows("exit code 0.");
+    let receipt = terminal.receipt();
+    let files = receipt["filesystem"]["files"].as_array().unwrap();
+    let bytes = files.iter().filter(|file| file["path"].as_str().unwrap_or_default().starts_with("pipe:"));
+    assert_eq!(bytes.map(|file| file["bytes_read"].as_u64().unwrap()).sum::<u64>(), 17);
+}
+
+#[test]
+fn without_a_terminal_there_is_no_interface_and_it_says_so_once() {
+    needs!("tmux");
+    let terminal =
+        Terminal::run((100, 30), "TERM=dumb $GLASSHOUSE -- echo plain; $GLASSHOUSE -- echo piped | cat");
+    let screen = terminal.shows("exit code 0.");
+    assert!(screen.contains("plain") && screen.contains("piped"), "{screen}");
+    assert_eq!(screen.matches("no interface").count(), 2, "{screen}");
+}
+
+#[test]
+fn full_screen_programs_have_their_keys() {
+    needs!("tmux", "less");
+    let terminal = Terminal::run((100, 40), "seq 1 500 > numbers; $GLASSHOUSE -- less numbers");
+    terminal.shows("numbers");
+    terminal.press(&["i"]);
+    terminal.shows("typing");
+    terminal.press(&["G"]);
+    terminal.shows("500");
+    terminal.press(&["/"]);
+    terminal.enter("^123$");
+    terminal.press(&["g"]);
+    terminal.shows("│1 ");
+    terminal.press(&["q"]);
+    terminal.shows("✓ exited 0");
+    terminal.press(&["q"]);
+    terminal.shows("exit code 0.");
+    terminal.shows(" icanon");
+}
+
+#[test]
+fn quitting_while_it_runs_asks_and_ends_or_lets_run() {
+    needs!("tmux");
+    let terminal = Terminal::run((80, 24), "$GLASSHOUSE -- sh -c 'trap \"exit 5\" TERM; sleep 1000 & wait'");
+    terminal.shows("2 live");
+    terminal.press(&["q"]);
+    terminal.shows("The command is still running");
+    terminal.escape();
+    terminal.press(&["q", "k"]);
+    terminal.shows("exit code 5.");
+    terminal.shows(" icanon");
+    assert_eq!(terminal.receipt()["execution"]["outcome"]["exit_code"], 5);
+
+    let terminal = Terminal::run((80, 24), "$GLASSHOUSE -- sh -c 'sleep 2; echo went-on; exit 4'");
+    terminal.shows("2 live");
+    terminal.press(&["q", "d"]);
+    let screen = terminal.shows("exit code 4.");
+    assert!(screen.contains("went-on"), "{screen}");
+    assert_eq!(terminal.receipt()["execution"]["outcome"]["exit_code"], 4);
+}
+
+#[test]
+fn the_terminal_is_as_it_was_whatever_happens() {
+    needs!("tmux");
+    // The command dies of a signal.
+    let terminal = Terminal::run((80, 24), "$GLASSHOUSE -- sh -c 'sleep 1; kill -9 $$'");
+    terminal.shows("killed by SIGKILL");
+    terminal.press(&["q"]);
+    terminal.shows("exit code 137.");
+    terminal.shows(" icanon");
+    // glasshouse itself is asked to end, again and again.
+    let terminal = Terminal::run((80, 24), "$GLASSHOUSE -- sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000'");
+    terminal.shows("3 live");
+    let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let pid = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
+    for _ in 0..3 {
+        Command::new("kill").args(["-TERM", pid.trim()]).status().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    terminal.shows("exit code 143.");
+    terminal.shows(" icanon");
+    // It is stopped, and goes on.
+    let terminal = Terminal::run(
+        (80, 24),
+        "set -m; $GLASSHOUSE -- sleep 1000; stty -a | grep -o '.icanon'; sleep 1; fg",
+    );
+    terminal.shows("1 live");
+    let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let pid = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
+    Command::new("kill").args(["-TSTP", pid.trim()]).status().unwrap();
+    terminal.shows(" icanon");
+    terminal.shows("1 live");
+    terminal.press(&["q", "k"]);
+    terminal.shows("exit code");
+}
+
+#[test]
+fn the_smallest_screen_shows_something() {
+    needs!("tmux");
+    let terminal = Terminal::run((40, 10), "$GLASSHOUSE -- sh -c 'echo small; sleep 1000'");
+    terminal.shows("└─");
+    terminal.press(&["4"]);
+    terminal.shows("small");
+    terminal.tmux(&["resize-window", "-x", "130", "-y", "40"]);
+    terminal.shows("6 System calls");
+    terminal.press(&["K", "y"]);
+    terminal.shows("killed by SIGTERM");
+    terminal.press(&["q"]);
+    terminal.shows("exit code 143.");
+}
