@@ -276,6 +276,15 @@ fn the_terminal_is_as_it_was_whatever_happens() {
     }
     terminal.shows("exit code 143.");
     terminal.shows(" icanon");
+    // The terminal goes.
+    let terminal = Terminal::run((80, 24), "$GLASSHOUSE -- sh -c 'sleep 1000; exit'");
+    terminal.shows("2 live");
+    let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let pid = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
+    terminal.tmux(&["kill-server"]);
+    let receipt = terminal.receipt();
+    assert_eq!(receipt["execution"]["outcome"]["signal"], 1, "{}", receipt["execution"]["outcome"]);
+    wait_until("glasshouse ends", || (!Path::new("/proc").join(pid.trim()).exists()).then_some(()));
     // It is stopped, and goes on.
     let terminal = Terminal::run(
         (80, 24),

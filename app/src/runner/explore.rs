@@ -1,5 +1,7 @@
 //! After the end: the interface stays until the user has seen enough.
 
+use nix::sys::signal::Signal;
+
 use super::{Interface, Request, Run, Stage, outcome::End, report::Reported};
 use crate::{
     hex::hex,
@@ -37,7 +39,13 @@ impl Run {
                 }
                 tokio::select! {
                     biased;
-                    _ = asked_to_end.readable() => return,
+                    _ = asked_to_end.readable() => {
+                        let caught = signals.next().ok().flatten();
+                        if caught.is_some_and(|caught| caught.signal == Signal::SIGHUP) {
+                            interface.hung_up();
+                        }
+                        return;
+                    }
                     () = interface.ready() => {
                         match interface.turn(&self.session, &progress) {
                             Some(Request::Leave | Request::Detach) => return,

@@ -32,6 +32,9 @@ pub trait Interface {
     /// Shows a message of the runner's.
     fn message(&mut self, message: &str);
 
+    /// The terminal is gone.
+    fn hung_up(&mut self);
+
     /// Gives the screen back, for good.
     fn leave(&mut self);
 }
@@ -112,6 +115,8 @@ impl Interface for Headless {
     fn message(&mut self, message: &str) {
         super::say(message);
     }
+
+    fn hung_up(&mut self) {}
 
     fn leave(&mut self) {}
 }

@@ -74,7 +74,7 @@ impl Run {
                         Ok(mut ready) => ready.clear_ready(),
                         Err(error) => return Ending::Failed(format!("cannot wait for signals: {error}")),
                     }
-                    match self.pass_on(signals, backend, &mut policy) {
+                    match self.pass_on(signals, backend, interface, &mut policy) {
                         Ok(action) => action,
                         Err(error) => return Ending::Failed(format!("cannot read signals: {error}")),
                     }
@@ -170,7 +170,7 @@ impl Run {
             }
             Request::Detach => {
                 self.thaw(backend);
-                interface.leave();
+                interface.hung_up();
                 release_messages();
             }
             Request::Leave => self.leaves = true,
@@ -192,9 +192,15 @@ impl Run {
         &self,
         signals: &Signals,
         backend: &mut impl Backend,
+        interface: &mut impl Interface,
         policy: &mut Policy,
     ) -> io::Result<Action> {
         while let Some(caught) = signals.next()? {
+            // The terminal is gone.
+            if caught.signal == Signal::SIGHUP && interface.has_screen() {
+                interface.hung_up();
+                release_messages();
+            }
             let has_it_already = caught.from_terminal && backend.shares_terminal();
             match policy.signal(caught, has_it_already, Instant::now()) {
                 Action::Send(signal, reach) => self.send(backend, signal, reach),

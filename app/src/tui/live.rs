@@ -253,8 +253,8 @@ impl Live {
     fn suspend(&mut self) {
         self.stop = false;
         let had_screen = self.canvas.is_some();
-        if had_screen {
-            self.canvas = None;
+        if let Some(canvas) = self.canvas.take() {
+            screen::release(canvas);
             screen::give_back();
         }
         // It cannot be refused.
@@ -383,10 +383,16 @@ impl Interface for Live {
         self.dirty = true;
     }
 
+    fn hung_up(&mut self) {
+        screen::hung_up();
+        self.leave();
+    }
+
     fn leave(&mut self) {
-        if self.canvas.take().is_some() {
-            self.input = None;
+        if let Some(canvas) = self.canvas.take() {
+            screen::release(canvas);
             screen::give_back();
+            self.input = None;
         } else if !self.closed {
             // What the command wrote last.
             self.take_output();

@@ -71,6 +71,23 @@ fn enter() -> io::Result<()> {
     execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste)
 }
 
+/// Lets go of what is drawn on, also where the terminal is gone.
+pub fn release(mut canvas: Canvas) {
+    if canvas.show_cursor().is_err() {
+        // Dropped, it would say on a standard error that is gone as well that it could not show the cursor.
+        std::mem::forget(canvas);
+    }
+}
+
+/// The terminal is gone: whoever still waits for keys shall wait, and not read again and again that there are none.
+pub fn hung_up() {
+    if let Ok((nothing, writer)) = nix::unistd::pipe() {
+        // As long as the other end is open, nothing ever comes.
+        std::mem::forget(writer);
+        let _ = nix::unistd::dup2_stdin(nothing);
+    }
+}
+
 /// Gives the screen back; does nothing the second time.
 pub fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
