@@ -4,14 +4,15 @@ use core::net::IpAddr;
 
 use super::connections::{Connection, ConnectionResult};
 use crate::{
-    event::{BootNs, Endpoint},
+    event::{BootNs, Direction, Endpoint},
     maps::HashMap,
 };
 
 /// What may lie between the end of one side and the beginning of the other: the last packet of a datagram socket is on
-/// its way, or waits to be taken; and a side of a connection may be noticed only when its process takes it, which on a
-/// busy machine can be after the other one has closed it. Ports are not used again so soon.
+/// its way, or waits to be taken.
 const SLACK_NS: BootNs = 1_000_000_000;
+/// The same where the two sides have to have met.
+const SLACK_WITH_STATES_NS: BootNs = 10_000_000;
 
 /// What one side has, seen from the other: equal for two sides that belong together. Socket's own end first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,14 +113,16 @@ fn pass(connections: &mut [Connection], key: impl Fn(&Connection) -> Option<Ends
     }
 }
 
-/// Links the nearest ones of two lists, each in order of time, and each connection once.
+/// Links the nearest ones of two lists, each in order of time, and each connection once. Ports are used again as soon as
+/// they are free, so that the side of the next connection may be nearer in time than the own one is.
 fn pair(connections: &mut [Connection], ones: &[usize], others: &[usize]) {
     let opened = |position: usize| connections[position].opened_at;
     let mut near: Vec<(BootNs, usize, usize)> = Vec::with_capacity(ones.len() * 2);
     for one in ones {
         let after = others.partition_point(|other| opened(*other) < opened(*one));
         for other in [after.checked_sub(1), Some(after)].into_iter().flatten() {
-            if let Some(other) = others.get(other) {
+            let other = others.get(other);
+            if let Some(other) = other.filter(|other| may_answer(&connections[*one], &connections[**other])) {
                 near.push((opened(*one).abs_diff(opened(*other)), *one, *other));
             }
         }
@@ -135,7 +138,20 @@ fn pair(connections: &mut [Connection], ones: &[usize], others: &[usize]) {
     }
 }
 
+/// Nobody has a connection before it is asked for.
+fn may_answer(one: &Connection, other: &Connection) -> bool {
+    if !(one.has_states && other.has_states) {
+        return true;
+    }
+    match (one.direction, other.direction) {
+        (Some(Direction::Outbound), Some(Direction::Inbound)) => one.opened_at <= other.opened_at,
+        (Some(Direction::Inbound), Some(Direction::Outbound)) => other.opened_at <= one.opened_at,
+        _ => true,
+    }
+}
+
 fn overlap(one: &Connection, other: &Connection) -> bool {
-    let until = |one: &Connection| one.closed_at.map_or(BootNs::MAX, |at| at.saturating_add(SLACK_NS));
+    let slack = if one.has_states { SLACK_WITH_STATES_NS } else { SLACK_NS };
+    let until = |one: &Connection| one.closed_at.map_or(BootNs::MAX, |at| at.saturating_add(slack));
     one.opened_at <= until(other) && other.opened_at <= until(one)
 }

@@ -178,6 +178,29 @@ fn both_sides_are_linked_also_when_ports_are_used_again() {
     assert_eq!(network.connections[100].peer, None);
 }
 
+/// On a busy machine the answer to one connection can come when the next one, of the same ports, is asked for already.
+#[test]
+fn nothing_is_answered_before_it_is_asked_for() {
+    const MS: BootNs = 1_000_000;
+    let client = |number: u64, from: BootNs, until: BootNs| Flow {
+        socket: number,
+        ..tcp_closed(number, 1, "10.0.0.2", (from, until), (0, 0))
+    };
+    let server = |client: &Flow, number: u64, from: BootNs| {
+        let mut server = mirrored(client, number, number);
+        server.totals.first_at = from;
+        server
+    };
+    let (first, second) = (client(1, MS, 3 * MS), client(2, 3 * MS + 5, 22 * MS));
+    let (to_first, to_second) = (server(&first, 3, 3 * MS - 5), server(&second, 4, 20 * MS));
+    let events = [first, second, to_first, to_second].map(|one| at(30 * MS, flow(one)));
+    let network = session(&events).network();
+    let opened: Vec<_> = network.connections.iter().map(|one| one.opened_at).collect();
+    assert_eq!(opened, [MS, 3 * MS - 5, 3 * MS + 5, 20 * MS]);
+    let peers: Vec<_> = network.connections.iter().map(|one| one.peer).collect();
+    assert_eq!(peers, [Some(1), Some(0), Some(3), Some(2)]);
+}
+
 #[test]
 fn sides_of_other_namespaces_and_of_no_address() {
     let client = tcp_closed(1, 1, "10.0.0.2", (30, 60), (1, 1));
