@@ -33,7 +33,7 @@ impl Terminal {
         let folder = public_folder();
         let path = folder.path().display();
         let script = format!(
-            "cd '{path}'; unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND TMUX; export LANG=C.UTF-8 PS1='$ '
+            "cd '{path}'; unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND TMUX; export LANG=C.UTF-8 PS1='$ ' XDG_CONFIG_HOME='{path}'
             GLASSHOUSE='{} watch --receipt {path}/receipt.json'
             {line}
             echo \"exit code $?.\"; stty -a | grep -o '.icanon'; sleep 1000",
@@ -213,6 +213,25 @@ fn without_a_terminal_there_is_no_interface_and_it_says_so_once() {
     let screen = terminal.shows("exit code 0.");
     assert!(screen.contains("plain") && screen.contains("piped"), "{screen}");
     assert_eq!(screen.matches("no interface").count(), 2, "{screen}");
+}
+
+#[test]
+fn keys_can_be_chosen_and_a_wrong_choice_has_its_line() {
+    needs!("tmux");
+    let write = "mkdir glasshouse; printf '[keys]\\nquit = \"%s\"\\n'";
+    let line = format!(
+        "{write} hyper-q > glasshouse/config.toml; $GLASSHOUSE -- touch ran; echo \"exit code $?.\"; ls ran"
+    );
+    let screen = Terminal::run((160, 30), &line).shows("exit code 125.");
+    assert!(
+        screen.contains("glasshouse/config.toml: line 2, column 8: there is no key 'hyper-q'"),
+        "{screen}"
+    );
+    let line = format!("{write} Q > glasshouse/config.toml; $GLASSHOUSE -- echo done");
+    let terminal = Terminal::run((100, 30), &line);
+    terminal.shows("exited 0");
+    terminal.press(&["Q"]);
+    terminal.shows("exit code 0.");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     options::{ReceiptDestination, WatchOptions},
     runner::{self, Headless},
     timings::Timings,
-    tui::{Live, screen},
+    tui::{Live, config::Config, screen},
 };
 
 /// Runs the subcommand; returns the exit code.
@@ -22,21 +22,24 @@ pub fn run(args: WatchArgs, timings: Timings) -> u8 {
                 Observer::start(groundwork, target, options.record_records.as_deref(), timings)
             };
             match interface(&options) {
-                Some(live) => runner::run(&options, ProcessBackend::new, observe, live, timings),
-                None => runner::run(&options, ProcessBackend::new, observe, Headless, timings),
+                Err(error) => failed(&format!("{error}; nothing was run")),
+                Ok(Some(live)) => runner::run(&options, ProcessBackend::new, observe, live, timings),
+                Ok(None) => runner::run(&options, ProcessBackend::new, observe, Headless, timings),
             }
         }
-        Err(error) => {
-            drop(writeln!(std::io::stderr().lock(), "glasshouse: {error}"));
-            EXIT_FAILED
-        }
+        Err(error) => failed(&error.to_string()),
     }
 }
 
-/// The interface, where one is wanted and can be had; says once why there is none.
-fn interface(options: &WatchOptions) -> Option<Live> {
+fn failed(error: &str) -> u8 {
+    drop(writeln!(std::io::stderr().lock(), "glasshouse: {error}"));
+    EXIT_FAILED
+}
+
+/// The interface, where one is wanted and can be had; says once why there is none. An error is one of the configuration.
+fn interface(options: &WatchOptions) -> Result<Option<Live>, String> {
     if !options.tui {
-        return None;
+        return Ok(None);
     }
     let headless = |reason: &str| {
         let message = format!("glasshouse: no interface: {reason}; --no-tui says that none is wanted");
@@ -44,11 +47,26 @@ fn interface(options: &WatchOptions) -> Option<Live> {
     };
     if let Err(reason) = screen::usable() {
         headless(reason);
-        return None;
+        return Ok(None);
     }
     let directory = match &options.receipt {
         ReceiptDestination::File(path) => path.parent().map(PathBuf::from).unwrap_or_default(),
         ReceiptDestination::Stdout => PathBuf::new(),
     };
-    Live::for_this_terminal(directory).inspect_err(|error| headless(&error.to_string())).ok()
+    let live = Live::for_this_terminal(config()?, directory);
+    Ok(live.inspect_err(|error| headless(&error.to_string())).ok())
+}
+
+/// The user's configuration; without a file there is none.
+fn config() -> Result<Config, String> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    let Some(path) = folder.map(|folder| folder.join("glasshouse/config.toml")) else {
+        return Ok(Config::default());
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Config::parse(&text).map_err(|error| format!("{}: {error}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
 }

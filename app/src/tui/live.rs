@@ -18,11 +18,12 @@ use nix::sys::signal::{Signal, raise};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
 use super::{
+    config::Config,
     keys::Keymap,
     screen::{self, Canvas},
     state::{App, Pane, World},
     terminal::Emulator,
-    theme::{Depth, Shade, Signs, Theme},
+    theme::Theme,
     update::{Effect, update},
     view::{self, layout::Layout},
 };
@@ -117,14 +118,13 @@ impl Live {
         })
     }
 
-    /// As the environment says how this terminal is.
+    /// As the configuration and the environment say.
     ///
     /// # Errors
     /// There is no pseudo-terminal to be had.
-    pub fn for_this_terminal(directory: PathBuf) -> io::Result<Self> {
-        let variable = |name: &str| std::env::var(name).ok();
-        let theme = Theme::new(Depth::detect(variable), Shade::detect(variable), Signs::detect(variable));
-        Self::new(Keymap::default(), theme, directory)
+    pub fn for_this_terminal(config: Config, directory: PathBuf) -> io::Result<Self> {
+        let theme = config.theme(|name| std::env::var(name).ok());
+        Self::new(config.keymap, theme, directory)
     }
 
     /// Reads what the command wrote, as much as is good at once.

@@ -3,6 +3,7 @@
 //! [`update`] is the only place that changes [`state`], and [`view`] only looks at it. Neither does IO or reads a clock:
 //! [`interface`] brings them keys, events and the time, and does what they ask for.
 
+pub mod config;
 mod export;
 pub mod filter;
 pub mod keys;

@@ -1,9 +1,11 @@
 //! Colours and signs by what they mean. No meaning is carried by a colour alone.
 
+use std::collections::BTreeMap;
+
 use ratatui::style::{Color, Modifier, Style};
 
 /// What a part of the screen means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Ordinary text.
     Text,
@@ -47,6 +49,30 @@ pub enum Role {
     Key,
 }
 
+/// Roles by the names that the configuration has for them.
+pub const ROLES: &[(&str, Role)] = &[
+    ("text", Role::Text),
+    ("muted", Role::Muted),
+    ("border", Role::Border),
+    ("focus", Role::Focus),
+    ("accent", Role::Accent),
+    ("changed", Role::Changed),
+    ("removed", Role::Removed),
+    ("failed", Role::Failed),
+    ("network", Role::Network),
+    ("secret", Role::Secret),
+    ("live", Role::Live),
+    ("finished", Role::Finished),
+    ("frozen", Role::Frozen),
+    ("lost", Role::Lost),
+    ("selection", Role::Selection),
+    ("selection_elsewhere", Role::SelectionElsewhere),
+    ("match", Role::Match),
+    ("title", Role::Title),
+    ("header", Role::Header),
+    ("key", Role::Key),
+];
+
 /// How many colours there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -72,6 +98,8 @@ pub enum Shade {
 pub struct Theme {
     depth: Depth,
     shade: Shade,
+    /// Colours that were chosen.
+    chosen: BTreeMap<Role, Color>,
     /// Signs.
     pub signs: &'static Signs,
 }
@@ -255,7 +283,12 @@ impl Signs {
 impl Theme {
     /// A theme for a terminal.
     pub fn new(depth: Depth, shade: Shade, signs: &'static Signs) -> Self {
-        Self { depth, shade, signs }
+        Self { depth, shade, chosen: BTreeMap::new(), signs }
+    }
+
+    /// The same with other colours, where there are colours.
+    pub fn with_colours(self, chosen: BTreeMap<Role, Color>) -> Self {
+        Self { chosen, ..self }
     }
 
     /// How many colours there are.
@@ -270,6 +303,7 @@ impl Theme {
             Depth::None => style,
             Depth::Ansi16 | Depth::TrueColor => {
                 let (foreground, background) = self.colours(role);
+                let foreground = self.chosen.get(&role).copied().or(foreground);
                 Style { fg: foreground, bg: background, ..style }
             }
         };
