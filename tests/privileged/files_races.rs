@@ -27,9 +27,10 @@ fn a_path_that_is_switched_during_the_call() {
         let (kernel, raced) = opens(name);
         assert_eq!(kernel + raced, fact(&run.stdout, fact_name), "{name}");
     }
-    // Nothing else was opened; the names mixed of both lead nowhere.
+    // Nothing else was opened; the names mixed of both lead nowhere. On a busy machine one of them may never have its turn.
     let ours = receipt.files_below(&folder);
-    assert_eq!(ours.len(), 2, "{ours:?}");
+    let opened = ["first", "second"].iter().filter(|name| fact(&run.stdout, name) > 0).count();
+    assert_eq!(ours.len(), opened, "{ours:?}");
     let failed: u64 = receipt
         .failed_uses()
         .iter()

@@ -171,6 +171,13 @@ fn a_shell_is_watched_typed_into_frozen_and_left() {
     terminal.shows("thawed-2");
     terminal.shows("● running");
     assert!(!is_frozen());
+    terminal.press(&["w"]);
+    terminal.shows("written so far");
+    let so_far = fs::read(terminal.folder.path().join("receipt.so-far.json")).unwrap();
+    let so_far: serde_json::Value = serde_json::from_slice(&so_far).unwrap();
+    assert_eq!(so_far["observation"]["completeness"], "partial");
+    assert!(so_far["observation"]["reasons"].to_string().contains("unfinished"), "{so_far}");
+    assert!(executed(&so_far).iter().any(|path| path.ends_with("/cat")));
     terminal.press(&["i"]);
     terminal.enter("exit 7");
     terminal.shows("✗ exited 7");

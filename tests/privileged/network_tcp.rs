@@ -3,7 +3,7 @@
 use crate::support::network::Connection;
 use crate::support::privilege::needs;
 use crate::support::watch::Run;
-use crate::support::{Receipt, calls, calls_32, fact};
+use crate::support::{Receipt, calls, calls_32, fact, program, watch};
 
 /// A listening socket `l` of port `p`.
 const LISTEN: &str = "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; listen l 5 ; p=port l ; print p";
@@ -288,12 +288,17 @@ fn a_32_bit_program() {
 #[test]
 fn multipath() {
     needs!();
-    let run = calls(&[
-        "needs l=socket AF_INET SOCK_STREAM IPPROTO_MPTCP ; bind l 127.0.0.1:0 ; listen l 5 ; p=port l ; print p",
-        "c=socket AF_INET SOCK_STREAM IPPROTO_MPTCP ; connect c 127.0.0.1:p ; a=accept4 l ; send c abc ; recvfrom a 3 ; \
-         close c ; recvfrom a 3 ; close a",
-    ])
-    .run();
+    // They are closed by the kernel a moment after the sockets of the program.
+    let mut words = command!["sh", "-c", "\"$@\"; code=$?; sleep 0.3; exit $code", "sh", program("calls")];
+    words.extend(
+        [
+            "needs l=socket AF_INET SOCK_STREAM IPPROTO_MPTCP ; bind l 127.0.0.1:0 ; listen l 5 ; p=port l ; print p",
+            "c=socket AF_INET SOCK_STREAM IPPROTO_MPTCP ; connect c 127.0.0.1:p ; a=accept4 l ; send c abc ; \
+             recvfrom a 3 ; close c ; recvfrom a 3 ; close a",
+        ]
+        .map(Into::into),
+    );
+    let run = watch(words).run();
     let Some(receipt) = run.complete_if_supported() else { return };
     let there = run.address("127.0.0.1");
     let connections = receipt.connections();
@@ -301,7 +306,7 @@ fn multipath() {
     assert!(!clients.is_empty(), "{connections:#?}");
     let whole = clients.iter().find(|one| one.protocol() == "mptcp");
     let whole = whole.unwrap_or_else(|| panic!("{connections:#?}"));
-    assert_eq!((whole.result(), whole.process()), ("established", Some(receipt.root().id())), "{whole:?}");
+    assert!(whole.result() == "established" && whole.process().is_some(), "{whole:?}");
     assert!(clients.iter().any(|one| one.bytes_sent() == 3), "{clients:#?}");
     assert!(connections.iter().all(|one| one.packets().0 < 100), "{connections:#?}");
 }

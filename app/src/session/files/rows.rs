@@ -63,6 +63,8 @@ pub enum Done {
     },
     /// It was changed.
     Changed {
+        /// What it was, where that is known.
+        kind: Option<FileKind>,
         /// How.
         operation: FileOperation,
         /// By which call.
@@ -86,6 +88,12 @@ impl FileRow<'_> {
     pub fn changes(&self) -> bool {
         match &self.done {
             Done::Used { totals, kind, .. } => kind.has_content() && super::totals::changes_content(totals),
+            // A terminal or /dev/null that is cut to no length is what it was.
+            Done::Changed {
+                operation: FileOperation::Truncate | FileOperation::Create,
+                kind: Some(kind),
+                ..
+            } => kind.has_content(),
             Done::Changed { operation, .. } => {
                 !matches!(operation, FileOperation::ChangeDirectory | FileOperation::Open)
             }
@@ -170,11 +178,12 @@ impl<'a> FileRows<'a> {
 
     fn changed(&self, change: &Change) -> Option<FileRow<'a>> {
         let new_path = change.new_path.and_then(|path| self.0.path_of(path));
+        let used = match change.target {
+            Target::Access(id) => self.0.accesses.get(&id).and_then(|access| self.0.file_of(access)),
+            _ => None,
+        };
         let own = match change.target {
-            Target::Access(id) => {
-                let access = self.0.accesses.get(&id);
-                access.and_then(|access| self.0.file_of(access)).map(|(key, _)| (key.path, key.source))
-            }
+            Target::Access(_) => used.map(|(key, _)| (key.path, key.source)),
             Target::Path(path) => self.0.path_of(path).map(|path| (path.path, path.source)),
             Target::None => None,
         };
@@ -187,7 +196,11 @@ impl<'a> FileRows<'a> {
             new_path: own.and(second).map(|(path, _)| text(&self.0.texts, path)),
             first_at: change.at,
             last_at: change.at,
-            done: Done::Changed { operation: change.operation, call: change.call },
+            done: Done::Changed {
+                kind: used.map(|(_, known)| known.kind),
+                operation: change.operation,
+                call: change.call,
+            },
         })
     }
 

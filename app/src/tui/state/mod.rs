@@ -19,7 +19,7 @@ use timeline::Timeline;
 
 use super::{keys::Keymap, terminal::Emulator, theme::Theme};
 use crate::{
-    event::{BootNs, Event, EventKind, FileOperation, FileTotals, ProcessKey, Syscall},
+    event::{BootNs, Event, EventKind, FileTotals, ProcessKey, Syscall},
     maps::HashSet,
     runner::Progress,
     session::{FileRowId, NetworkView, Session},
@@ -284,7 +284,10 @@ impl App {
         };
         let rows = session.file_rows();
         let is_change = match &event.kind {
-            EventKind::FileChanged(changed) => changed.operation != FileOperation::ChangeDirectory,
+            EventKind::FileChanged(_) => {
+                let last = rows.counts()[1].checked_sub(1).map(FileRowId::Change);
+                last.and_then(|id| rows.get(id)).is_some_and(|row| row.changes())
+            }
             EventKind::FileTotals(FileTotals { access, .. }) => {
                 rows.of_access(*access).and_then(|id| rows.get(id)).is_some_and(|row| row.changes())
             }
