@@ -4,13 +4,20 @@ use std::num::NonZeroU16;
 
 use vt100::{Callbacks, MouseProtocolEncoding, MouseProtocolMode, Parser};
 
+use super::dialect::{Dialect, Interpreter};
+
 /// Lines that can be scrolled back to: at 200 columns some 6 MiB.
 const SCROLLBACK: usize = 1_000;
 /// Answers that wait to be typed; a program that asks without end and never reads is not answered for ever.
 const MAX_REPLIES: usize = 4_096;
 
 /// A terminal, as far as programs can tell.
+///
+/// The screen is that of the crate vt100, which keeps little for each cell whatever a program writes into it; what
+/// programs written for xterm say beyond what that knows goes through a [`Dialect`].
 pub struct Emulator {
+    reader: vte::Parser,
+    dialect: Dialect,
     parser: Parser<Answers>,
 }
 
@@ -21,23 +28,51 @@ pub struct InputMode {
     pub application_cursor: bool,
     /// Pasted text is put into brackets (2004).
     pub bracketed_paste: bool,
-    /// Presses and releases of mouse buttons are told.
-    pub mouse_buttons: bool,
-    /// Movement with a pressed button is, too.
-    pub mouse_drags: bool,
-    /// In the form of SGR (1006); else as X10 did.
-    pub mouse_sgr: bool,
+    /// What is told of the mouse.
+    pub mouse: MouseMode,
+    /// How.
+    pub mouse_encoding: MouseEncoding,
+    /// The screen is a full-screen program's, which has nothing to scroll back to.
+    pub alternate_screen: bool,
+}
+
+/// What is told of the mouse; each more than the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MouseMode {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Buttons that are pressed (9, as X10 did).
+    Presses,
+    /// And released (1000).
+    Buttons,
+    /// And movement with a pressed button (1002).
+    Drags,
+    /// Every movement (1003).
+    Moves,
+}
+
+/// How the mouse is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MouseEncoding {
+    /// A byte each for button, column and row.
+    #[default]
+    Bytes,
+    /// A character each (1005).
+    Characters,
+    /// Numbers (1006).
+    Sgr,
 }
 
 /// Answers what a program asks its terminal.
 #[derive(Default)]
-struct Answers {
+pub(super) struct Answers {
     replies: Vec<u8>,
     bell: bool,
 }
 
 impl Answers {
-    fn reply(&mut self, bytes: &[u8]) {
+    pub(super) fn reply(&mut self, bytes: &[u8]) {
         if self.replies.len() + bytes.len() <= MAX_REPLIES {
             self.replies.extend_from_slice(bytes);
         }
@@ -67,12 +102,10 @@ impl Callbacks for Answers {
             (None, None, 'n') if parameter(0) == 5 => self.reply(b"\x1b[0n"),
             (None | Some(b'?'), None, 'n') if parameter(0) == 6 => {
                 let (row, column) = screen.cursor_position();
+                // Behind the last column it still is in it.
+                let column = column.min(screen.size().1.get() - 1);
                 let mark = if first.is_some() { "?" } else { "" };
                 self.reply(format!("\x1b[{mark}{};{}R", row + 1, column + 1).as_bytes());
-            }
-            // Whether a mode is set: of those that are not known, that they are not.
-            (Some(b'?'), Some(b'$'), 'p') => {
-                self.reply(format!("\x1b[?{};0$y", parameter(0)).as_bytes());
             }
             // Size in cells.
             (None, None, 't') if parameter(0) == 18 => {
@@ -91,12 +124,20 @@ fn size(cells: u16) -> NonZeroU16 {
 impl Emulator {
     /// An empty screen.
     pub fn new(rows: u16, columns: u16) -> Self {
-        Self { parser: Parser::new_with_callbacks(size(rows), size(columns), SCROLLBACK, Answers::default()) }
+        let parser = Parser::new_with_callbacks(size(rows), size(columns), SCROLLBACK, Answers::default());
+        Self { reader: vte::Parser::new(), dialect: Dialect::default(), parser }
+    }
+
+    /// Says that its background is light to programs that ask; else it is dark.
+    pub fn set_light(&mut self, is_light: bool) {
+        self.dialect.set_light(is_light);
     }
 
     /// Takes in what the program wrote.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.parser.process(bytes);
+        let mut interpreter = Interpreter { dialect: &mut self.dialect, screen: &mut self.parser };
+        self.reader.advance(&mut interpreter, bytes);
+        interpreter.flush();
     }
 
     /// What is to be typed in answer.
@@ -134,21 +175,25 @@ impl Emulator {
         self.parser.screen().scrollback()
     }
 
-    /// A full-screen program has the screen.
-    pub fn is_full_screen(&self) -> bool {
-        self.parser.screen().alternate_screen()
-    }
-
     /// What the program expects of keys and mouse.
     pub fn input_mode(&self) -> InputMode {
         let screen = self.parser.screen();
-        let mouse = screen.mouse_protocol_mode();
         InputMode {
             application_cursor: screen.application_cursor(),
             bracketed_paste: screen.bracketed_paste(),
-            mouse_buttons: mouse != MouseProtocolMode::None,
-            mouse_drags: matches!(mouse, MouseProtocolMode::ButtonMotion | MouseProtocolMode::AnyMotion),
-            mouse_sgr: screen.mouse_protocol_encoding() == MouseProtocolEncoding::Sgr,
+            mouse: match screen.mouse_protocol_mode() {
+                MouseProtocolMode::None => MouseMode::Off,
+                MouseProtocolMode::Press => MouseMode::Presses,
+                MouseProtocolMode::PressRelease => MouseMode::Buttons,
+                MouseProtocolMode::ButtonMotion => MouseMode::Drags,
+                MouseProtocolMode::AnyMotion => MouseMode::Moves,
+            },
+            mouse_encoding: match screen.mouse_protocol_encoding() {
+                MouseProtocolEncoding::Default => MouseEncoding::Bytes,
+                MouseProtocolEncoding::Utf8 => MouseEncoding::Characters,
+                MouseProtocolEncoding::Sgr => MouseEncoding::Sgr,
+            },
+            alternate_screen: screen.alternate_screen(),
         }
     }
 

@@ -29,6 +29,8 @@ impl<'a> Screen<'a> {
             return None;
         }
         let (row, column) = screen.cursor_position();
+        // Behind the last column it still is in it.
+        let column = column.min(screen.size().1.get() - 1);
         let at = Position::new(area.x.saturating_add(column), area.y.saturating_add(row));
         area.contains(at).then_some(at)
     }

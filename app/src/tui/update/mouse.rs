@@ -45,10 +45,11 @@ pub(super) fn clicked(app: &mut App, mouse: MouseEvent) -> Vec<Effect> {
         && inner.contains(at)
         && app.typing
         && let Some(emulator) = &app.terminal
-        && emulator.input_mode().mouse_buttons
     {
         let bytes = terminal::mouse(mouse, column - inner.x, row - inner.y, emulator.input_mode());
-        return vec![Effect::Type(bytes)];
+        if !bytes.is_empty() {
+            return vec![Effect::Type(bytes)];
+        }
     }
     match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) if row == group.area.y => {
