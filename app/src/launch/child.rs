@@ -134,12 +134,11 @@ pub(super) unsafe fn run(plan: &Plan) -> ! {
     }
 }
 
-/// Begins a session of its own, on its own terminal. What fails here leaves it without job control, and no worse off.
+/// Is a group of its own in the session that it was forked in, whose terminal is the one it gets.
 unsafe fn take_terminal(terminal: RawFd, streams: [bool; 3]) {
     // SAFETY: plain system calls on descriptors of this process; the terminal's own closes at the exec.
     unsafe {
-        libc::setsid();
-        libc::ioctl(terminal, libc::TIOCSCTTY, 0);
+        libc::setpgid(0, 0);
         for (stream, _) in (0..).zip(streams).filter(|(_, wanted)| *wanted) {
             libc::dup2(terminal, stream);
         }

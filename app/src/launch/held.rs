@@ -23,7 +23,7 @@ use super::{
     Command, LaunchError, candidates,
     cgroup::Cgroup,
     child::{self, Plan, REPORT_LENGTH, Report, Step, Strings},
-    inherited, known,
+    inherited, known, leader,
     pty::ChildTerminal,
     quoted, reason,
     signals::CallerSignals,
@@ -99,10 +99,14 @@ impl HeldChild {
         if let Some(terminal) = &command.terminal {
             terminal.give_to(command.identity.uid);
         }
-        let (child, in_cgroup) = fork_child(&plan, cgroup).map_err(refused)?;
-        if let Some(terminal) = &command.terminal {
-            terminal.close();
-        }
+        let (child, in_cgroup) = match (&command.terminal, plan.terminal) {
+            (Some(terminal), Some((slave, _))) => {
+                let (child, in_cgroup, leader) = leader::fork(&plan, cgroup, slave).map_err(refused)?;
+                terminal.is_taken(leader);
+                (child, in_cgroup)
+            }
+            _ => fork_child(&plan, cgroup, Beside::Nobody).map_err(refused)?,
+        };
         let outside = match cgroup {
             Some(group) if !in_cgroup => group.add(child.pid).err().map(|error| {
                 format!("cannot move the command into the group {}: {error}", quoted(group.path()))
@@ -232,6 +236,10 @@ impl Drop for HeldChild {
 }
 
 impl RunningChild {
+    pub(super) fn new(pid: u32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd, ended: None }
+    }
+
     /// Its pid, as glasshouse sees it.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -298,22 +306,35 @@ fn nanoseconds(time: libc::timeval) -> u64 {
     u64::try_from(microseconds).unwrap_or(0).saturating_mul(1000)
 }
 
-/// Creates the child, in the group if the kernel does that; says whether it did.
-fn fork_child(plan: &Plan, cgroup: Option<&Cgroup>) -> Result<(RunningChild, bool), Errno> {
+/// Whose child it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// That of who forks.
+    Nobody,
+    /// That of the parent of who forks, as who forks is.
+    Us,
+}
+
+/// Creates the child, in the group if the kernel does that; says whether it did. Allocates nothing.
+pub(super) fn fork_child(
+    plan: &Plan,
+    cgroup: Option<&Cgroup>,
+    beside: Beside,
+) -> Result<(RunningChild, bool), Errno> {
     if let Some(group) = cgroup
-        && let Ok(child) = clone3(plan, Some(group.as_fd()))
+        && let Ok(child) = clone3(plan, Some(group.as_fd()), beside)
     {
         return Ok((child, true));
     }
-    match clone3(plan, None) {
+    match clone3(plan, None, beside) {
         Ok(child) => Ok((child, false)),
         // A seccomp filter that does not know clone3: old container runtimes.
-        Err(Errno::ENOSYS | Errno::EPERM) => clone(plan).map(|child| (child, false)),
+        Err(Errno::ENOSYS | Errno::EPERM) => clone(plan, beside).map(|child| (child, false)),
         Err(errno) => Err(errno),
     }
 }
 
-fn clone3(plan: &Plan, cgroup: Option<BorrowedFd<'_>>) -> Result<RunningChild, Errno> {
+fn clone3(plan: &Plan, cgroup: Option<BorrowedFd<'_>>, beside: Beside) -> Result<RunningChild, Errno> {
     /// `CLONE_INTO_CGROUP` of include/uapi/linux/sched.h; more than an int holds.
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     let mut pidfd: c_int = -1;
@@ -321,7 +342,11 @@ fn clone3(plan: &Plan, cgroup: Option<BorrowedFd<'_>>) -> Result<RunningChild, E
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = u64::from(libc::CLONE_PIDFD.cast_unsigned());
     arguments.pidfd = (&raw mut pidfd).addr() as u64;
-    arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    match beside {
+        Beside::Nobody => arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned()),
+        // With that of who forks, and none may be given.
+        Beside::Us => arguments.flags |= u64::from(libc::CLONE_PARENT.cast_unsigned()),
+    }
     if let Some(group) = cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = u64::from(group.as_raw_fd().cast_unsigned());
@@ -334,9 +359,10 @@ fn clone3(plan: &Plan, cgroup: Option<BorrowedFd<'_>>) -> Result<RunningChild, E
     after_fork(plan, result, &raw const pidfd)
 }
 
-fn clone(plan: &Plan) -> Result<RunningChild, Errno> {
+fn clone(plan: &Plan, beside: Beside) -> Result<RunningChild, Errno> {
     let mut pidfd: c_int = -1;
-    let flags = c_long::from(libc::CLONE_PIDFD | libc::SIGCHLD);
+    let parent = if beside == Beside::Us { libc::CLONE_PARENT } else { 0 };
+    let flags = c_long::from(libc::CLONE_PIDFD | libc::SIGCHLD | parent);
     // SAFETY: as above. The third argument is the parent's `pidfd` with CLONE_PIDFD; the others are unused.
     let result = unsafe {
         libc::syscall(
@@ -359,7 +385,7 @@ fn after_fork(plan: &Plan, result: c_long, pidfd: *const c_int) -> Result<Runnin
     let pid = Errno::result(result)?;
     // SAFETY: the kernel has stored a descriptor there that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd.read()) };
-    Ok(RunningChild { pid: u32::try_from(pid).unwrap_or_default(), pidfd, ended: None })
+    Ok(RunningChild::new(u32::try_from(pid).unwrap_or_default(), pidfd))
 }
 
 fn c_strings(strings: &[OsString]) -> Result<Vec<CString>, LaunchError> {

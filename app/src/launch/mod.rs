@@ -12,6 +12,7 @@ pub mod held;
 pub mod identity;
 mod inherited;
 mod known;
+mod leader;
 mod namespaces;
 pub mod pty;
 mod readiness;

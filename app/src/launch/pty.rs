@@ -14,6 +14,11 @@ use nix::{
     unistd::{Uid, fchown, read, write},
 };
 
+use super::leader::Leader;
+
+#[cfg(test)]
+mod tests;
+
 /// Which of the standard descriptors the terminal is for.
 type Streams = [bool; 3];
 
@@ -25,11 +30,21 @@ pub struct Pty {
 }
 
 /// The side that the command gets: its controlling terminal, and those of its standard streams that are terminals of
-/// glasshouse. It is closed in glasshouse once the command has it, so that its end can be seen.
+/// glasshouse.
 #[derive(Clone, Debug)]
 pub struct ChildTerminal {
-    slave: Arc<Mutex<Option<OwnedFd>>>,
+    side: Arc<Mutex<Side>>,
     streams: Streams,
+}
+
+#[derive(Debug)]
+enum Side {
+    /// Nobody has it yet.
+    Free(OwnedFd),
+    /// The command has it, in a session that is led until this goes. It is closed here, so that its end can be seen.
+    Taken { _leader: Leader },
+    /// There is no other side any more.
+    Gone,
 }
 
 /// What there was to read.
@@ -49,6 +64,12 @@ impl Pty {
     /// # Errors
     /// The kernel's: there is no /dev/ptmx, or there are too many terminals.
     pub fn open(rows: u16, columns: u16) -> io::Result<Self> {
+        let streams = [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()];
+        Self::for_streams(rows, columns, streams)
+    }
+
+    /// Makes one for these standard streams of the command; the others stay what they are.
+    pub(crate) fn for_streams(rows: u16, columns: u16, streams: Streams) -> io::Result<Self> {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let master = posix_openpt(flags)?;
         grantpt(&master)?;
@@ -60,7 +81,6 @@ impl Pty {
         let slave = Errno::result(slave)?;
         // SAFETY: the descriptor is new, and nobody else's.
         let slave = unsafe { OwnedFd::from_raw_fd(slave) };
-        let streams = [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()];
         let own = [io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()]
             .into_iter()
             .find_map(|descriptor| tcgetattr(descriptor).ok());
@@ -69,7 +89,7 @@ impl Pty {
         }
         // SAFETY: a PtyMaster is such a descriptor, and gives it away here.
         let master = unsafe { OwnedFd::from_raw_fd(std::os::fd::IntoRawFd::into_raw_fd(master)) };
-        let terminal = ChildTerminal { slave: Arc::new(Mutex::new(Some(slave))), streams };
+        let terminal = ChildTerminal { side: Arc::new(Mutex::new(Side::Free(slave))), streams };
         let pty = Self { master, terminal };
         pty.resize(rows, columns)?;
         Ok(pty)
@@ -122,6 +142,13 @@ impl Pty {
     }
 }
 
+impl Drop for Pty {
+    fn drop(&mut self) {
+        // The session's leader goes before the terminal does: else its end would be that of who has the keyboard.
+        *self.terminal.lock() = Side::Gone;
+    }
+}
+
 impl AsFd for Pty {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.master.as_fd()
@@ -131,22 +158,25 @@ impl AsFd for Pty {
 impl ChildTerminal {
     /// Gives it to whoever the command runs as. What cannot be given stays usable by its descriptors.
     pub(super) fn give_to(&self, uid: u32) {
-        if let Some(slave) = &*self.lock() {
+        if let Side::Free(slave) = &*self.lock() {
             let _ = fchown(slave, Some(Uid::from_raw(uid)), None);
         }
     }
 
     /// The descriptor, and which of the standard ones it is for.
     pub(super) fn plan(&self) -> Option<(RawFd, Streams)> {
-        self.lock().as_ref().map(|slave| (slave.as_raw_fd(), self.streams))
+        match &*self.lock() {
+            Side::Free(slave) => Some((slave.as_raw_fd(), self.streams)),
+            Side::Taken { .. } | Side::Gone => None,
+        }
     }
 
     /// The command has it.
-    pub(super) fn close(&self) {
-        *self.lock() = None;
+    pub(super) fn is_taken(&self, leader: Leader) {
+        *self.lock() = Side::Taken { _leader: leader };
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<OwnedFd>> {
-        self.slave.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Side> {
+        self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
