@@ -91,7 +91,9 @@ impl Live {
         let (rows, columns) = terminal_size(&app);
         let pty = Pty::open(rows, columns)?;
         if pty.is_for_somebody() {
-            app.terminal = Some(Emulator::new(rows, columns));
+            let mut emulator = Emulator::new(rows, columns);
+            emulator.set_light(app.theme.is_light());
+            app.terminal = Some(emulator);
         } else {
             app.terminal = None;
             app.lower = Pane::Timeline;

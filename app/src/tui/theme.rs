@@ -291,6 +291,11 @@ impl Theme {
         Self { chosen, ..self }
     }
 
+    /// The terminal's background is light.
+    pub fn is_light(&self) -> bool {
+        self.shade == Shade::Light
+    }
+
     /// How many colours there are.
     pub fn depth(&self) -> Depth {
         self.depth

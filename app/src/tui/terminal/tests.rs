@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod programs;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 use ratatui::{
@@ -43,6 +45,11 @@ fn questions_are_answered() {
         assert_eq!(String::from_utf8(emulator.take_replies()).unwrap(), answer, "{asked:?}");
         assert_eq!(emulator.take_replies(), b"");
     }
+    let mut emulator = Emulator::new(5, 20);
+    emulator.set_light(true);
+    // Whatever resets the terminal does not change what it looks like.
+    emulator.feed(b"\x1bc\x1b[!p\x1b]11;?\x07");
+    assert_eq!(emulator.take_replies(), b"\x1b]11;rgb:ffff/ffff/ffff\x07");
     let mut emulator = fed(5, 20, &b"\x1b[6n".repeat(100_000));
     assert!(emulator.take_replies().len() <= 4096);
 }
