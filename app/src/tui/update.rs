@@ -78,11 +78,11 @@ fn key_pressed(app: &mut App, key: KeyEvent, world: World<'_>) -> Vec<Effect> {
 /// Makes the selection of every pane visible.
 fn reveal(app: &mut App) {
     let layout = Layout::new(app);
-    app.tree.reveal(layout.height(Pane::Processes));
-    app.files.reveal(layout.height(Pane::Files));
-    app.network.reveal(layout.height(Pane::Network));
-    app.moments.reveal(layout.height(Pane::Timeline));
-    app.calls.reveal(layout.height(Pane::Syscalls));
+    for pane in Pane::ALL {
+        if let Some(cursor) = app.cursor_mut(pane) {
+            cursor.reveal(layout.height(pane));
+        }
+    }
 }
 
 fn filter_key(app: &mut App, key: KeyEvent) {
@@ -117,15 +117,8 @@ fn filter_key(app: &mut App, key: KeyEvent) {
 /// Narrows the focused pane, as far as the text makes sense.
 fn set_filter(app: &mut App, text: String) {
     let Ok(filter) = Filter::parse(&text) else { return };
-    let (slot, kept) = match app.focus {
-        Pane::Processes => (&mut app.tree.filter, &mut app.tree.filter_text),
-        Pane::Files => (&mut app.files.filter, &mut app.files.filter_text),
-        Pane::Network => (&mut app.network.filter, &mut app.network.filter_text),
-        Pane::Timeline => (&mut app.moments.filter, &mut app.moments.filter_text),
-        Pane::Syscalls => (&mut app.calls.filter, &mut app.calls.filter_text),
-        Pane::Terminal => return,
-    };
-    (*slot, *kept) = (filter, text);
+    let Some(cursor) = app.cursor_mut(app.focus) else { return };
+    (cursor.filter, cursor.filter_text) = (filter, text);
     app.is_stale = true;
 }
 
@@ -210,22 +203,22 @@ fn overlay_lines(app: &App, overlay: &Overlay, world: World<'_>) -> usize {
 
 /// Moves the selection of the focused pane.
 fn step(app: &mut App, by: isize) {
-    match app.focus {
-        Pane::Processes => app.tree.step(by),
-        Pane::Files => app.files.step(by),
-        Pane::Network => app.network.step(by),
-        Pane::Timeline => app.moments.step(by),
-        Pane::Syscalls => app.calls.step(by),
-        Pane::Terminal => {
-            if let Some(terminal) = &mut app.terminal {
-                terminal.scroll(i32::try_from(-by).unwrap_or(0));
-            }
-        }
+    match app.cursor_mut(app.focus) {
+        Some(cursor) => cursor.step(by),
+        None => scroll_terminal(app, by),
     }
-    // What other panes show hangs on it.
-    if app.focus == Pane::Processes && app.scope != Scope::All {
-        app.is_stale = true;
+    selection_moved(app, app.focus);
+}
+
+fn scroll_terminal(app: &mut App, by: isize) {
+    if let Some(terminal) = &mut app.terminal {
+        terminal.scroll(i32::try_from(-by).unwrap_or(0));
     }
+}
+
+/// What other panes show hangs on the selected process.
+fn selection_moved(app: &mut App, pane: Pane) {
+    app.is_stale |= pane == Pane::Processes && app.scope != Scope::All;
 }
 
 fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
@@ -353,13 +346,9 @@ fn expand(app: &mut App) {
 }
 
 fn follow(app: &mut App) {
-    match app.focus {
-        Pane::Processes => app.tree.toggle_follow(),
-        Pane::Files => app.files.toggle_follow(),
-        Pane::Network => app.network.toggle_follow(),
-        Pane::Timeline => app.moments.toggle_follow(),
-        Pane::Syscalls => app.calls.toggle_follow(),
-        Pane::Terminal => {
+    match app.cursor_mut(app.focus) {
+        Some(cursor) => cursor.toggle_follow(),
+        None => {
             if let Some(terminal) = &mut app.terminal {
                 terminal.scroll(i32::MIN + 1);
             }
@@ -369,18 +358,11 @@ fn follow(app: &mut App) {
 
 fn sort(app: &mut App, reverse: bool) {
     let columns = app.focus.sorts().len();
-    let (column, reversed) = match app.focus {
-        Pane::Processes => (&mut app.tree.sort, &mut app.tree.reverse),
-        Pane::Files => (&mut app.files.sort, &mut app.files.reverse),
-        Pane::Network => (&mut app.network.sort, &mut app.network.reverse),
-        Pane::Timeline => (&mut app.moments.sort, &mut app.moments.reverse),
-        Pane::Syscalls => (&mut app.calls.sort, &mut app.calls.reverse),
-        Pane::Terminal => return,
-    };
+    let Some(cursor) = app.cursor_mut(app.focus) else { return };
     if reverse {
-        *reversed = !*reversed;
+        cursor.reverse = !cursor.reverse;
     } else {
-        *column = (*column + 1) % columns;
+        cursor.sort = (cursor.sort + 1) % columns;
     }
     app.is_stale = true;
 }

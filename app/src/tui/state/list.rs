@@ -1,13 +1,13 @@
 //! A list of rows: which there are, which is selected, which are on the screen.
 
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 use crate::tui::filter::Filter;
 
-/// Rows by their ids. New rows never move the selection, unless it follows the newest.
-#[derive(Clone, Debug)]
-pub struct List<Id> {
-    ids: Vec<Id>,
+/// Which row of a list is selected, which are on the screen, and how the list was asked for: whatever its rows are.
+#[derive(Clone, Debug, Default)]
+pub struct Cursor {
+    rows: usize,
     selected: usize,
     offset: usize,
     /// The newest row is selected.
@@ -22,18 +22,30 @@ pub struct List<Id> {
     pub filter_text: String,
 }
 
+/// Rows by their ids. New rows never move the selection, unless it follows the newest.
+#[derive(Clone, Debug)]
+pub struct List<Id> {
+    ids: Vec<Id>,
+    cursor: Cursor,
+}
+
 impl<Id> Default for List<Id> {
     fn default() -> Self {
-        Self {
-            ids: Vec::new(),
-            selected: 0,
-            offset: 0,
-            follow: false,
-            sort: 0,
-            reverse: false,
-            filter: Filter::default(),
-            filter_text: String::new(),
-        }
+        Self { ids: Vec::new(), cursor: Cursor::default() }
+    }
+}
+
+impl<Id> Deref for List<Id> {
+    type Target = Cursor;
+
+    fn deref(&self) -> &Cursor {
+        &self.cursor
+    }
+}
+
+impl<Id> DerefMut for List<Id> {
+    fn deref_mut(&mut self) -> &mut Cursor {
+        &mut self.cursor
     }
 }
 
@@ -45,37 +57,41 @@ impl<Id: Copy + PartialEq> List<Id> {
 
     /// The selected row.
     pub fn selected(&self) -> Option<Id> {
-        self.ids.get(self.selected).copied()
-    }
-
-    /// Its position.
-    pub fn position(&self) -> usize {
-        self.selected
+        self.ids.get(self.cursor.selected).copied()
     }
 
     /// Replaces the rows; what was selected stays so if it is still there.
     pub fn replace(&mut self, ids: Vec<Id>) {
         let before = self.selected();
         self.ids = ids;
-        if self.follow {
-            self.select_newest();
+        self.cursor.rows = self.ids.len();
+        if self.cursor.follow {
+            self.cursor.select_newest();
         } else if before != self.selected()
             && let Some(found) = before.and_then(|before| self.ids.iter().position(|id| *id == before))
         {
             // It stays where it is on the screen, too.
-            self.offset = (self.offset + found).saturating_sub(self.selected);
-            self.selected = found;
+            self.cursor.offset = (self.cursor.offset + found).saturating_sub(self.cursor.selected);
+            self.cursor.selected = found;
         }
-        self.clamp();
+        self.cursor.clamp();
     }
 
     /// Adds rows behind the others.
     pub fn extend(&mut self, ids: impl IntoIterator<Item = Id>) {
         self.ids.extend(ids);
-        if self.follow {
-            self.select_newest();
+        self.cursor.rows = self.ids.len();
+        if self.cursor.follow {
+            self.cursor.select_newest();
         }
-        self.clamp();
+        self.cursor.clamp();
+    }
+}
+
+impl Cursor {
+    /// Position of the selected row.
+    pub fn position(&self) -> usize {
+        self.selected
     }
 
     /// Selects the row at a position.
@@ -83,15 +99,6 @@ impl<Id: Copy + PartialEq> List<Id> {
         self.follow = false;
         self.selected = position;
         self.clamp();
-    }
-
-    /// Selects a row, if it is there.
-    pub fn select_id(&mut self, id: Id) -> bool {
-        let found = self.ids.iter().position(|known| *known == id);
-        if let Some(found) = found {
-            self.select(found);
-        }
-        found.is_some()
     }
 
     /// Moves the selection.
@@ -102,7 +109,7 @@ impl<Id: Copy + PartialEq> List<Id> {
     /// Scrolls without another selection than is needed.
     pub fn scroll(&mut self, by: isize, height: usize) {
         self.follow = false;
-        self.offset = self.offset.saturating_add_signed(by).min(self.ids.len().saturating_sub(height));
+        self.offset = self.offset.saturating_add_signed(by).min(self.rows.saturating_sub(height));
         let last = (self.offset + height).saturating_sub(1);
         self.selected = self.selected.clamp(self.offset, last.max(self.offset));
         self.clamp();
@@ -128,18 +135,18 @@ impl<Id: Copy + PartialEq> List<Id> {
         let lowest = (self.selected + 1).saturating_sub(height);
         let highest = self.selected;
         // What is left below the end could show rows above.
-        let last = self.ids.len().saturating_sub(height);
+        let last = self.rows.saturating_sub(height);
         let start = self.offset.min(last).clamp(lowest, highest.max(lowest));
-        start..(start + height).min(self.ids.len())
+        start..(start + height).min(self.rows)
     }
 
     fn select_newest(&mut self) {
-        self.selected = if self.reverse { 0 } else { self.ids.len().saturating_sub(1) };
+        self.selected = if self.reverse { 0 } else { self.rows.saturating_sub(1) };
     }
 
     fn clamp(&mut self) {
-        self.selected = self.selected.min(self.ids.len().saturating_sub(1));
-        self.offset = self.offset.min(self.ids.len().saturating_sub(1));
+        self.selected = self.selected.min(self.rows.saturating_sub(1));
+        self.offset = self.offset.min(self.rows.saturating_sub(1));
     }
 }
 

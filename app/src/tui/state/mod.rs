@@ -14,7 +14,7 @@ pub mod tree;
 use std::{collections::BTreeMap, fmt};
 
 use activity::Activity;
-use list::List;
+use list::{Cursor, List};
 use timeline::Timeline;
 
 use super::{keys::Keymap, terminal::Emulator, theme::Theme};
@@ -336,15 +336,32 @@ impl App {
         }
     }
 
+    /// What is chosen of the rows of a pane; a terminal has none.
+    pub fn cursor(&self, pane: Pane) -> Option<&Cursor> {
+        match pane {
+            Pane::Processes => Some(&self.tree),
+            Pane::Files => Some(&self.files),
+            Pane::Network => Some(&self.network),
+            Pane::Timeline => Some(&self.moments),
+            Pane::Syscalls => Some(&self.calls),
+            Pane::Terminal => None,
+        }
+    }
+
+    /// The same, to choose otherwise.
+    pub fn cursor_mut(&mut self, pane: Pane) -> Option<&mut Cursor> {
+        match pane {
+            Pane::Processes => Some(&mut self.tree),
+            Pane::Files => Some(&mut self.files),
+            Pane::Network => Some(&mut self.network),
+            Pane::Timeline => Some(&mut self.moments),
+            Pane::Syscalls => Some(&mut self.calls),
+            Pane::Terminal => None,
+        }
+    }
+
     /// The text of the filter of a pane.
     pub fn filter_text(&self, pane: Pane) -> &str {
-        match pane {
-            Pane::Processes => &self.tree.filter_text,
-            Pane::Files => &self.files.filter_text,
-            Pane::Network => &self.network.filter_text,
-            Pane::Timeline => &self.moments.filter_text,
-            Pane::Syscalls => &self.calls.filter_text,
-            Pane::Terminal => "",
-        }
+        self.cursor(pane).map_or("", |cursor| &cursor.filter_text)
     }
 }

@@ -4,11 +4,11 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::{
     super::{
-        state::{App, Border, Pane, Scope},
+        state::{App, Border, Pane},
         terminal,
         view::layout::Layout,
     },
-    Effect, focus,
+    Effect, focus, scroll_terminal, selection_moved,
 };
 
 /// Rows of a click of the wheel.
@@ -101,33 +101,16 @@ fn drag(app: &mut App, layout: &Layout, border: Border, column: u16, row: u16) {
 }
 
 fn select_line(app: &mut App, pane: Pane, line: usize, height: usize) {
-    match pane {
-        Pane::Processes => {
-            app.tree.select(app.tree.window(height).start + line);
-            app.is_stale |= app.scope != Scope::All;
-        }
-        Pane::Files => app.files.select(app.files.window(height).start + line),
-        Pane::Network => app.network.select(app.network.window(height).start + line),
-        Pane::Timeline => app.moments.select(app.moments.window(height).start + line),
-        Pane::Syscalls => app.calls.select(app.calls.window(height).start + line),
-        Pane::Terminal => {}
+    if let Some(cursor) = app.cursor_mut(pane) {
+        cursor.select(cursor.window(height).start + line);
+        selection_moved(app, pane);
     }
 }
 
 fn scroll(app: &mut App, pane: Pane, by: isize, height: usize) {
-    match pane {
-        Pane::Processes => {
-            app.tree.scroll(by, height);
-            app.is_stale |= app.scope != Scope::All;
-        }
-        Pane::Files => app.files.scroll(by, height),
-        Pane::Network => app.network.scroll(by, height),
-        Pane::Timeline => app.moments.scroll(by, height),
-        Pane::Syscalls => app.calls.scroll(by, height),
-        Pane::Terminal => {
-            if let Some(terminal) = &mut app.terminal {
-                terminal.scroll(i32::try_from(-by).unwrap_or(0));
-            }
-        }
+    match app.cursor_mut(pane) {
+        Some(cursor) => cursor.scroll(by, height),
+        None => scroll_terminal(app, by),
     }
+    selection_moved(app, pane);
 }

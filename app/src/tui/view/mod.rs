@@ -139,16 +139,12 @@ fn narrowing(app: &App, world: World<'_>, pane: Pane) -> String {
     if !filter.is_empty() {
         parts.push(format!("/{filter}"));
     }
-    let (list_sort, reverse, follow) = match pane {
-        Pane::Processes => (app.tree.sort, app.tree.reverse, app.tree.follow),
-        Pane::Files => (app.files.sort, app.files.reverse, app.files.follow),
-        Pane::Network => (app.network.sort, app.network.reverse, app.network.follow),
-        Pane::Timeline => (0, app.moments.reverse, app.moments.follow),
-        Pane::Syscalls => (app.calls.sort, !app.calls.reverse, false),
-        Pane::Terminal => (0, false, false),
-    };
-    if list_sort > 0 || reverse {
-        let name = pane.sorts().get(list_sort).copied().unwrap_or_default();
+    let (sort, reverse, follow) =
+        app.cursor(pane).map_or((0, false, false), |cursor| (cursor.sort, cursor.reverse, cursor.follow));
+    // Of system calls the largest counts come first unless they are asked for last.
+    let reverse = reverse != (pane == Pane::Syscalls);
+    if sort > 0 || reverse {
+        let name = pane.sorts().get(sort).copied().unwrap_or_default();
         parts.push(format!("by {name}{}", if reverse { " reversed" } else { "" }));
     }
     if follow {
