@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     state::{
         App, Pane, World, describe,
-        network::{Kind, Row},
+        network::{Entry, Row},
     },
     text::clean_observed,
 };
@@ -61,32 +61,19 @@ fn file(world: World<'_>, id: crate::session::FileRowId) -> Option<Record> {
     ])
 }
 
-/// A row of the network in words.
-pub(super) fn network_words(app: &App, row: Row) -> String {
-    let Some(view) = &app.connections else { return String::new() };
-    let at = row.position;
-    let words = match row.kind {
-        Kind::Connection => view.connections.get(at).map(describe::peer),
-        Kind::Listener => view.listeners.get(at).map(describe::listener),
-        Kind::Question => view.dns.get(at).map(|one| describe::question(one, app.theme.signs)),
-        Kind::Failure => view.failed.get(at).map(describe::socket_failure),
-        Kind::Unix => view.unix_sockets.get(at).map(describe::unix),
-    };
-    words.unwrap_or_default()
-}
-
 fn network(app: &App, world: World<'_>, row: Row) -> Record {
     let view = app.connections.as_ref();
-    let process = view.and_then(|view| row.process(view));
+    let entry = view.and_then(|view| row.entry(view));
+    let process = entry.and_then(Entry::process);
     let (sent, received) = view.map_or((0, 0), |view| row.bytes(view));
-    let result = view
-        .filter(|_| row.kind == Kind::Connection)
-        .and_then(|view| view.connections.get(row.position))
-        .map(|one| describe::result(one.result));
+    let result = match entry {
+        Some(Entry::Connection(one)) => describe::result(one.result),
+        _ => "",
+    };
     vec![
         ("kind", format!("{:?}", row.kind).to_lowercase()),
-        ("what", network_words(app, row)),
-        ("result", result.unwrap_or_default().to_owned()),
+        ("what", entry.map(|entry| describe::entry(entry, app.theme.signs)).unwrap_or_default()),
+        ("result", result.to_owned()),
         ("bytes_sent", sent.to_string()),
         ("bytes_received", received.to_string()),
         ("pid", process.map(|process| process.tgid.to_string()).unwrap_or_default()),
@@ -101,7 +88,7 @@ fn moment(app: &App, world: World<'_>, number: u64) -> Option<Record> {
         ("at_s", seconds(world, moment.at)),
         ("pid", moment.process.tgid.to_string()),
         ("process", describe::name(world.session, moment.process).into_owned()),
-        ("what", describe::moment(world.session, moment, app.theme.signs).1),
+        ("what", describe::moment(world.session, moment).1),
     ])
 }
 

@@ -378,7 +378,8 @@ fn touched(app: &mut App, world: World<'_>) {
         Pane::Network => app.network.selected().and_then(|row| {
             let view = app.connections.as_ref()?;
             let processes = row.processes(view).into_iter().collect();
-            Some(Touched { what: export::network_words(app, row), processes })
+            let what = describe::entry(row.entry(view)?, app.theme.signs);
+            Some(Touched { what, processes })
         }),
         _ => None,
     };

@@ -125,6 +125,19 @@ impl<'a> FileRows<'a> {
         [files.accesses.len(), files.changes.len(), files.failures.len()].map(super::index)
     }
 
+    /// All rows, by their sort.
+    pub fn ids(&self) -> impl Iterator<Item = FileRowId> + use<> {
+        Self::ids_between([0; 3], self.counts())
+    }
+
+    /// Those that there are at some counts and were not at others.
+    pub fn ids_between(from: [u32; 3], to: [u32; 3]) -> impl Iterator<Item = FileRowId> + use<> {
+        let used = (from[0]..to[0]).map(FileRowId::Use);
+        let changed = (from[1]..to[1]).map(FileRowId::Change);
+        let failed = (from[2]..to[2]).map(FileRowId::Failed);
+        used.chain(changed).chain(failed)
+    }
+
     /// One row.
     pub fn get(&self, id: FileRowId) -> Option<FileRow<'a>> {
         let files = self.0;

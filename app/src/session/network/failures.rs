@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Tally, connections::Connection, peers::plain};
+use super::{Tally, connections::Connection};
 use crate::{
     event::{
         AccessId, AccessTotals, BootNs, Endpoint, FileTotals, ProcessKey, SocketAddress, SocketFailed,
@@ -143,7 +143,7 @@ type Attempt = (ProcessKey, Endpoint, i32);
 
 /// Who tried to connect where, and what it failed with.
 fn attempt(process: ProcessKey, address: Endpoint, errno: i32) -> Attempt {
-    (process, Endpoint { address: plain(address.address), ..address }, errno)
+    (process, Endpoint { address: address.address.to_canonical(), ..address }, errno)
 }
 
 /// Connections that failed: a connect that told why is not told twice.

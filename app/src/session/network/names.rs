@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Network, connections::Connection, dns, peers::plain};
+use super::{Network, connections::Connection, dns};
 use crate::{
     event::{BootNs, Direction, Observed},
     maps::HashMap,
@@ -25,12 +25,12 @@ pub enum HostnameSource {
 pub(super) fn name(network: &Network, connections: &mut [Connection]) {
     let mut by_address: HashMap<IpAddr, Vec<(BootNs, Observed<TextId>)>> = HashMap::default();
     for named in dns::addresses(network) {
-        by_address.entry(plain(named.address)).or_default().push((named.at, named.name));
+        by_address.entry(named.address.to_canonical()).or_default().push((named.at, named.name));
     }
     by_address.values_mut().for_each(|names| names.sort_by_key(|(at, _)| *at));
     for connection in connections {
         let answered = connection.remote.and_then(|remote| {
-            let names = by_address.get(&plain(remote.address))?;
+            let names = by_address.get(&remote.address.to_canonical())?;
             let before = names.partition_point(|(at, _)| *at <= connection.opened_at);
             names[..before].last().map(|(_, name)| text(&network.texts, *name))
         });

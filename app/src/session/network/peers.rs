@@ -30,14 +30,6 @@ impl Ends {
     }
 }
 
-/// An IPv4 address on an IPv6 socket is the IPv4 address.
-pub(super) fn plain(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) => address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4),
-        IpAddr::V4(_) => address,
-    }
-}
-
 /// Links connections with their other sides: the ends mirror each other, they were there at the same time, and of
 /// several the nearest in time belong together.
 ///
@@ -78,14 +70,14 @@ fn without_address(connections: &mut [Connection]) {
 }
 
 fn is_anywhere(end: Option<Endpoint>) -> bool {
-    end.is_some_and(|end| plain(end.address).is_unspecified())
+    end.is_some_and(|end| end.address.to_canonical().is_unspecified())
 }
 
 /// Protocols without ports have no ends by which one could be told from another.
 fn ends(one: &Connection, namespace: u32) -> Option<Ends> {
     let end = |end: Endpoint| {
         let port = end.port.filter(|port| *port != 0)?;
-        Some((Some(plain(end.address)), port))
+        Some((Some(end.address.to_canonical()), port))
     };
     let (local, remote) = (end(one.local?)?, end(one.remote?)?);
     (local != remote).then_some(Ends { protocol: one.protocol, namespace, local, remote })

@@ -5,13 +5,17 @@ use std::borrow::Cow;
 use crate::{
     event::{BootNs, Direction, Endpoint, FileOperation, Observed, ProcessKey},
     names,
+    protocol::dns,
     session::{
         Connection, ConnectionResult, DnsEntry, DnsValue, Done, FileRow, Listener, Process, Session,
         SocketFailure, UnixEntry,
     },
     summary, syscalls,
     tui::{
-        state::timeline::{Moment, What},
+        state::{
+            network::Entry,
+            timeline::{Moment, What},
+        },
         text::{clean, clean_observed},
         theme::{Role, Signs},
     },
@@ -63,6 +67,16 @@ pub fn ended(process: &Process) -> Option<String> {
         (Some(code), None) => code.to_string(),
         (None, None) => "?".into(),
     })
+}
+
+/// It ended by itself and said that it went well; nothing of one that did not end yet.
+pub fn ended_well(process: &Process) -> Option<bool> {
+    process.ended.as_ref().map(|ended| ended.signal.is_none() && ended.code == Some(0))
+}
+
+/// The kernel said that it is not allowed.
+pub fn is_denial(errno: i32) -> bool {
+    matches!(errno, libc::EACCES | libc::EPERM)
 }
 
 /// How long it ran, or has run by `now`, ns.
@@ -169,10 +183,7 @@ pub fn is_secret(session: &Session, process: ProcessKey, path: &Observed<impl As
 
 /// `[::1]:80`, `10.0.0.1:443`, or the address alone.
 pub fn endpoint(end: Endpoint) -> String {
-    let address = match end.address {
-        core::net::IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(end.address, core::net::IpAddr::V4),
-        v4 => v4,
-    };
+    let address = end.address.to_canonical();
     match (address, end.port) {
         (_, None) => address.to_string(),
         (core::net::IpAddr::V6(_), Some(port)) => format!("[{address}]:{port}"),
@@ -254,7 +265,7 @@ pub fn listener(listener: &Listener) -> String {
 
 /// A question: `A example.com → 192.0.2.1, …`.
 pub fn question(entry: &DnsEntry, signs: &Signs) -> String {
-    let asked = format!("{} {}", record_type(entry.kind), clean_observed(&entry.query));
+    let asked = format!("{} {}", dns::kind_name(entry.kind), clean_observed(&entry.query));
     let answers: Vec<_> = entry
         .answers
         .iter()
@@ -272,25 +283,6 @@ pub fn question(entry: &DnsEntry, signs: &Signs) -> String {
         Some(code) => response(code),
     };
     format!("{asked} {} {answer}", signs.out)
-}
-
-fn record_type(kind: u16) -> String {
-    let known = [
-        (1, "A"),
-        (2, "NS"),
-        (5, "CNAME"),
-        (6, "SOA"),
-        (12, "PTR"),
-        (15, "MX"),
-        (16, "TXT"),
-        (28, "AAAA"),
-        (33, "SRV"),
-        (64, "SVCB"),
-        (65, "HTTPS"),
-        (255, "ANY"),
-    ];
-    let known = known.iter().find(|(number, _)| *number == kind);
-    known.map_or_else(|| format!("TYPE{kind}"), |(_, name)| (*name).to_owned())
 }
 
 fn response(code: u16) -> String {
@@ -328,8 +320,19 @@ pub fn socket_failure(failure: &SocketFailure) -> String {
     format!("{to} {}", syscalls::name(failure.call))
 }
 
+/// A row of the network in words.
+pub fn entry(entry: Entry<'_>, signs: &Signs) -> String {
+    match entry {
+        Entry::Connection(one) => peer(one),
+        Entry::Listener(one) => listener(one),
+        Entry::Question(one) => question(one, signs),
+        Entry::Failure(one) => socket_failure(one),
+        Entry::Unix(one) => unix(one),
+    }
+}
+
 /// A moment: its sign, and what happened.
-pub fn moment(session: &Session, moment: &Moment, signs: &Signs) -> (Mark, String) {
+pub fn moment(session: &Session, moment: &Moment) -> (Mark, String) {
     let rows = session.file_rows();
     let row = |id| rows.of_access(id).and_then(|id| rows.get(id));
     let gone = || ((|signs: &Signs| signs.dot) as fn(&Signs) -> &'static str, Role::Muted);
@@ -349,9 +352,10 @@ pub fn moment(session: &Session, moment: &Moment, signs: &Signs) -> (Mark, Strin
         What::Ended => {
             let process = session.process(moment.process);
             let how = process.and_then(ended).unwrap_or_else(|| "?".into());
-            let bad = how != "0";
-            let mark: Mark =
-                if bad { (|signs| signs.bad, Role::Failed) } else { (|signs| signs.ok, Role::Finished) };
+            let mark: Mark = match process.and_then(ended_well) {
+                Some(true) => (|signs| signs.ok, Role::Finished),
+                _ => (|signs| signs.bad, Role::Failed),
+            };
             (mark, format!("exit {how}"))
         }
         What::Credentials(call) => {
@@ -364,10 +368,7 @@ pub fn moment(session: &Session, moment: &Moment, signs: &Signs) -> (Mark, Strin
         What::Used(id) | What::Failed(id) => described(row(id), gone()),
         What::Changed(number) => described(rows.get(crate::session::FileRowId::Change(number)), gone()),
         What::Listens(at) => ((|signs| signs.listen, Role::Network), format!("listens on {}", endpoint(at))),
-        What::Connected(Direction::Outbound, to) => (
-            (|signs| signs.out, Role::Network),
-            format!("{} {}", signs.out, endpoint(to)).split_off(signs.out.len() + 1),
-        ),
+        What::Connected(Direction::Outbound, to) => ((|signs| signs.out, Role::Network), endpoint(to)),
         What::Connected(Direction::Inbound, from) => {
             ((|signs| signs.incoming, Role::Network), format!("from {}", endpoint(from)))
         }

@@ -34,7 +34,7 @@ pub fn selected(app: &App, world: World<'_>) -> Vec<Line> {
         Pane::Timeline => app.moments.selected().and_then(|number| {
             let moment = app.timeline.get(number)?;
             let mut lines = vec![
-                said("what", describe::moment(world.session, moment, app.theme.signs).1),
+                said("what", describe::moment(world.session, moment).1),
                 said("at", at(world, moment.at)),
             ];
             lines.push(heading(""));
@@ -234,12 +234,7 @@ fn failed_and_counted(world: World<'_>, process: &Process, lines: &mut Vec<Line>
 
 fn files_of(world: World<'_>, key: ProcessKey, lines: &mut Vec<Line>) {
     let rows = world.session.file_rows();
-    let [used, changed, failed] = rows.counts();
-    let ids = (0..used)
-        .map(FileRowId::Use)
-        .chain((0..changed).map(FileRowId::Change))
-        .chain((0..failed).map(FileRowId::Failed));
-    let own: Vec<_> = ids.filter_map(|id| rows.get(id)).filter(|row| row.process == key).collect();
+    let own: Vec<_> = rows.ids().filter_map(|id| rows.get(id)).filter(|row| row.process == key).collect();
     if !own.is_empty() {
         lines.push(heading(&format!("files, {} in all", count(own.len() as u64))));
     }
@@ -311,15 +306,10 @@ fn file(world: World<'_>, id: FileRowId) -> Vec<Line> {
 pub fn same_path<'a>(world: World<'a>, id: FileRowId) -> Vec<crate::session::FileRow<'a>> {
     let rows = world.session.file_rows();
     let Some(wanted) = rows.get(id).and_then(|row| row.path.value().copied()) else { return Vec::new() };
-    let [used, changed, failed] = rows.counts();
-    let ids = (0..used)
-        .map(FileRowId::Use)
-        .chain((0..changed).map(FileRowId::Change))
-        .chain((0..failed).map(FileRowId::Failed));
     let is_same = |row: &crate::session::FileRow<'_>| {
         row.path.value() == Some(&wanted) || row.new_path.is_some_and(|path| path.value() == Some(&wanted))
     };
-    ids.filter_map(|id| rows.get(id)).filter(is_same).collect()
+    rows.ids().filter_map(|id| rows.get(id)).filter(is_same).collect()
 }
 
 /// The chain of processes that led to one, the eldest first.

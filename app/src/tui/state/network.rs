@@ -2,7 +2,7 @@
 
 use crate::{
     event::{BootNs, ProcessKey},
-    session::NetworkView,
+    session::{Connection, DnsEntry, Listener, NetworkView, SocketFailure, UnixEntry},
 };
 
 /// What a row is.
@@ -58,42 +58,77 @@ pub fn rows(view: &NetworkView) -> Vec<Row> {
         .collect()
 }
 
+/// What a row tells of.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// A connection.
+    Connection(&'a Connection),
+    /// A socket that waits for peers.
+    Listener(&'a Listener),
+    /// A question for a name.
+    Question(&'a DnsEntry),
+    /// A failed call.
+    Failure(&'a SocketFailure),
+    /// A unix socket.
+    Unix(&'a UnixEntry),
+}
+
 impl Row {
+    /// What it tells of.
+    pub fn entry<'a>(&self, view: &'a NetworkView) -> Option<Entry<'a>> {
+        let at = self.position;
+        match self.kind {
+            Kind::Connection => view.connections.get(at).map(Entry::Connection),
+            Kind::Listener => view.listeners.get(at).map(Entry::Listener),
+            Kind::Question => view.dns.get(at).map(Entry::Question),
+            Kind::Failure => view.failed.get(at).map(Entry::Failure),
+            Kind::Unix => view.unix_sockets.get(at).map(Entry::Unix),
+        }
+    }
+
     /// Who it belongs to.
     pub fn process(&self, view: &NetworkView) -> Option<ProcessKey> {
-        match self.kind {
-            Kind::Connection => view.connections.get(self.position)?.process,
-            Kind::Listener => view.listeners.get(self.position)?.process,
-            Kind::Question => view.dns.get(self.position)?.process,
-            Kind::Failure => view.failed.get(self.position).map(|one| one.process),
-            Kind::Unix => view.unix_sockets.get(self.position)?.process,
-        }
+        self.entry(view)?.process()
     }
 
     /// Everybody who used it.
     pub fn processes(&self, view: &NetworkView) -> Vec<ProcessKey> {
-        let users = match self.kind {
-            Kind::Connection => view.connections.get(self.position).map(|one| &one.users),
-            Kind::Listener => view.listeners.get(self.position).map(|one| &one.users),
-            Kind::Unix => view.unix_sockets.get(self.position).map(|one| &one.users),
-            Kind::Question | Kind::Failure => None,
-        };
-        let further = users.into_iter().flatten().map(|user| user.process);
-        self.process(view).into_iter().chain(further).collect()
+        self.entry(view).map(Entry::processes).unwrap_or_default()
     }
 
     /// Bytes sent and received.
     pub fn bytes(&self, view: &NetworkView) -> (u64, u64) {
-        match self.kind {
-            Kind::Connection => view
-                .connections
-                .get(self.position)
-                .map_or((0, 0), |one| (one.totals.bytes_sent, one.totals.bytes_received)),
-            Kind::Unix => view
-                .unix_sockets
-                .get(self.position)
-                .map_or((0, 0), |one| (one.bytes_sent, one.bytes_received)),
-            _ => (0, 0),
+        self.entry(view).map_or((0, 0), Entry::bytes)
+    }
+}
+
+impl Entry<'_> {
+    /// Who it belongs to.
+    pub fn process(self) -> Option<ProcessKey> {
+        match self {
+            Self::Connection(one) => one.process,
+            Self::Listener(one) => one.process,
+            Self::Question(one) => one.process,
+            Self::Failure(one) => Some(one.process),
+            Self::Unix(one) => one.process,
+        }
+    }
+
+    fn processes(self) -> Vec<ProcessKey> {
+        let users = match self {
+            Self::Connection(one) => &one.users[..],
+            Self::Listener(one) => &one.users,
+            Self::Unix(one) => &one.users,
+            Self::Question(_) | Self::Failure(_) => &[],
+        };
+        self.process().into_iter().chain(users.iter().map(|user| user.process)).collect()
+    }
+
+    fn bytes(self) -> (u64, u64) {
+        match self {
+            Self::Connection(one) => (one.totals.bytes_sent, one.totals.bytes_received),
+            Self::Unix(one) => (one.bytes_sent, one.bytes_received),
+            Self::Listener(_) | Self::Question(_) | Self::Failure(_) => (0, 0),
         }
     }
 }

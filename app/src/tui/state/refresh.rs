@@ -115,7 +115,7 @@ impl App {
         let view = world.session.network();
         let mut rows = network::rows(&view);
         rows.retain(|row| {
-            let subject = NetworkSubject(world.session, &view, *row);
+            let Some(subject) = NetworkSubject::new(world.session, &view, *row) else { return false };
             self.in_scope(row.process(&view))
                 && self.in_window(row.at, BootNs::MAX)
                 && (!self.changes_only || subject.is(crate::tui::filter::Condition::Changed))
@@ -139,7 +139,7 @@ impl App {
         let seen = std::mem::replace(&mut self.moments_seen, numbers.end);
         let shown = |number: &u64| {
             let Some(moment) = self.timeline.get(*number) else { return false };
-            let subject = MomentSubject(world.session, *moment, self.theme.signs);
+            let subject = MomentSubject(world.session, *moment);
             self.in_scope(Some(moment.process))
                 && self.in_window(moment.at, moment.at)
                 && (!self.changes_only || subject.is(crate::tui::filter::Condition::Changed))
@@ -216,10 +216,7 @@ impl App {
 
 /// Rows from some counts to others, those left out that only repeat what others say.
 fn file_ids(rows: &FileRows<'_>, from: [u32; 3], to: [u32; 3]) -> Vec<FileRowId> {
-    let used = (from[0]..to[0]).map(FileRowId::Use);
-    let changed = (from[1]..to[1]).map(FileRowId::Change);
-    let failed = (from[2]..to[2]).map(FileRowId::Failed);
-    used.chain(changed.filter(|id| !rows.repeats(*id))).chain(failed).collect()
+    FileRows::ids_between(from, to).filter(|id| !rows.repeats(*id)).collect()
 }
 
 fn sort_files(ids: &mut [FileRowId], rows: &FileRows<'_>, sort: usize) {

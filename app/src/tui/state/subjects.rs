@@ -2,7 +2,7 @@
 
 use super::{
     describe,
-    network::{Kind, Row},
+    network::{Entry, Row},
     timeline::{Moment, What},
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     syscalls,
     tui::{
         filter::{Condition, Field, Filterable},
-        theme::Signs,
+        theme::ASCII,
     },
 };
 
@@ -80,9 +80,7 @@ impl Filterable for ProcessSubject<'_> {
         match condition {
             Condition::Denied => !process.denied.is_empty(),
             Condition::Failed => {
-                let ended = process.ended.as_ref();
-                ended.is_some_and(|ended| ended.signal.is_some() || ended.code.is_some_and(|code| code != 0))
-                    || !process.failed_executions.is_empty()
+                describe::ended_well(process) == Some(false) || !process.failed_executions.is_empty()
             }
             Condition::Changed => !process.credential_changes.is_empty(),
             Condition::Live => process.ended.is_none(),
@@ -119,7 +117,7 @@ impl Filterable for FileSubject<'_> {
         };
         let is_live = || self.0.process(self.1.process).is_some_and(|process| process.ended.is_none());
         match condition {
-            Condition::Denied => matches!(errno, Some(libc::EACCES | libc::EPERM)),
+            Condition::Denied => errno.is_some_and(describe::is_denial),
             Condition::Failed => errno.is_some(),
             Condition::Changed => self.1.changes(),
             Condition::Live => is_live(),
@@ -129,90 +127,83 @@ impl Filterable for FileSubject<'_> {
 }
 
 /// A row of the network.
-pub(super) struct NetworkSubject<'a>(pub(super) &'a Session, pub(super) &'a NetworkView, pub(super) Row);
+pub(super) struct NetworkSubject<'a> {
+    session: &'a Session,
+    entry: Entry<'a>,
+}
 
-impl NetworkSubject<'_> {
+impl<'a> NetworkSubject<'a> {
+    /// Nothing of a row that is not there any more.
+    pub(super) fn new(session: &'a Session, view: &'a NetworkView, row: Row) -> Option<Self> {
+        Some(Self { session, entry: row.entry(view)? })
+    }
+
     fn ends(&self) -> [Option<Endpoint>; 2] {
-        let Self(_, view, row) = self;
-        match row.kind {
-            Kind::Connection => {
-                view.connections.get(row.position).map_or([None; 2], |one| [one.local, one.remote])
-            }
-            Kind::Listener => [view.listeners.get(row.position).and_then(|one| one.local), None],
-            Kind::Question => [view.dns.get(row.position).and_then(|one| one.server), None],
-            Kind::Failure => [view.failed.get(row.position).and_then(|one| one.address), None],
-            Kind::Unix => [None; 2],
+        match self.entry {
+            Entry::Connection(one) => [one.local, one.remote],
+            Entry::Listener(one) => [one.local, None],
+            Entry::Question(one) => [one.server, None],
+            Entry::Failure(one) => [one.address, None],
+            Entry::Unix(_) => [None; 2],
         }
     }
 
-    fn words(&self) -> String {
-        let Self(_, view, row) = self;
-        let at = row.position;
-        let words = match row.kind {
-            Kind::Connection => view
-                .connections
-                .get(at)
-                .map(|one| format!("{} {} connect", describe::protocol(one), describe::result(one.result))),
-            Kind::Listener => view.listeners.get(at).map(|one| format!("{} listen", describe::listener(one))),
-            Kind::Question => view.dns.get(at).map(|one| describe::question(one, &crate::tui::theme::ASCII)),
-            Kind::Failure => view.failed.get(at).map(describe::socket_failure),
-            Kind::Unix => view.unix_sockets.get(at).map(describe::unix),
+    fn hostname(&self) -> Option<&[u8]> {
+        let name = match self.entry {
+            Entry::Connection(one) => one.hostname.as_ref().map(|(name, _)| name),
+            Entry::Question(one) => Some(&one.query),
+            _ => None,
         };
-        words.unwrap_or_default()
+        name.and_then(|name| name.value()).map(|name| &**name)
+    }
+
+    fn words(&self) -> String {
+        match self.entry {
+            Entry::Connection(one) => {
+                format!("{} {} connect", describe::protocol(one), describe::result(one.result))
+            }
+            Entry::Listener(one) => format!("{} listen", describe::listener(one)),
+            entry => describe::entry(entry, &ASCII),
+        }
     }
 }
 
 impl Filterable for NetworkSubject<'_> {
     fn values(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let Self(session, view, row) = self;
         let any = field == Field::Text;
         let ends = || self.ends().into_iter().flatten();
-        let hostname = || match row.kind {
-            Kind::Connection => {
-                let one = view.connections.get(row.position)?;
-                one.hostname.as_ref().and_then(|(name, _)| name.value()).map(|name| &**name)
-            }
-            Kind::Question => view.dns.get(row.position)?.query.value().map(|name| &**name),
-            _ => None,
-        };
         (field == Field::Port && ends().filter_map(|end| end.port).any(|port| number(port, visit)))
             || ((any || field == Field::Address)
                 && ends().any(|end| visit(describe::endpoint(end).as_bytes())))
-            || ((any || field == Field::Host) && hostname().is_some_and(&mut *visit))
+            || ((any || field == Field::Host) && self.hostname().is_some_and(&mut *visit))
             || ((any || matches!(field, Field::Operation | Field::Path)) && visit(self.words().as_bytes()))
-            || row.process(view).is_some_and(|process| of_process(session, process, field, visit))
+            || self.entry.process().is_some_and(|process| of_process(self.session, process, field, visit))
     }
 
     fn is(&self, condition: Condition) -> bool {
-        let Self(_, view, row) = self;
-        let connection = Some(row)
-            .filter(|row| row.kind == Kind::Connection)
-            .and_then(|row| view.connections.get(row.position));
-        let failure =
-            Some(row).filter(|row| row.kind == Kind::Failure).and_then(|row| view.failed.get(row.position));
-        let is_open = match row.kind {
-            Kind::Connection => connection.is_some_and(|one| one.closed_at.is_none()),
-            Kind::Listener => view.listeners.get(row.position).is_some_and(|one| one.closed_at.is_none()),
+        let is_open = match self.entry {
+            Entry::Connection(one) => one.closed_at.is_none(),
+            Entry::Listener(one) => one.closed_at.is_none(),
             _ => false,
         };
-        match condition {
-            Condition::Denied => failure.is_some_and(|one| matches!(one.errno, libc::EACCES | libc::EPERM)),
-            Condition::Failed => {
-                failure.is_some() || connection.is_some_and(|one| describe::is_failure(one.result))
-            }
-            Condition::Changed => connection.is_some_and(|one| one.result == ConnectionResult::Established),
-            Condition::Live => is_open,
-            Condition::Ended => !is_open,
+        match (condition, self.entry) {
+            (Condition::Denied, Entry::Failure(one)) => describe::is_denial(one.errno),
+            (Condition::Failed, Entry::Failure(_)) => true,
+            (Condition::Failed, Entry::Connection(one)) => describe::is_failure(one.result),
+            (Condition::Changed, Entry::Connection(one)) => one.result == ConnectionResult::Established,
+            (Condition::Live, _) => is_open,
+            (Condition::Ended, _) => !is_open,
+            (Condition::Denied | Condition::Failed | Condition::Changed, _) => false,
         }
     }
 }
 
 /// A moment.
-pub(super) struct MomentSubject<'a>(pub(super) &'a Session, pub(super) Moment, pub(super) &'a Signs);
+pub(super) struct MomentSubject<'a>(pub(super) &'a Session, pub(super) Moment);
 
 impl Filterable for MomentSubject<'_> {
     fn values(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let Self(session, moment, signs) = self;
+        let Self(session, moment) = self;
         let end = match moment.what {
             What::Listens(end)
             | What::Connected(_, end)
@@ -224,7 +215,7 @@ impl Filterable for MomentSubject<'_> {
             Field::Port => end.and_then(|end| end.port).is_some_and(|port| number(port, visit)),
             Field::Address => end.is_some_and(|end| visit(describe::endpoint(end).as_bytes())),
             Field::Text | Field::Path | Field::Operation | Field::Call | Field::Host
-                if visit(describe::moment(session, moment, signs).1.as_bytes()) =>
+                if visit(describe::moment(session, moment).1.as_bytes()) =>
             {
                 true
             }
@@ -249,7 +240,7 @@ impl Filterable for MomentSubject<'_> {
             _ => None,
         };
         match condition {
-            Condition::Denied => matches!(errno, Some(libc::EACCES | libc::EPERM)),
+            Condition::Denied => errno.is_some_and(describe::is_denial),
             Condition::Failed => errno.is_some(),
             Condition::Changed => match self.1.what {
                 What::Used(id) => changes(rows.of_access(id)),

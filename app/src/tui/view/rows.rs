@@ -11,7 +11,7 @@ use crate::{
         state::{
             App, Pane, World, describe,
             list::List,
-            network::{Kind, Row},
+            network::{Entry, Row},
             tree::Node,
         },
         text,
@@ -161,7 +161,9 @@ fn process(app: &App, world: World<'_>, node: Node, style: Style, area: Rect, bu
         right.push(Span::styled(text::pad_left(&text::shorten_end(&user, 8, signs.ellipsis), 9), dim));
     }
     let end = match (describe::ended(process), world.session.is_still_running(process)) {
-        (Some(how), _) if how == "0" => (signs.ok.to_owned(), theme.style(Role::Finished)),
+        (Some(_), _) if describe::ended_well(process) == Some(true) => {
+            (signs.ok.to_owned(), theme.style(Role::Finished))
+        }
         (Some(how), _) => {
             (format!("{}{}", signs.bad, how.trim_start_matches("SIG")), theme.style(Role::Failed))
         }
@@ -244,11 +246,10 @@ fn network(app: &App, world: World<'_>, row: Row, style: Style, area: Rect, buff
     let Some(view) = &app.connections else { return };
     let theme = &app.theme;
     let signs = theme.signs;
-    let at = row.position;
+    let Some(entry) = row.entry(view) else { return };
     let mut right = Vec::new();
-    let (mark, words): (describe::Mark, String) = match row.kind {
-        Kind::Connection => {
-            let Some(one) = view.connections.get(at) else { return };
+    let (mark, words): (describe::Mark, String) = match entry {
+        Entry::Connection(one) => {
             let mut words = describe::peer(one);
             if one.hostname.is_some()
                 && area.width >= 70
@@ -271,14 +272,12 @@ fn network(app: &App, world: World<'_>, row: Row, style: Style, area: Rect, buff
             }
             (describe::connection_mark(one), words)
         }
-        Kind::Listener => {
-            let Some(one) = view.listeners.get(at) else { return };
+        Entry::Listener(one) => {
             let what = if one.listens { "listens" } else { "bound" };
             right.push(Span::styled(format!(" {what}, {} accepted", one.accepted), theme.style(Role::Muted)));
             (((|signs| signs.listen), Role::Network), describe::listener(one))
         }
-        Kind::Question => {
-            let Some(one) = view.dns.get(at) else { return };
+        Entry::Question(one) => {
             if let (Some(asked), Some(answered)) = (one.asked_at, one.answered_at) {
                 let took = text::lasted(answered.saturating_sub(asked));
                 right.push(Span::styled(format!(" {took}"), theme.style(Role::Muted)));
@@ -286,16 +285,12 @@ fn network(app: &App, world: World<'_>, row: Row, style: Style, area: Rect, buff
             let role = if one.rcode == Some(0) { Role::Network } else { Role::Failed };
             (((|signs| signs.ask), role), describe::question(one, signs))
         }
-        Kind::Failure => {
-            let Some(one) = view.failed.get(at) else { return };
+        Entry::Failure(one) => {
             let errno = crate::names::errno(one.errno);
             right.push(Span::styled(format!(" {errno}"), theme.style(Role::Failed)));
             (((|signs| signs.bad), Role::Failed), describe::socket_failure(one))
         }
-        Kind::Unix => {
-            let Some(one) = view.unix_sockets.get(at) else { return };
-            (((|signs| signs.local), Role::Muted), describe::unix(one))
-        }
+        Entry::Unix(one) => (((|signs| signs.local), Role::Muted), describe::unix(one)),
     };
     right.push(by(app, world, row.process(view), if area.width >= 50 { 10 } else { 6 }));
     if area.width >= 60 {
@@ -313,7 +308,7 @@ fn network(app: &App, world: World<'_>, row: Row, style: Style, area: Rect, buff
 fn moment(app: &App, world: World<'_>, number: u64, style: Style, area: Rect, buffer: &mut Buffer) {
     let Some(moment) = app.timeline.get(number) else { return };
     let theme = &app.theme;
-    let ((sign, role), words) = describe::moment(world.session, moment, theme.signs);
+    let ((sign, role), words) = describe::moment(world.session, moment);
     let name = by(app, world, Some(moment.process), 10);
     let room = usize::from(area.width).saturating_sub(9 + name.width() + 4);
     let words = text::shorten_middle(&words, room, theme.signs.ellipsis).into_owned();

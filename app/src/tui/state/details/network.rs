@@ -3,7 +3,7 @@
 use super::{
     super::{
         App, World, describe,
-        network::{Kind, Row, rows},
+        network::{Entry, Row, rows},
     },
     Line, at, heading, said, whom,
 };
@@ -22,25 +22,15 @@ pub(super) fn of_process(app: &App, key: ProcessKey, lines: &mut Vec<Line>) {
         lines.push(heading(&format!("network, {} in all", count(own.len() as u64))));
     }
     for row in own {
-        let at = row.position;
-        let (name, value) = match row.kind {
-            Kind::Connection => {
-                let Some(one) = view.connections.get(at) else { continue };
-                (describe::result(one.result).to_owned(), describe::peer(one))
-            }
-            Kind::Listener => {
-                ("listens".into(), view.listeners.get(at).map(describe::listener).unwrap_or_default())
-            }
-            Kind::Question => (
-                "asked".into(),
-                view.dns.get(at).map(|one| describe::question(one, app.theme.signs)).unwrap_or_default(),
-            ),
-            Kind::Failure => {
-                ("failed".into(), view.failed.get(at).map(describe::socket_failure).unwrap_or_default())
-            }
-            Kind::Unix => ("unix".into(), view.unix_sockets.get(at).map(describe::unix).unwrap_or_default()),
+        let Some(entry) = row.entry(view) else { continue };
+        let name = match entry {
+            Entry::Connection(one) => describe::result(one.result),
+            Entry::Listener(_) => "listens",
+            Entry::Question(_) => "asked",
+            Entry::Failure(_) => "failed",
+            Entry::Unix(_) => "unix",
         };
-        lines.push(said(&format!("  {name}"), value));
+        lines.push(said(&format!("  {name}"), describe::entry(entry, app.theme.signs)));
     }
 }
 
@@ -48,11 +38,9 @@ pub(super) fn of_process(app: &App, key: ProcessKey, lines: &mut Vec<Line>) {
 pub(super) fn row(app: &App, world: World<'_>, row: Row) -> Option<Vec<Line>> {
     let view = app.connections.as_ref()?;
     let session = world.session;
-    let position = row.position;
-    let mut lines = match row.kind {
-        Kind::Connection => connection(world, view.connections.get(position)?),
-        Kind::Listener => {
-            let one = view.listeners.get(position)?;
+    let mut lines = match row.entry(view)? {
+        Entry::Connection(one) => connection(world, one),
+        Entry::Listener(one) => {
             vec![
                 said("listener", describe::listener(one)),
                 said("accepted", count(one.accepted)),
@@ -61,8 +49,7 @@ pub(super) fn row(app: &App, world: World<'_>, row: Row) -> Option<Vec<Line>> {
                 said("closed", one.closed_at.map_or_else(|| "no".into(), |closed| at(world, closed))),
             ]
         }
-        Kind::Question => {
-            let one = view.dns.get(position)?;
+        Entry::Question(one) => {
             let mut lines = vec![
                 said("question", describe::question(one, app.theme.signs)),
                 said("server", one.server.map_or_else(|| "unknown".into(), describe::endpoint)),
@@ -82,8 +69,7 @@ pub(super) fn row(app: &App, world: World<'_>, row: Row) -> Option<Vec<Line>> {
             }
             lines
         }
-        Kind::Failure => {
-            let one = view.failed.get(position)?;
+        Entry::Failure(one) => {
             vec![
                 said("failed", describe::socket_failure(one)),
                 said("error", names::errno(one.errno)),
@@ -92,8 +78,7 @@ pub(super) fn row(app: &App, world: World<'_>, row: Row) -> Option<Vec<Line>> {
                 said("last", at(world, one.last_at)),
             ]
         }
-        Kind::Unix => {
-            let one = view.unix_sockets.get(position)?;
+        Entry::Unix(one) => {
             let mut lines = vec![said("socket", describe::unix(one))];
             if let Some(peer) = one.peer {
                 lines.push(said("peer", whom(session, peer)));
