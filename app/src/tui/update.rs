@@ -12,7 +12,7 @@ use super::{
     keys::Action,
     state::{App, Overlay, Pane, Scope, Touched, World, describe, details},
     terminal,
-    view::layout::Layout,
+    view::{layout::Layout, overlay},
 };
 use crate::runner::{Request, Stage};
 
@@ -165,9 +165,9 @@ fn overlay_key(
         (Overlay::ConfirmEnd | Overlay::ConfirmQuit | Overlay::ChooseFormat, _) => return Vec::new(),
         (Overlay::Help | Overlay::Details | Overlay::Ancestors, _) => {}
     }
-    let page = usize::from(app.size.1.saturating_sub(4));
+    let (lines, page) = overlay::extent(app, world);
     let offset = app.overlay_offset;
-    let last = overlay_lines(app, overlay, world).saturating_sub(page);
+    let last = lines.saturating_sub(page);
     match action {
         Some(Action::Up) => app.overlay_offset = offset.min(last).saturating_sub(1),
         Some(Action::Down) => app.overlay_offset = (offset + 1).min(last),
@@ -187,18 +187,6 @@ fn overlay_key(
         _ => {}
     }
     Vec::new()
-}
-
-/// Lines of an overlay, at most: long ones are wrapped.
-fn overlay_lines(app: &App, overlay: &Overlay, world: World<'_>) -> usize {
-    let room = usize::from(app.size.0).saturating_sub(10).clamp(8, 120) / 2;
-    let of = |lines: Vec<details::Line>| lines.iter().map(|(_, value)| value.len() / room + 1).sum();
-    match overlay {
-        Overlay::Help => super::keys::TABLE.len() + 10,
-        Overlay::Details => of(details::selected(app, world)),
-        Overlay::Ancestors => of(details::ancestors(app, world)),
-        Overlay::ConfirmEnd | Overlay::ConfirmQuit | Overlay::ChooseFormat => 0,
-    }
 }
 
 /// Moves the selection of the focused pane.

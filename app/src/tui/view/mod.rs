@@ -2,7 +2,7 @@
 
 mod header;
 pub mod layout;
-mod overlay;
+pub(super) mod overlay;
 mod rows;
 #[cfg(test)]
 mod tests;

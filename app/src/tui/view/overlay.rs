@@ -14,9 +14,11 @@ use crate::tui::{
 pub(super) fn draw(app: &App, world: World<'_>, buffer: &mut Buffer) {
     let Some(overlay) = &app.overlay else { return };
     match overlay {
-        Overlay::Help => help(app, buffer),
-        Overlay::Details => lines(app, "Details", &details::selected(app, world), buffer),
-        Overlay::Ancestors => lines(app, "Ancestors", &details::ancestors(app, world), buffer),
+        Overlay::Help | Overlay::Details | Overlay::Ancestors => {
+            if let Some(page) = Page::new(app, world) {
+                page.draw(app, buffer);
+            }
+        }
         Overlay::ConfirmEnd => question(
             app,
             "End the command?",
@@ -41,60 +43,108 @@ pub(super) fn draw(app: &App, world: World<'_>, buffer: &mut Buffer) {
     }
 }
 
-fn wide(app: &App) -> (u16, u16) {
-    (app.size.0.saturating_sub(4).min(130).max(app.size.0.min(40)), app.size.1.saturating_sub(2).max(6))
+/// Lines with names in a column, that can be scrolled.
+struct Page {
+    title: &'static str,
+    size: (u16, u16),
+    /// Cells of the names, and of what is between them and the values.
+    names: usize,
+    gap: usize,
+    names_are: Role,
+    rows: Vec<Line>,
 }
 
-/// Lines with their names in a column.
-fn lines(app: &App, title: &str, lines: &[details::Line], buffer: &mut Buffer) {
-    let (width, height) = wide(app);
-    let inner = popup(app, width, height, title, buffer);
-    let names = lines.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| text::width(name)).max();
-    let names = names.unwrap_or(0).min(usize::from(inner.width) / 2);
-    let rows: Vec<_> = wrapped(lines, names, usize::from(inner.width).saturating_sub(names + 3));
-    let offset = offset(app, rows.len(), inner.height);
-    for (row, (name, value, is_heading)) in (0..inner.height).zip(rows.iter().skip(offset)) {
-        let area = Rect::new(inner.x, inner.y + row, inner.width, 1);
-        let style = if *is_heading { Role::Accent } else { Role::Muted };
-        let name = text::shorten_end(
-            name,
-            if *is_heading { inner.width.into() } else { names },
-            app.theme.signs.ellipsis,
-        );
-        let left = vec![
-            Span::styled(format!(" {}  ", text::pad(&name, names)), app.theme.style(style)),
-            Span::styled(value.clone(), app.theme.style(Role::Text)),
-        ];
-        line(left, Vec::new(), Style::new(), area, buffer);
+/// A name, a value, and whether the name is a heading.
+struct Line {
+    name: String,
+    value: String,
+    is_heading: bool,
+}
+
+/// How many lines the overlay has, and how many of them are on the screen at once.
+pub(in crate::tui) fn extent(app: &App, world: World<'_>) -> (usize, usize) {
+    Page::new(app, world).map_or((0, 0), |page| (page.rows.len(), page.height().into()))
+}
+
+impl Page {
+    /// Nothing where the overlay is a question.
+    fn new(app: &App, world: World<'_>) -> Option<Self> {
+        let width = app.size.0.saturating_sub(4).min(130).max(app.size.0.min(40));
+        let height = app.size.1.saturating_sub(2).max(6);
+        let (title, lines) = match app.overlay.as_ref()? {
+            Overlay::Help => return Some(Self::help(app, (width.min(90), height))),
+            Overlay::Details => ("Details", details::selected(app, world)),
+            Overlay::Ancestors => ("Ancestors", details::ancestors(app, world)),
+            Overlay::ConfirmEnd | Overlay::ConfirmQuit | Overlay::ChooseFormat => return None,
+        };
+        let inner = usize::from(width.saturating_sub(2));
+        let names = lines.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| text::width(name));
+        let names = names.max().unwrap_or(0).min(inner / 2);
+        let rows = wrapped(lines, inner.saturating_sub(names + 3));
+        Some(Self { title, size: (width, height), names, gap: 2, names_are: Role::Muted, rows })
     }
-    scroll_hint(app, rows.len(), offset, inner, buffer);
+
+    fn help(app: &App, size: (u16, u16)) -> Self {
+        let mut rows = Vec::new();
+        let mut group = "";
+        for entry in TABLE {
+            if entry.group != group {
+                group = entry.group;
+                rows.push(Line { name: group.to_owned(), value: String::new(), is_heading: true });
+            }
+            let keys: Vec<_> = app.keymap.keys_of(entry.action).map(|key| key.to_string()).collect();
+            rows.push(Line { name: keys.join(", "), value: entry.help.to_owned(), is_heading: false });
+        }
+        let names = rows.iter().filter(|line| !line.is_heading).map(|line| text::width(&line.name));
+        // Wide enough that the column stands apart whatever the keys are.
+        let names = names.max().unwrap_or(0).max(14);
+        Self { title: "Keys", size, names, gap: 1, names_are: Role::Key, rows }
+    }
+
+    fn height(&self) -> u16 {
+        self.size.1.saturating_sub(2)
+    }
+
+    fn draw(&self, app: &App, buffer: &mut Buffer) {
+        let inner = popup(app, self.size.0, self.size.1, self.title, buffer);
+        let offset = app.overlay_offset.min(self.rows.len().saturating_sub(inner.height.into()));
+        let gap = " ".repeat(self.gap);
+        for (row, Line { name, value, is_heading }) in (0..inner.height).zip(self.rows.iter().skip(offset)) {
+            let area = Rect::new(inner.x, inner.y + row, inner.width, 1);
+            let (role, cells) =
+                if *is_heading { (Role::Accent, inner.width.into()) } else { (self.names_are, self.names) };
+            let name = text::shorten_end(name, cells, app.theme.signs.ellipsis);
+            let left = vec![
+                Span::styled(format!(" {}{gap}", text::pad(&name, self.names)), app.theme.style(role)),
+                Span::styled(value.clone(), app.theme.style(Role::Text)),
+            ];
+            line(left, Vec::new(), Style::new(), area, buffer);
+        }
+        scroll_hint(app, self.rows.len(), offset, inner, buffer);
+    }
 }
 
 /// Long values go on below.
-fn wrapped(lines: &[details::Line], _names: usize, room: usize) -> Vec<(String, String, bool)> {
+fn wrapped(lines: Vec<details::Line>, room: usize) -> Vec<Line> {
     let room = room.max(8);
     let mut rows = Vec::new();
-    for (name, value) in lines {
+    for (mut name, value) in lines {
         let mut rest = value.as_str();
-        let mut name = name.clone();
         if rest.is_empty() {
-            rows.push((name, String::new(), true));
+            rows.push(Line { name, value: String::new(), is_heading: true });
             continue;
         }
         while !rest.is_empty() {
-            let part = text::shorten_end(rest, room, "").into_owned();
+            let part = text::shorten_end(rest, room, "");
             // A character wider than the room still has to go somewhere.
             let taken =
                 if part.is_empty() { rest.chars().next().map_or(1, char::len_utf8) } else { part.len() };
-            rows.push((std::mem::take(&mut name), rest[..taken].to_owned(), false));
+            let value = rest[..taken].to_owned();
+            rows.push(Line { name: std::mem::take(&mut name), value, is_heading: false });
             rest = &rest[taken..];
         }
     }
     rows
-}
-
-fn offset(app: &App, rows: usize, height: u16) -> usize {
-    app.overlay_offset.min(rows.saturating_sub(height.into()))
 }
 
 fn scroll_hint(app: &App, rows: usize, offset: usize, inner: Rect, buffer: &mut Buffer) {
@@ -106,32 +156,6 @@ fn scroll_hint(app: &App, rows: usize, offset: usize, inner: Rect, buffer: &mut 
     let width = u16::try_from(words.len()).unwrap_or(0).min(inner.width);
     let area = Rect::new(inner.right() - width, inner.bottom(), width, 1);
     line(vec![Span::styled(words, app.theme.style(Role::Muted))], Vec::new(), Style::new(), area, buffer);
-}
-
-fn help(app: &App, buffer: &mut Buffer) {
-    let mut rows: Vec<(String, String, bool)> = Vec::new();
-    let mut group = "";
-    for entry in TABLE {
-        if entry.group != group {
-            group = entry.group;
-            rows.push((group.to_owned(), String::new(), true));
-        }
-        let keys: Vec<_> = app.keymap.keys_of(entry.action).map(|key| key.to_string()).collect();
-        rows.push((keys.join(", "), entry.help.to_owned(), false));
-    }
-    let (width, height) = wide(app);
-    let inner = popup(app, width.min(90), height, "Keys", buffer);
-    let offset = offset(app, rows.len(), inner.height);
-    for (row, (keys, help, is_heading)) in (0..inner.height).zip(rows.iter().skip(offset)) {
-        let area = Rect::new(inner.x, inner.y + row, inner.width, 1);
-        let role = if *is_heading { Role::Accent } else { Role::Key };
-        let left = vec![
-            Span::styled(format!(" {} ", text::pad(keys, 14)), app.theme.style(role)),
-            Span::styled(help.clone(), app.theme.style(Role::Text)),
-        ];
-        line(left, Vec::new(), Style::new(), area, buffer);
-    }
-    scroll_hint(app, rows.len(), offset, inner, buffer);
 }
 
 fn question(app: &App, title: &str, words: &[&str], answers: &[(&str, &str)], buffer: &mut Buffer) {
