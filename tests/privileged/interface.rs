@@ -105,6 +105,18 @@ impl Terminal {
         wait_until("the receipt", || serde_json::from_slice(&fs::read(self.receipt_path()).ok()?).ok())
     }
 
+    /// What runs in it: glasshouse, as long as it does.
+    fn pid(&self) -> String {
+        let pane = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
+        children.trim().to_owned()
+    }
+
+    /// Sends glasshouse a signal.
+    fn kill(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.pid()]).status().unwrap().success());
+    }
+
     /// The group of the command that glasshouse, a child of this terminal, runs.
     fn group(&self) -> PathBuf {
         let find = |above: &Path| -> Option<PathBuf> {
@@ -114,10 +126,8 @@ impl Terminal {
                 .output()
                 .ok()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let pane = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
-            let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).ok()?;
-            let ours: Vec<_> = children.split_whitespace().map(|pid| format!("glasshouse-{pid}-")).collect();
-            text.lines().find(|line| ours.iter().any(|name| line.contains(name))).map(PathBuf::from)
+            let ours = format!("glasshouse-{}-", self.pid());
+            text.lines().find(|line| line.contains(&ours)).map(PathBuf::from)
         };
         wait_until("the command's group", || {
             ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].iter().find_map(|above| find(Path::new(above)))
@@ -294,10 +304,8 @@ fn the_terminal_is_as_it_was_whatever_happens() {
     // glasshouse itself is asked to end, again and again.
     let terminal = Terminal::run((80, 24), "$GLASSHOUSE -- sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000'");
     terminal.shows("3 live");
-    let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
-    let pid = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
     for _ in 0..3 {
-        Command::new("kill").args(["-TERM", pid.trim()]).status().unwrap();
+        terminal.kill("-TERM");
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     terminal.shows("exit code 143.");
@@ -305,21 +313,18 @@ fn the_terminal_is_as_it_was_whatever_happens() {
     // The terminal goes.
     let terminal = Terminal::run((80, 24), "$GLASSHOUSE -- sh -c 'sleep 1000; exit'");
     terminal.shows("2 live");
-    let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
-    let pid = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
+    let pid = terminal.pid();
     terminal.tmux(&["kill-server"]);
     let receipt = terminal.receipt();
     assert_eq!(receipt["execution"]["outcome"]["signal"], 1, "{}", receipt["execution"]["outcome"]);
-    wait_until("glasshouse ends", || (!Path::new("/proc").join(pid.trim()).exists()).then_some(()));
+    wait_until("glasshouse ends", || (!Path::new("/proc").join(&pid).exists()).then_some(()));
     // It is stopped, and goes on.
     let terminal = Terminal::run(
         (80, 24),
         "set -m; $GLASSHOUSE -- sleep 1000; stty -a | grep -o '.icanon'; sleep 1; fg",
     );
     terminal.shows("1 live");
-    let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
-    let pid = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
-    Command::new("kill").args(["-TSTP", pid.trim()]).status().unwrap();
+    terminal.kill("-TSTP");
     terminal.shows(" icanon");
     terminal.shows("1 live");
     terminal.press(&["q", "k"]);

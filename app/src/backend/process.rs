@@ -116,7 +116,7 @@ impl Backend for ProcessBackend {
     }
 
     fn freeze(&mut self, frozen: bool) -> io::Result<()> {
-        match &self.cgroup {
+        match &mut self.cgroup {
             Some(group) => group.freeze(frozen),
             None => Err(io::Error::other("without a control group the command cannot be frozen")),
         }

@@ -1,6 +1,6 @@
 //! `glasshouse watch`: runs a command, observes it and writes its receipt.
 
-use std::{io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use crate::{
     backend::ProcessBackend,
@@ -8,7 +8,7 @@ use crate::{
     launch::EXIT_FAILED,
     observe::{Groundwork, Observer},
     options::{ReceiptDestination, WatchOptions},
-    runner::{self, Headless},
+    runner::{self, Headless, say},
     timings::Timings,
     tui::{Live, config::Config, screen},
 };
@@ -32,7 +32,7 @@ pub fn run(args: WatchArgs, timings: Timings) -> u8 {
 }
 
 fn failed(error: &str) -> u8 {
-    drop(writeln!(std::io::stderr().lock(), "glasshouse: {error}"));
+    say(error);
     EXIT_FAILED
 }
 
@@ -41,10 +41,7 @@ fn interface(options: &WatchOptions) -> Result<Option<Live>, String> {
     if !options.tui {
         return Ok(None);
     }
-    let headless = |reason: &str| {
-        let message = format!("glasshouse: no interface: {reason}; --no-tui says that none is wanted");
-        drop(writeln!(std::io::stderr().lock(), "{message}"));
-    };
+    let headless = |reason: &str| say(&format!("no interface: {reason}; --no-tui says that none is wanted"));
     if let Err(reason) = screen::usable() {
         headless(reason);
         return Ok(None);

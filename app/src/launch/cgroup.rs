@@ -41,6 +41,7 @@ pub struct Cgroup {
     /// Where survivors go: the group that glasshouse itself is in.
     callers: PathBuf,
     directory: File,
+    frozen: bool,
     removed: bool,
 }
 
@@ -80,7 +81,8 @@ impl Cgroup {
                 Ok(()) => {
                     let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(&path);
                     let directory = opened.inspect_err(|_| drop(fs::remove_dir(&path)))?;
-                    let group = Self { path, callers: callers.to_owned(), directory, removed: false };
+                    let group =
+                        Self { path, callers: callers.to_owned(), directory, frozen: false, removed: false };
                     // A directory that is no cgroup would take everything and do nothing.
                     fs::metadata(group.path.join("cgroup.procs"))?;
                     return Ok(group);
@@ -142,8 +144,10 @@ impl Cgroup {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn freeze(&self, frozen: bool) -> io::Result<()> {
-        fs::write(self.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
+    pub fn freeze(&mut self, frozen: bool) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })?;
+        self.frozen = frozen;
+        Ok(())
     }
 
     /// Moves survivors, also those of nested groups, to the caller's group, until there are none; then removes the
@@ -155,8 +159,10 @@ impl Cgroup {
         if self.removed {
             return Ok(());
         }
-        // Where it was never frozen this changes nothing; a group without the file cannot be frozen.
-        drop(self.freeze(false));
+        // What is frozen cannot go on outside either.
+        if self.frozen {
+            drop(self.freeze(false));
+        }
         let until = Instant::now() + REMOVAL_PATIENCE;
         loop {
             let outcome = self.try_remove();

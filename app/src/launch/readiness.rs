@@ -15,9 +15,24 @@ use tokio::io::{Interest, unix::AsyncFd};
 /// # Panics
 /// Outside of a runtime.
 pub(crate) fn readable(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    watched(descriptor, Interest::READABLE)
+}
+
+/// The same for it to become writable.
+///
+/// # Errors
+/// `epoll_ctl(2)`'s.
+///
+/// # Panics
+/// Outside of a runtime.
+pub(crate) fn writable(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    watched(descriptor, Interest::WRITABLE)
+}
+
+fn watched(descriptor: BorrowedFd<'_>, interest: Interest) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
     // SAFETY: the borrow keeps the descriptor open, and the same, for as long as the result lives; should that be
     // forgotten instead of dropped, the loop is left with a registration that epoll drops when the file is closed.
-    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
+    unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(Into::into)
 }
 
 /// The same of a descriptor that the event loop keeps: what it was told is not lost while nobody waits.
@@ -30,16 +45,4 @@ pub(crate) fn readable(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<Borrowe
 pub(crate) fn readable_owned(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the result owns the descriptor, which is open, and the same, for as long as the result lives.
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
-}
-
-/// Lets the event loop watch for a descriptor to become writable.
-///
-/// # Errors
-/// `epoll_ctl(2)`'s.
-///
-/// # Panics
-/// Outside of a runtime.
-pub(crate) fn writable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the result owns the descriptor, which is open, and the same, for as long as the result lives.
-    unsafe { AsyncFd::register_with_interest(descriptor, Interest::WRITABLE) }.map_err(Into::into)
 }

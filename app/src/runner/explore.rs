@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 
 use super::{Interface, Request, Run, Stage, outcome::End, report::Reported};
 use crate::{
+    facts::OutcomeStatus,
     hex::hex,
     launch::{Signals, readable},
 };
@@ -18,6 +19,7 @@ impl Run {
         let families = self.observation.iter().flat_map(|observation| &observation.families);
         let mut progress = self.progress(Stage::Finished, families.map(|family| family.dropped).sum());
         progress.outcome = Some(end.words());
+        progress.succeeded = end.outcome.status == OutcomeStatus::Exited && end.outcome.exit_code == Some(0);
         progress.receipt = Some(match (&reported.written, &reported.failure) {
             (Some(written), _) => Ok((written.path.clone(), hex(&written.sha256))),
             (None, failure) => Err(failure.clone().unwrap_or_default()),

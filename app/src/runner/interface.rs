@@ -69,6 +69,8 @@ pub struct Progress {
     pub lost: u64,
     /// How it ended, in words: `exited 0`.
     pub outcome: Option<String>,
+    /// It ended by itself and said that it went well.
+    pub succeeded: bool,
     /// Where the receipt is and its SHA-256, or why it is not written.
     pub receipt: Option<Result<(Option<PathBuf>, String), String>>,
 }

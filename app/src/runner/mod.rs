@@ -320,7 +320,7 @@ fn release_messages() {
 }
 
 /// A message of glasshouse's own.
-fn say(message: &str) {
+pub(crate) fn say(message: &str) {
     if let Some(held) = &mut *held() {
         held.push(message.to_owned());
         return;

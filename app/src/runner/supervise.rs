@@ -142,6 +142,7 @@ impl Run {
             now: boot_time(),
             lost,
             outcome: None,
+            succeeded: false,
             receipt: None,
         }
     }

@@ -5,7 +5,7 @@ use std::{
     fs::OpenOptions,
     future::{pending, poll_fn},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::PathBuf,
     pin::Pin,
     time::{Duration, Instant},
@@ -53,7 +53,7 @@ const MAX_TYPED: usize = 64 * 1024;
 /// The interface of a run.
 pub struct Live {
     app: App,
-    pty: Option<Pty>,
+    pty: Pty,
     canvas: Option<Canvas>,
     input: Option<EventStream>,
     stops: Option<SignalStream>,
@@ -101,7 +101,7 @@ impl Live {
         let now = Instant::now();
         Ok(Self {
             app,
-            pty: Some(pty),
+            pty,
             canvas: None,
             input: None,
             stops: None,
@@ -131,17 +131,18 @@ impl Live {
 
     /// Reads what the command wrote, as much as is good at once.
     fn take_output(&mut self) {
-        let Some(pty) = &self.pty else { return };
         let mut buffer = [0; 8 * 1024];
         let mut taken = 0;
         while taken < OUTPUT {
-            match pty.read(&mut buffer) {
+            match self.pty.read(&mut buffer) {
                 Ok(Read::Bytes(bytes)) => {
                     taken += bytes;
                     let bytes = &buffer[..bytes];
                     if let (Some(emulator), Some(_)) = (&mut self.app.terminal, &self.canvas) {
                         emulator.feed(bytes);
-                        self.typed.extend(emulator.take_replies());
+                        // Who asks without end and never reads gets no more answers.
+                        let replies = emulator.take_replies();
+                        self.queue(&replies);
                         self.dirty = true;
                     } else {
                         // Without the screen it is as if there was no terminal in between.
@@ -157,9 +158,20 @@ impl Live {
         }
     }
 
+    /// Has something typed as soon as there is room for it; says whether it will be.
+    fn queue(&mut self, bytes: &[u8]) -> bool {
+        let has_room = self.typed.len() + bytes.len() <= MAX_TYPED;
+        if has_room {
+            self.typed.extend_from_slice(bytes);
+        }
+        has_room
+    }
+
     fn type_out(&mut self) {
-        let Some(pty) = self.pty.as_ref().filter(|_| !self.typed.is_empty()) else { return };
-        match pty.write(&self.typed) {
+        if self.typed.is_empty() {
+            return;
+        }
+        match self.pty.write(&self.typed) {
             Ok(written) => drop(self.typed.drain(..written)),
             Err(_) => self.typed.clear(),
         }
@@ -175,9 +187,7 @@ impl Live {
                 }
             }
             Effect::Type(bytes) => {
-                if self.typed.len() + bytes.len() <= MAX_TYPED {
-                    self.typed.extend(bytes);
-                } else {
+                if !self.queue(&bytes) {
                     self.app.say("the command does not read what is typed");
                 }
             }
@@ -243,11 +253,11 @@ impl Live {
     /// Gives the command's terminal the size of its pane.
     fn fit_terminal(&mut self) {
         let (rows, columns) = terminal_size(&self.app);
-        if let (Some(emulator), Some(pty)) = (&mut self.app.terminal, &self.pty)
+        if let Some(emulator) = &mut self.app.terminal
             && emulator.size() != (rows, columns)
         {
             emulator.resize(rows, columns);
-            drop(pty.resize(rows, columns));
+            drop(self.pty.resize(rows, columns));
         }
     }
 
@@ -283,7 +293,7 @@ fn terminal_size(app: &App) -> (u16, u16) {
 
 impl Interface for Live {
     fn terminal(&self) -> Option<ChildTerminal> {
-        self.pty.as_ref().filter(|_| self.app.terminal.is_some()).map(Pty::terminal)
+        self.app.terminal.is_some().then(|| self.pty.terminal())
     }
 
     fn enter(&mut self) {
@@ -341,7 +351,7 @@ impl Interface for Live {
         } else {
             Some(self.drawn_at + TICK)
         };
-        let pty = self.pty.as_ref().filter(|_| !self.closed);
+        let pty = (!self.closed).then_some(&self.pty);
         let wants_to_type = !self.typed.is_empty();
         tokio::select! {
             biased;
@@ -431,7 +441,7 @@ async fn stopped(stops: &mut Option<SignalStream>) {
 }
 
 async fn can_read(pty: Option<&Pty>) {
-    let watched = pty.and_then(|pty| readable(std::os::fd::AsFd::as_fd(pty)).ok());
+    let watched = pty.and_then(|pty| readable(pty.as_fd()).ok());
     match watched {
         Some(watched) => drop(watched.readable().await),
         None => pending().await,
@@ -439,10 +449,7 @@ async fn can_read(pty: Option<&Pty>) {
 }
 
 async fn can_write(pty: Option<&Pty>) {
-    let watched = pty.and_then(|pty| {
-        let own = std::os::fd::AsFd::as_fd(pty).try_clone_to_owned().ok()?;
-        writable(own).ok()
-    });
+    let watched = pty.and_then(|pty| writable(pty.as_fd()).ok());
     match watched {
         Some(watched) => drop(watched.writable().await),
         None => pending().await,

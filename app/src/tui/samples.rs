@@ -8,16 +8,13 @@ use super::{
     theme::{Depth, Shade, Signs, Theme, UNICODE},
 };
 use crate::{
-    event::{
-        AF_INET, BootNs, Direction, Endpoint, Event, EventKind, Exit, FileOperation, Flow, FlowTotals,
-        ProcessKey, SocketOrigin, TcpState,
-    },
+    event::{BootNs, Endpoint, Event, EventKind, Exit, FileOperation, Flow, ProcessKey, TcpState},
     runner::{Progress, Stage},
     session::{
         Session,
         samples::{
             change, change_to, create, denied, event, exec, exit, file_failed, fork, key, made, read, seen,
-            totals,
+            tcp, totals,
         },
     },
 };
@@ -103,6 +100,7 @@ impl Sample {
         sample.progress.stage = Stage::Finished;
         sample.progress.finished_at = Some(15 * SECOND);
         sample.progress.outcome = Some("exited 0".into());
+        sample.progress.succeeded = true;
         sample.progress.receipt = Some(Ok((Some("/home/me/receipt.json".into()), "ab".repeat(32))));
         sample.app.say("exited 0; receipt in /home/me/receipt.json");
         sample.refresh();
@@ -162,55 +160,26 @@ pub(super) fn filter(text: &str) -> Filter {
     Filter::parse(text).unwrap_or_default()
 }
 
-fn flow(number: u64, address: &str, port: u16) -> Flow {
-    let end =
-        |address: &str, port| address.parse().ok().map(|address| Endpoint { address, port: Some(port) });
-    Flow {
-        flow: number,
-        socket: number,
-        listener: None,
-        inode: Some(number),
-        family: AF_INET,
-        kind: 1,
-        protocol: 6,
-        local: end("10.0.0.5", 40_000),
-        remote: end(address, port),
-        direction: Some(Direction::Outbound),
-        origin: Some(SocketOrigin::Created),
-        state: None,
-        entered: Vec::new(),
-        error: None,
-        network_namespace: 1,
-        backlog: None,
-        totals: FlowTotals {
-            bytes_sent: 1_229,
-            bytes_received: 4_299_162,
-            packets_sent: 30,
-            packets_received: 3_000,
-            first_at: 2 * SECOND + 3,
-            last_at: 3 * SECOND,
-        },
-        ended: false,
-        resumed: false,
-        absolute: true,
-        by_calls: false,
-        bound: false,
-        listens: false,
-        connected: true,
-    }
+fn flow(number: u64, address: &str, port: u16, at: BootNs) -> Flow {
+    let remote = address.parse().ok().map(|address| Endpoint { address, port: Some(port) });
+    Flow { remote, ..tcp(number, number, address, at) }
 }
 
-pub(super) fn connection(number: u64, address: &str, port: u16) -> EventKind {
-    let state = TcpState::Established;
-    let entered = vec![(state, 2 * SECOND + 4)];
-    EventKind::Flow(Box::new(Flow { state: Some(state), entered, ..flow(number, address, port) }))
+fn connection(number: u64, address: &str, port: u16) -> EventKind {
+    let asked_at = 2 * SECOND + 3;
+    let mut flow = flow(number, address, port, asked_at);
+    flow.state = Some(TcpState::Established);
+    flow.entered = vec![(TcpState::Established, asked_at + 1)];
+    flow.totals.bytes_sent = 1_229;
+    flow.totals.bytes_received = 4_299_162;
+    EventKind::Flow(Box::new(flow))
 }
 
-pub(super) fn refused(number: u64, address: &str, port: u16) -> EventKind {
-    let mut flow = flow(number, address, port);
-    flow.totals = FlowTotals { first_at: 9 * SECOND, last_at: 9 * SECOND, ..FlowTotals::default() };
+fn refused(number: u64, address: &str, port: u16) -> EventKind {
+    let at = 9 * SECOND;
+    let mut flow = flow(number, address, port, at);
     flow.state = Some(TcpState::Close);
-    flow.entered = vec![(TcpState::SynSent, 9 * SECOND), (TcpState::Close, 9 * SECOND)];
+    flow.entered = vec![(TcpState::SynSent, at), (TcpState::Close, at)];
     flow.error = Some(libc::ECONNREFUSED);
     flow.ended = true;
     EventKind::Flow(Box::new(flow))

@@ -39,8 +39,6 @@ pub enum Role {
     Selection,
     /// The selected row of another pane.
     SelectionElsewhere,
-    /// What a filter or search found.
-    Match,
     /// The name of a pane.
     Title,
     /// The first line.
@@ -67,7 +65,6 @@ pub const ROLES: &[(&str, Role)] = &[
     ("lost", Role::Lost),
     ("selection", Role::Selection),
     ("selection_elsewhere", Role::SelectionElsewhere),
-    ("match", Role::Match),
     ("title", Role::Title),
     ("header", Role::Header),
     ("key", Role::Key),
@@ -137,8 +134,6 @@ pub struct Signs {
     pub secret: &'static str,
     /// Running.
     pub live: &'static str,
-    /// Over.
-    pub over: &'static str,
     /// Frozen.
     pub frozen: &'static str,
     /// Opened branch.
@@ -188,7 +183,6 @@ pub const UNICODE: Signs = Signs {
     bad: "✗",
     secret: "▲",
     live: "●",
-    over: "○",
     frozen: "❄",
     open: "▾",
     closed: "▸",
@@ -223,7 +217,6 @@ pub const ASCII: Signs = Signs {
     bad: "X",
     secret: "^",
     live: "*",
-    over: "o",
     frozen: "#",
     open: "v",
     closed: ">",
@@ -321,7 +314,6 @@ impl Theme {
             Role::Lost => Modifier::BOLD.union(Modifier::REVERSED),
             Role::Selection if self.depth != Depth::TrueColor => Modifier::REVERSED,
             Role::SelectionElsewhere if self.depth != Depth::TrueColor => Modifier::UNDERLINED,
-            Role::Match => Modifier::UNDERLINED,
             Role::Muted | Role::Border | Role::Finished if self.depth == Depth::None => Modifier::DIM,
             Role::Failed | Role::Secret if self.depth == Depth::None => Modifier::BOLD,
             _ => Modifier::empty(),
@@ -350,7 +342,6 @@ impl Theme {
             Role::Failed | Role::Lost => Color::Red,
             Role::Network | Role::Frozen => Color::Blue,
             Role::Live => Color::Green,
-            Role::Match => return None,
         })
     }
 
@@ -373,7 +364,6 @@ impl Theme {
             Role::Live => of(0x0098_c379, 0x002f_7d32),
             Role::Frozen => of(0x009c_dcfe, 0x0000_6fa8),
             Role::Lost => of(0x00ff_5c66, 0x00c6_101a),
-            Role::Match => of(0x00ff_d75e, 0x008a_5c00),
         };
         let background = match role {
             Role::Selection => of(0x002d_3a4d, 0x00cf_e3f5),

@@ -68,7 +68,6 @@ pub enum MouseEncoding {
 #[derive(Default)]
 pub(super) struct Answers {
     replies: Vec<u8>,
-    bell: bool,
 }
 
 impl Answers {
@@ -80,10 +79,6 @@ impl Answers {
 }
 
 impl Callbacks for Answers {
-    fn audible_bell(&mut self, _: &mut vt100::Screen) {
-        self.bell = true;
-    }
-
     fn unhandled_csi(
         &mut self,
         screen: &mut vt100::Screen,
@@ -143,11 +138,6 @@ impl Emulator {
     /// What is to be typed in answer.
     pub fn take_replies(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.parser.callbacks_mut().replies)
-    }
-
-    /// The bell has rung since this was asked last.
-    pub fn take_bell(&mut self) -> bool {
-        std::mem::take(&mut self.parser.callbacks_mut().bell)
     }
 
     /// Gives the screen another size.

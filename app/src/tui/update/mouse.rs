@@ -53,7 +53,7 @@ pub(super) fn clicked(app: &mut App, mouse: MouseEvent) -> Vec<Effect> {
     }
     match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) if row == group.area.y => {
-            if let Some(pane) = tab_at(&group.tabs, group.shown, column - group.area.x, group.area.width) {
+            if let Some(pane) = group.tab_at(column) {
                 focus(app, pane);
             }
         }
@@ -70,21 +70,6 @@ pub(super) fn clicked(app: &mut App, mouse: MouseEvent) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
-}
-
-/// The tab whose name is at a column of the frame.
-fn tab_at(tabs: &[Pane], shown: Pane, column: u16, width: u16) -> Option<Pane> {
-    let names: usize = tabs.iter().map(|pane| pane.name().len() + 5).sum();
-    let is_tight = names > usize::from(width.saturating_sub(2));
-    let mut begins = 2_usize;
-    for pane in tabs {
-        let cells = if is_tight && *pane != shown { 1 } else { pane.name().len() + 2 };
-        if (begins..begins + cells).contains(&usize::from(column)) {
-            return Some(*pane);
-        }
-        begins += cells + 3;
-    }
-    None
 }
 
 fn drag(app: &mut App, layout: &Layout, border: Border, column: u16, row: u16) {

@@ -13,27 +13,8 @@ use crate::{
 fn press(sample: &mut Sample, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     for key in keys.split(' ') {
-        key.parse::<Key>().unwrap();
-        let (modifiers, name) = match key.strip_prefix("ctrl-") {
-            Some(name) => (KeyModifiers::CONTROL, name),
-            None => (KeyModifiers::NONE, key),
-        };
-        let code = match name {
-            "enter" => KeyCode::Enter,
-            "esc" => KeyCode::Esc,
-            "tab" => KeyCode::Tab,
-            "backtab" => KeyCode::BackTab,
-            "space" => KeyCode::Char(' '),
-            "backspace" => KeyCode::Backspace,
-            "down" => KeyCode::Down,
-            "up" => KeyCode::Up,
-            "left" => KeyCode::Left,
-            "right" => KeyCode::Right,
-            "end" => KeyCode::End,
-            "f12" => KeyCode::F(12),
-            name => KeyCode::Char(name.chars().next().unwrap()),
-        };
-        effects.extend(input(sample, Input::Key(KeyEvent::new(code, modifiers))));
+        let key: Key = key.parse().unwrap();
+        effects.extend(input(sample, Input::Key(key.into())));
     }
     effects
 }

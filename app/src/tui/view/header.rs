@@ -31,7 +31,7 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
         Stage::Ending => (signs.live, Role::Failed, "being ended".to_owned()),
         Stage::Finished => {
             let outcome = progress.outcome.clone().unwrap_or_else(|| "ended".into());
-            let well = outcome == "exited 0";
+            let well = progress.succeeded;
             let sign = if well { signs.ok } else { signs.bad };
             (sign, if well { Role::Finished } else { Role::Failed }, outcome)
         }

@@ -23,6 +23,37 @@ pub struct Group {
 }
 
 impl Group {
+    /// The tabs as they are written, each with the column where it begins. Where not all names fit, those of the others
+    /// are cut to their numbers.
+    pub fn labels(&self) -> Vec<(Pane, u16, String)> {
+        let names: usize = self.tabs.iter().map(|pane| pane.name().len() + 5).sum();
+        let is_tight = names > usize::from(self.area.width.saturating_sub(2));
+        let mut begins: u16 = 2;
+        let mut labels = Vec::with_capacity(self.tabs.len());
+        for pane in &self.tabs {
+            let number = Pane::ALL.iter().position(|other| other == pane).map_or(0, |at| at + 1);
+            let label = if is_tight && *pane != self.shown {
+                number.to_string()
+            } else {
+                format!("{number} {}", pane.name())
+            };
+            let cells = u16::try_from(label.len()).unwrap_or(u16::MAX);
+            labels.push((*pane, begins, label));
+            // A line with blanks around it is between them.
+            begins = begins.saturating_add(cells).saturating_add(3);
+        }
+        labels
+    }
+
+    /// The tab whose name is at a column of the screen.
+    pub fn tab_at(&self, column: u16) -> Option<Pane> {
+        let column = column.checked_sub(self.area.x)?;
+        let is_at = |(_, begins, label): &(Pane, u16, String)| {
+            column.checked_sub(*begins).is_some_and(|within| usize::from(within) < label.len())
+        };
+        self.labels().into_iter().find(is_at).map(|(pane, ..)| pane)
+    }
+
     /// Where its rows are.
     pub fn inner(&self) -> Rect {
         let Rect { x, y, width, height } = self.area;

@@ -58,7 +58,7 @@ fn draw_group(app: &App, world: World<'_>, group: &Group, buffer: &mut Buffer) -
     let focused = group.shown == app.focus;
     let inner = group.inner();
     let room = usize::from(group.area.width.saturating_sub(2));
-    let (tabs, counts) = (title(app, group, focused, room), counts(app, world, group.shown));
+    let (tabs, counts) = (title(app, group, focused), counts(app, world, group.shown));
     let left = tabs.width();
     let mut block = frame(app, focused).title_top(tabs);
     let narrowing = narrowing(app, world, group.shown);
@@ -83,25 +83,20 @@ fn draw_group(app: &App, world: World<'_>, group: &Group, buffer: &mut Buffer) -
 }
 
 /// The name of the pane, or the tabs.
-fn title(app: &App, group: &Group, focused: bool, room: usize) -> Line<'static> {
+fn title(app: &App, group: &Group, focused: bool) -> Line<'static> {
     let name_style = app.theme.style(if focused { Role::Accent } else { Role::Title });
     let muted = app.theme.style(Role::Muted);
-    // Where not all names fit, those of the others are cut to their numbers.
-    let names: usize = group.tabs.iter().map(|pane| pane.name().len() + 5).sum();
-    let is_tight = names > room;
     let mut spans = vec![Span::raw(" ")];
-    for pane in &group.tabs {
+    for (pane, _, label) in group.labels() {
         if spans.len() > 1 {
             spans.push(Span::styled(format!(" {} ", app.theme.signs.line), app.theme.style(Role::Border)));
         }
-        let number = Pane::ALL.iter().position(|other| other == pane).map_or(0, |at| at + 1);
-        if *pane == group.shown {
-            spans.push(Span::styled(format!("{number} "), muted));
-            spans.push(Span::styled(pane.name(), name_style));
-        } else if is_tight {
-            spans.push(Span::styled(number.to_string(), muted));
-        } else {
-            spans.push(Span::styled(format!("{number} {}", pane.name()), muted));
+        match label.strip_suffix(pane.name()) {
+            Some(number) if pane == group.shown => {
+                spans.push(Span::styled(number.to_owned(), muted));
+                spans.push(Span::styled(pane.name(), name_style));
+            }
+            _ => spans.push(Span::styled(label, muted)),
         }
     }
     spans.push(Span::raw(" "));
