@@ -13,6 +13,8 @@ use glasshouse::{
     summary,
 };
 
+#[path = "support/file.rs"]
+mod file;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -62,36 +64,9 @@ fn events(process: u64, file: u64, create: bool) -> Vec<Event> {
     let key = ProcessKey { start: 10 + process, tgid: 100 + process as u32 };
     let access = process << 32 | file;
     let at = access + 1_000;
-    let facts = FileFacts {
-        device: (8, 1),
-        inode: file,
-        size: 100,
-        mtime: (1, 2),
-        ctime: (1, 2),
-        mode: 0o100_644,
-        links: 1,
-        unlinked: false,
-        unreachable: false,
-    };
     let path = format!("/home/somebody/src/project/target/debug/deps/{}/file-{file:08x}.rs", file / 500);
-    let path = ResolvedPath {
-        path: Observed::Complete(path.into_bytes()),
-        in_root: None,
-        source: PathSource::Kernel,
-        unlinked: false,
-        unreachable: false,
-    };
     let totals = AccessTotals { opens: 1, reads: 2, bytes_read: 100, last_at: at, ..AccessTotals::default() };
-    let seen = FileSeen {
-        access,
-        path,
-        asked: None,
-        origin: FileOrigin::Opened,
-        facts,
-        file_system: 0xef53,
-        open_flags: 0,
-        totals,
-    };
+    let seen = file::seen(access, path, file, totals);
     let event = |kind| Event { at, process: key, tid: key.tgid, kind };
     let mut events = vec![event(EventKind::FileSeen(Box::new(seen)))];
     if create {

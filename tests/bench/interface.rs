@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use glasshouse::{
     event::{
-        AccessTotals, Credentials, Direction, Endpoint, Event, EventKind, FileFacts, FileOrigin, FileSeen,
-        Flow, FlowTotals, Fork, Observed, PathSource, ProcessKey, ResolvedPath, SocketOrigin, TcpState,
+        AccessTotals, Credentials, Direction, Endpoint, Event, EventKind, Flow, FlowTotals, Fork, ProcessKey,
+        SocketOrigin, TcpState,
     },
     runner::Progress,
     session::Session,
@@ -24,6 +24,9 @@ use glasshouse::{
     },
 };
 use ratatui::{buffer::Buffer, layout::Rect};
+
+#[path = "support/file.rs"]
+mod file;
 
 const PROCESSES: u32 = 10_000;
 const FILES_EACH: u64 = 10;
@@ -55,32 +58,8 @@ fn fork(number: u32) -> Event {
 
 fn file(number: u64, process: ProcessKey) -> Event {
     let path = format!("/usr/src/linux/drivers/net/ethernet/vendor-{}/file-{number}.c", number % 97);
-    let seen = FileSeen {
-        access: number + 1,
-        path: ResolvedPath {
-            path: Observed::Complete(path.into_bytes()),
-            in_root: None,
-            source: PathSource::Kernel,
-            unlinked: false,
-            unreachable: false,
-        },
-        asked: None,
-        origin: FileOrigin::Opened,
-        facts: FileFacts {
-            device: (8, 1),
-            inode: number,
-            size: 1,
-            mtime: (0, 0),
-            ctime: (0, 0),
-            mode: 0o100_644,
-            links: 1,
-            unlinked: false,
-            unreachable: false,
-        },
-        file_system: 0xef53,
-        open_flags: 0,
-        totals: AccessTotals { opens: 1, reads: 2, bytes_read: number, ..AccessTotals::default() },
-    };
+    let totals = AccessTotals { opens: 1, reads: 2, bytes_read: number, ..AccessTotals::default() };
+    let seen = file::seen(number + 1, path, number, totals);
     event(process.start + number, process, EventKind::FileSeen(Box::new(seen)))
 }
 

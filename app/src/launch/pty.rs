@@ -17,7 +17,7 @@ use nix::{
 use super::leader::Leader;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Which of the standard descriptors the terminal is for.
 type Streams = [bool; 3];

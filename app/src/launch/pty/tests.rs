@@ -21,6 +21,19 @@ use crate::{
 /// Much longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A command that was started on a terminal, in no control group.
+pub(crate) fn started(pty: &Pty, mut command: Command) -> RunningChild {
+    command.terminal = Some(pty.terminal());
+    let mask = SigSet::thread_get_mask().unwrap();
+    let signals = Signals::take().unwrap();
+    let (held, outside) = HeldChild::fork(&command, None, signals.caller()).unwrap();
+    assert_eq!(outside, None);
+    let (child, _) = held.release(&command, None).unwrap();
+    // Or the next one in this thread is begun as if its caller had them blocked.
+    mask.thread_set_mask().unwrap();
+    child
+}
+
 /// `sh -c script` on a terminal.
 struct Shell {
     pty: Pty,
@@ -33,16 +46,8 @@ impl Shell {
         let pty = Pty::for_streams(24, 80, streams).unwrap();
         let spec: Option<UserSpec> = user.map(|user| user.parse().unwrap());
         let identity = Identity::resolve(spec.as_ref(), &Caller::current()).unwrap();
-        let mut command =
-            Command::new(["sh", "-c", script].map(OsString::from).to_vec(), &[], None, identity);
-        command.terminal = Some(pty.terminal());
-        let mask = SigSet::thread_get_mask().unwrap();
-        let signals = Signals::take().unwrap();
-        let (held, outside) = HeldChild::fork(&command, None, signals.caller()).unwrap();
-        assert_eq!(outside, None);
-        let (child, _) = held.release(&command, None).unwrap();
-        // Or the next one in this thread is begun as if its caller had them blocked.
-        mask.thread_set_mask().unwrap();
+        let command = Command::new(["sh", "-c", script].map(OsString::from).to_vec(), &[], None, identity);
+        let child = started(&pty, command);
         Self { pty, child, written: String::new() }
     }
 

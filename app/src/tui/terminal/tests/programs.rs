@@ -13,13 +13,16 @@ use std::{
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use nix::{
     poll::{PollFd, PollFlags, poll},
-    sys::signal::{SigSet, Signal},
+    sys::signal::Signal,
 };
 
 use super::super::*;
 use crate::{
     backend::contract::alone,
-    launch::{Command, HeldChild, Identity, Pty, RunningChild, Signals, pty::Read},
+    launch::{
+        Command, Identity, Pty, RunningChild,
+        pty::{Read, tests::started},
+    },
 };
 
 /// Much longer than anything here takes.
@@ -43,13 +46,8 @@ impl Program {
         let overrides = [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("PS1", "$ ")]
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let argv = words.iter().map(OsString::from).collect();
-        let mut command = Command::new(argv, &overrides, None, Identity::unchanged());
-        command.terminal = Some(pty.terminal());
-        let mask = SigSet::thread_get_mask().unwrap();
-        let signals = Signals::take().unwrap();
-        let (held, _) = HeldChild::fork(&command, None, signals.caller()).unwrap();
-        let (child, _) = held.release(&command, None).unwrap();
-        mask.thread_set_mask().unwrap();
+        let command = Command::new(argv, &overrides, None, Identity::unchanged());
+        let child = started(&pty, command);
         Some(Self { pty, emulator: Emulator::new(24, 80), child })
     }
 
