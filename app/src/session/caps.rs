@@ -1,10 +1,10 @@
 //! How much of a run is kept. What is beyond is counted and stands in the receipt's `limits`: a hostile command
 //! must not exhaust the observer, and must not hide behind its limits either.
 
-/// Processes. A long build has some 20,000; at about 1 KiB each this many stay within a few hundred MiB.
-pub const MAX_PROCESSES: u64 = 200_000;
+/// Processes. A long build has some 20,000; at about 1 KiB each this many stay within half a GiB.
+pub const MAX_PROCESSES: u64 = 500_000;
 /// Successful execs of the whole run: mostly one per process, but a process can exec itself without end.
-pub const MAX_EXECUTIONS: u64 = 200_000;
+pub const MAX_EXECUTIONS: u64 = 500_000;
 /// Distinct (file name, errno, call) of failed execs of one process: a PATH search makes a dozen.
 pub const MAX_FAILED_EXECUTIONS_PER_PROCESS: usize = 1_000;
 /// The same of the whole run.
@@ -21,17 +21,17 @@ pub const MAX_DENIED_PER_PROCESS: usize = 2_048;
 /// 20,000 processes has some 3 MiB in all.
 pub const MAX_TEXT_BYTES: u64 = 128 * 1024 * 1024;
 /// Distinct files: path, device and inode. A large build touches some 50,000.
-pub const MAX_FILES: u64 = 250_000;
+pub const MAX_FILES: u64 = 500_000;
 /// Uses of a file by a process under one path: this many take some 150 MiB, and the receipt of them half as much again.
 pub const MAX_ACCESSES: u64 = 1_000_000;
 /// Changes of files: an unpacked archive makes two or three of each file.
-pub const MAX_FILE_CHANGES: u64 = 250_000;
+pub const MAX_FILE_CHANGES: u64 = 1_000_000;
 /// Failed attempts by process, path, operation and errno: a start of Python makes some hundred.
-pub const MAX_FILE_FAILURES: u64 = 100_000;
+pub const MAX_FILE_FAILURES: u64 = 500_000;
 /// Bytes of distinct texts about files: paths, targets of symbolic links, names of attributes.
-pub const MAX_FILE_TEXT_BYTES: u64 = 64 * 1024 * 1024;
-/// Connections and listeners: this many take some 30 MiB, and the receipt of them twice as much.
-pub const MAX_CONNECTIONS: u64 = 100_000;
+pub const MAX_FILE_TEXT_BYTES: u64 = 128 * 1024 * 1024;
+/// Connections and listeners: this many take some 150 MiB, and the receipt of them twice as much.
+pub const MAX_CONNECTIONS: u64 = 500_000;
 /// Further processes by socket: a server with forked workers has one per worker and connection.
 pub const MAX_SOCKET_USERS: u64 = 100_000;
 /// Unix sockets by process and name: a desktop session has a few hundred.
@@ -39,13 +39,13 @@ pub const MAX_UNIX_SOCKETS: u64 = 50_000;
 /// Sockets of other families that are open at once, and kinds of them by process.
 pub const MAX_OTHER_SOCKETS: u64 = 20_000;
 /// Failed calls on sockets by process, call, address and errno: a scan of all ports of one host makes 65,536.
-pub const MAX_SOCKET_FAILURES: u64 = 100_000;
+pub const MAX_SOCKET_FAILURES: u64 = 500_000;
 /// Questions to name servers: a large crawl asks for some 10,000 names.
-pub const MAX_DNS: u64 = 50_000;
+pub const MAX_DNS: u64 = 500_000;
 /// Records of their answers: most have fewer than ten.
 pub const MAX_DNS_ANSWERS: u64 = 500_000;
 /// Bytes of distinct texts about sockets: names of hosts and of unix sockets, targets of requests.
-pub const MAX_NETWORK_TEXT_BYTES: u64 = 32 * 1024 * 1024;
+pub const MAX_NETWORK_TEXT_BYTES: u64 = 64 * 1024 * 1024;
 /// Results of hashing that came before their exec, per process. They should not: two files of a few execs.
 pub(super) const MAX_EARLY_HASHES: usize = 64;
 
