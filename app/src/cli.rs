@@ -86,6 +86,10 @@ pub struct WatchArgs {
     #[arg(long)]
     pub wait_all: bool,
 
+    /// Never slow the command down: under extreme load records are dropped, and the receipt says so
+    #[arg(long)]
+    pub no_backpressure: bool,
+
     /// Print where glasshouse's own time went
     #[arg(long)]
     pub timings: bool,

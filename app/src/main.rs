@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use glasshouse::{commands, hash, timings::Timings};
+use glasshouse::{commands, hash, launch::thawing_process, timings::Timings};
 
 fn main() -> ExitCode {
     let timings = Timings::default();
-    // glasshouse also runs itself, to read files that may hang.
-    if let Some(code) = hash::reader_process() {
+    // glasshouse also runs itself, to read files that may hang, and to thaw what it has frozen when it is gone.
+    if let Some(code) = hash::reader_process().or_else(thawing_process) {
         return code;
     }
     // Without the hooks a panic is reported a little less well, and that is all.

@@ -40,6 +40,8 @@ pub struct WatchOptions {
     pub artifact_limit: u64,
     /// Wait for all descendants.
     pub wait_all: bool,
+    /// Slow the command down rather than lose records.
+    pub backpressure: bool,
     /// Print where the time went.
     pub timings: bool,
     /// Where the kernel side's records go as well.
@@ -104,6 +106,7 @@ impl TryFrom<WatchArgs> for WatchOptions {
             timeout: timeout.transpose()?,
             artifact_limit: artifact_limit?,
             wait_all: args.wait_all,
+            backpressure: !args.no_backpressure,
             timings: args.timings,
             record_records: args.record_records,
         })

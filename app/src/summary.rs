@@ -19,7 +19,7 @@ pub(crate) use sensitive::is_sensitive;
 use crate::hex::hex;
 use crate::receipt::{
     Receipt,
-    schema::{Completeness, Denied, Milliseconds, Outcome, OutcomeStatus, Process, Reason},
+    schema::{Backpressure, Completeness, Denied, Milliseconds, Outcome, OutcomeStatus, Process, Reason},
     write::Written,
 };
 
@@ -60,6 +60,9 @@ pub fn write(out: &mut dyn Write, receipt: &Receipt, written: Option<&Written>) 
     // Nothing can be lost of what was not run.
     for text in lost(receipt).iter().filter(|_| was_run) {
         line(out, "lost", text)?;
+    }
+    if let Some(text) = slowed_down(&receipt.observation.backpressure) {
+        line(out, "slowed down", &text)?;
     }
     if let Some(text) = still_running(receipt) {
         line(out, "still running", &text)?;
@@ -198,6 +201,15 @@ fn lost(receipt: &Receipt) -> Vec<String> {
     observation.reasons.iter().map(|gap| reason(&gap.code, &gap.detail)).collect()
 }
 
+/// How much the command was slowed down rather than that anything was lost.
+fn slowed_down(pressure: &Backpressure) -> Option<String> {
+    let waited = (pressure.waits > 0)
+        .then(|| format!("{} of {} in all", plural(pressure.waits, "wait"), duration(pressure.waited_ms)));
+    let frozen = (pressure.freezes > 0)
+        .then(|| format!("frozen {} times for {} in all", pressure.freezes, duration(pressure.frozen_ms)));
+    listed(waited.into_iter().chain(frozen), 0)
+}
+
 /// Executions of files whose content was not hashed, by reason.
 fn not_hashed(receipt: &Receipt) -> Option<String> {
     let mut reasons: Vec<(Reason, u64)> = Vec::new();
@@ -288,7 +300,7 @@ mod tests {
     use super::*;
     use crate::{
         event::{Event, EventKind, FileOperation},
-        facts::{Gap, GapKind, OutcomeStatus, RunFacts},
+        facts::{BackpressureFacts, Gap, GapKind, OutcomeStatus, RunFacts},
         receipt::{
             ReceiptOptions,
             from_session::tests::{artifacts, events, facts, file_events, network_events, receipt_of},
@@ -310,6 +322,16 @@ mod tests {
             fallback_reason: None,
             owner_reason: None,
         }
+    }
+
+    #[test]
+    fn being_slowed_down_is_said() {
+        let mut facts = facts();
+        facts.observation.backpressure =
+            BackpressureFacts { waits: 1_200, waited_ns: 12_000_000, freezes: 2, frozen_ns: 1_500_000_000 };
+        let text = summary(&events(), &facts, None);
+        let expected = "  slowed down   1,200 waits of 12.0 ms in all, frozen 2 times for 1.50 s in all\n";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub const FAMILIES: usize = 4;
 
 record! {
     /// Per CPU; user space adds them up.
-    Counters, 128, {
+    Counters, 144, {
         /// Records the kernel side wanted to send, by [`Family`].
         emitted: [u64; 4],
         /// Records that found no room, by [`Family`].
@@ -40,5 +40,9 @@ record! {
         flows_evicted: u64,
         /// Dropped records of flows whose facts a later one brought.
         flows_recovered: u64,
+        /// Waits for room in a ring.
+        waits: u64,
+        /// Their total, nanoseconds.
+        waited_ns: u64,
     }
 }

@@ -43,6 +43,8 @@ pub const INHERITED_FDS: u32 = 1_024;
 pub const MOVED_FILES: u32 = 2_048;
 /// Requests made through rings that wait for their completion and are followed.
 pub const RING_REQUESTS: u32 = 16_384;
+/// How long a task waits at a time for room in a ring, nanoseconds.
+pub const WAIT_NS: u32 = 100_000;
 /// Sockets that are followed at the same time. The oldest make room for new ones, their totals sent, and come back when
 /// they are used again.
 pub const SOCKET_ENTRIES: u32 = 16_384;

@@ -1,15 +1,19 @@
 //! The only place that sends records; counts what it could not send.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS},
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS, BPF_RB_RING_SIZE},
+    helpers::generated::bpf_loop,
     maps::{RingBuf, ring_buf::RingBufEntry},
 };
-use glasshouse_common::{Counters, FAMILIES, Family, kind, limits};
+use glasshouse_common::{Counters, FAMILIES, Family, kind};
 
 use crate::{
-    atomic::increment,
-    layout::opaque,
-    maps::{ACTIVITY_RING, COUNTERS, NETWORK_RING, PROCESS_RING, scratch},
+    atomic::{add, increment},
+    layout::{constant, opaque},
+    maps::{ACTIVITY_RING, COUNTERS, NETWORK_RING, PRESSED, PROCESS_RING, scratch},
+    task,
     text::Text,
 };
 
@@ -63,11 +67,11 @@ unsafe extern "C" fn send_scratch(family: u32, from: u32, size: u64, urgent: u32
     // What runs in the middle of this, on the same CPU, counts too: packets.
     increment((&raw mut (*counters).emitted).cast::<u64>().add(family));
     let sent = if family == Family::Files as usize {
-        output(&ACTIVITY_RING, u64::from(limits::ACTIVITY_RING_BYTES), record, urgent != 0)
+        output(&ACTIVITY_RING, record, urgent != 0)
     } else if family == Family::Network as usize {
-        output(&NETWORK_RING, u64::from(limits::NETWORK_RING_BYTES), record, false)
+        output(&NETWORK_RING, record, urgent != 0)
     } else {
-        output(&PROCESS_RING, u64::from(limits::PROCESS_RING_BYTES), record, urgent != 0)
+        output(&PROCESS_RING, record, urgent != 0)
     };
     if !sent {
         increment((&raw mut (*counters).dropped).cast::<u64>().add(family));
@@ -77,21 +81,70 @@ unsafe extern "C" fn send_scratch(family: u32, from: u32, size: u64, urgent: u32
 }
 
 #[inline(always)]
-fn output(ring: &RingBuf, bytes: u64, record: &[u8], urgent: bool) -> bool {
-    let flags =
-        if urgent { u64::from(BPF_RB_FORCE_WAKEUP) } else { wake_up(ring, bytes, record.len() as u64) };
+fn output(ring: &RingBuf, record: &[u8], urgent: bool) -> bool {
+    let flags = if urgent { u64::from(BPF_RB_FORCE_WAKEUP) } else { wake_up(ring, record.len() as u64) };
     ring.output::<[u8]>(record, flags).is_ok()
 }
 
 /// Whether a record of `size` bytes wakes the collector.
 #[inline(always)]
-fn wake_up(ring: &RingBuf, bytes: u64, size: u64) -> u64 {
-    if ring.query(u64::from(BPF_RB_AVAIL_DATA)) > bytes / 4
-        && ring.query(u64::from(BPF_RB_PROD_POS)) & (WAKE_EVERY - 1) < size
-    {
+fn wake_up(ring: &RingBuf, size: u64) -> u64 {
+    let (held, bytes) = (ring.query(AVAILABLE), ring.query(SIZE));
+    if held <= bytes / 4 {
+        return u64::from(BPF_RB_NO_WAKEUP);
+    }
+    let pressed = &raw mut PRESSED;
+    if held > bytes / 2 && unsafe { core::ptr::read_volatile(pressed) } == 0 {
+        unsafe { core::ptr::write_volatile(pressed, 1) };
         return u64::from(BPF_RB_FORCE_WAKEUP);
     }
-    u64::from(BPF_RB_NO_WAKEUP)
+    let wakes = ring.query(u64::from(BPF_RB_PROD_POS)) & (WAKE_EVERY - 1) < size;
+    u64::from(if wakes { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
+}
+
+/// Bytes of records that nobody has taken out of a ring.
+const AVAILABLE: u64 = BPF_RB_AVAIL_DATA as u64;
+/// Bytes of a ring.
+const SIZE: u64 = BPF_RB_RING_SIZE as u64;
+
+/// Lets the running task wait while a ring is more than half full: the collector empties it meanwhile, on another CPU.
+/// Bounded, and counted. For the end of system calls: all that observed tasks do begins with one, also what comes in the
+/// middle of something and cannot wait.
+#[inline(always)]
+pub(crate) unsafe fn wait_for_room() {
+    if core::ptr::read_volatile(&raw const PRESSED) != 0 {
+        wait();
+    }
+}
+
+/// See [`wait_for_room`]: the rare part of it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn wait() -> i32 {
+    let longest = u64::from(constant!(WAIT_NS));
+    if longest == 0 {
+        return 0;
+    }
+    let from = task::now();
+    let mut until = from + longest;
+    bpf_loop(LOOKS, look as *mut c_void, (&raw mut until).cast(), 0);
+    let Some(counters) = counters() else { return 0 };
+    increment(&raw mut (*counters).waits);
+    add(&raw mut (*counters).waited_ns, task::now() - from);
+    0
+}
+
+/// Looks at the rings within one wait, at most: each takes some ten nanoseconds.
+const LOOKS: u32 = 1 << 20;
+
+/// Looks whether it is time to go on.
+unsafe extern "C" fn look(_index: u32, until: *mut c_void) -> i64 {
+    let half_full = |ring: &RingBuf| ring.query(AVAILABLE) > ring.query(SIZE) / 2;
+    if !(half_full(&ACTIVITY_RING) || half_full(&PROCESS_RING) || half_full(&NETWORK_RING)) {
+        core::ptr::write_volatile(&raw mut PRESSED, 0);
+        return 1;
+    }
+    i64::from(task::now() >= *until.cast::<u64>())
 }
 
 /// Room in the ring of the network, for a record that is put together there. Packets come in the middle of anything, and
@@ -110,6 +163,6 @@ pub(crate) unsafe fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
 /// Sends what was put together there.
 #[inline(always)]
 pub(crate) fn submit<T>(entry: RingBufEntry<T>) {
-    let flags = wake_up(&NETWORK_RING, u64::from(limits::NETWORK_RING_BYTES), size_of::<T>() as u64);
+    let flags = wake_up(&NETWORK_RING, size_of::<T>() as u64);
     entry.submit(flags);
 }

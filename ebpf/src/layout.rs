@@ -58,6 +58,10 @@ pub(crate) static COMPAT_BIT: u32 = 0;
 #[unsafe(no_mangle)]
 pub(crate) static HAS_GROUP: u32 = 0x5eed_0002;
 
+/// How long a task may wait for room in a ring, nanoseconds; 0 if it may not.
+#[unsafe(no_mangle)]
+pub(crate) static WAIT_NS: u32 = 0x5eed_0003;
+
 /// Pid of the root in its innermost pid namespace.
 #[unsafe(no_mangle)]
 pub(crate) static ROOT_PID: u32 = 0;

@@ -109,6 +109,10 @@ pub(crate) static NO_FLOW: Array<Flow> = Array::with_max_entries(1, 0);
 #[unsafe(no_mangle)]
 pub(crate) static mut GROUP: [u64; 3] = [0; 3];
 
+/// Set when a ring is more than half full.
+#[unsafe(no_mangle)]
+pub(crate) static mut PRESSED: u64 = 0;
+
 /// What is done with sockets, and packets.
 #[map]
 pub(crate) static NETWORK_RING: RingBuf = RingBuf::with_byte_size(limits::NETWORK_RING_BYTES, 0);

@@ -47,4 +47,5 @@ mod redaction;
 mod scripts;
 mod side_by_side;
 mod signals;
+mod storms;
 mod syscalls;

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::{fd::BorrowedFd, unix::fs::MetadataExt as _},
+    sync::Arc,
 };
 
 use nix::sys::signal::Signal;
@@ -11,11 +12,11 @@ use super::{Backend, ExecutionMetadata, Reach, RootProcess};
 use crate::{
     facts::{Gap, GapKind},
     launch::{
-        Command, Ended, HeldChild, LaunchError, RunningChild, boot_time,
+        Command, Ended, HeldChild, LaunchError, RunningChild, Wish, boot_time,
         cgroup::Cgroup,
         signals::{CallerSignals, shares_process_group},
     },
-    observe::Target,
+    observe::{Freeze, Target},
 };
 
 /// Runs a command as a child process.
@@ -64,7 +65,11 @@ impl Backend for ProcessBackend {
             LaunchError::Refused(format!("cannot read /proc/self/ns/pid: {error}; is /proc mounted?"))
         })?;
         let group = self.cgroup.as_ref().and_then(Cgroup::directory);
-        Ok(Target { pid, pid_namespace: namespace.ino(), group })
+        let freeze = self.cgroup.as_ref().map(|group| {
+            let freezer = Arc::clone(group.freezer());
+            Freeze::new(move |frozen| freezer.set(Wish::Observation, frozen))
+        });
+        Ok(Target { pid, pid_namespace: namespace.ino(), group, freeze })
     }
 
     fn start(&mut self, give_up: Option<BorrowedFd<'_>>) -> Result<RootProcess, LaunchError> {
@@ -117,7 +122,7 @@ impl Backend for ProcessBackend {
 
     fn freeze(&mut self, frozen: bool) -> io::Result<()> {
         match &mut self.cgroup {
-            Some(group) => group.freeze(frozen),
+            Some(group) => group.freezer().set(Wish::User, frozen),
             None => Err(io::Error::other("without a control group the command cannot be frozen")),
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     backend::ProcessBackend,
     cli::WatchArgs,
     launch::EXIT_FAILED,
-    observe::{Groundwork, Observer},
+    observe::{Groundwork, Manner, Observer},
     options::{ReceiptDestination, WatchOptions},
     runner::{self, Headless, say},
     timings::Timings,
@@ -19,7 +19,9 @@ pub fn run(args: WatchArgs, timings: Timings) -> u8 {
         Ok(options) => {
             let groundwork = Groundwork::begin();
             let observe = |target, timings: &mut Timings| {
-                Observer::start(groundwork, target, options.record_records.as_deref(), timings)
+                let recording = options.record_records.as_deref();
+                let manner = Manner { recording, backpressure: options.backpressure };
+                Observer::start(groundwork, target, manner, timings)
             };
             match interface(&options) {
                 Err(error) => failed(&format!("{error}; nothing was run")),

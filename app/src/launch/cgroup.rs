@@ -15,6 +15,7 @@ use std::{
         },
     },
     path::{Component, Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -25,7 +26,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::quoted;
+use super::{Freezer, quoted};
 
 /// How long survivors are moved and the group is tried to be removed. Moving one takes microseconds after the first
 /// (10 ms); only a fork bomb or a task that is stuck in the kernel can come near it.
@@ -41,7 +42,7 @@ pub struct Cgroup {
     /// Where survivors go: the group that glasshouse itself is in.
     callers: PathBuf,
     directory: File,
-    frozen: bool,
+    freezer: Arc<Freezer>,
     removed: bool,
 }
 
@@ -81,11 +82,10 @@ impl Cgroup {
                 Ok(()) => {
                     let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(&path);
                     let directory = opened.inspect_err(|_| drop(fs::remove_dir(&path)))?;
-                    let group =
-                        Self { path, callers: callers.to_owned(), directory, frozen: false, removed: false };
-                    // A directory that is no cgroup would take everything and do nothing.
-                    fs::metadata(group.path.join("cgroup.procs"))?;
-                    return Ok(group);
+                    // A directory that is no cgroup would take everything and do nothing, and has no freezer.
+                    let freezer = Freezer::of(&path).inspect_err(|_| drop(fs::remove_dir(&path)))?;
+                    let (callers, freezer) = (callers.to_owned(), Arc::new(freezer));
+                    return Ok(Self { path, callers, directory, freezer, removed: false });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
                 Err(error) => return Err(error),
@@ -140,14 +140,9 @@ impl Cgroup {
         (seen, failure.map_or(Ok(()), Err))
     }
 
-    /// Freezes every process in it and below it, or lets them go on (`cgroup.freeze`).
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn freeze(&mut self, frozen: bool) -> io::Result<()> {
-        fs::write(self.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })?;
-        self.frozen = frozen;
-        Ok(())
+    /// What freezes every process in it and below it.
+    pub fn freezer(&self) -> &Arc<Freezer> {
+        &self.freezer
     }
 
     /// Moves survivors, also those of nested groups, to the caller's group, until there are none; then removes the
@@ -160,9 +155,7 @@ impl Cgroup {
             return Ok(());
         }
         // What is frozen cannot go on outside either.
-        if self.frozen {
-            drop(self.freeze(false));
-        }
+        self.freezer.close();
         let until = Instant::now() + REMOVAL_PATIENCE;
         loop {
             let outcome = self.try_remove();

@@ -8,6 +8,7 @@ mod candidates;
 pub mod cgroup;
 mod child;
 pub mod command;
+mod freezer;
 pub mod held;
 pub mod identity;
 mod inherited;
@@ -21,6 +22,7 @@ pub mod signals;
 mod tests;
 
 pub use command::Command;
+pub use freezer::{Freezer, Wish, thawing_process};
 pub use held::{Ended, HeldChild, RunningChild};
 pub use identity::{Identity, UserSpec};
 pub(crate) use inherited::stdout_was_closed;

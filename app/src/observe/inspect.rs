@@ -43,11 +43,12 @@ pub fn inspect() -> Result<Inspection, ObserveError> {
     let Ground { kernel, prepared } = Ground::lay()?;
     let (native, compat) = (Table::native(), Table::compat());
     // No process has the pid 0.
-    let target = Target { pid: 0, pid_namespace: 0, group: None };
+    let target = Target { pid: 0, pid_namespace: 0, group: None, freeze: None };
     let constants = load::Constants {
         kernel: &kernel,
         target: &target,
         loads_all: true,
+        backpressure: true,
         native: &native,
         compat: &compat,
     };

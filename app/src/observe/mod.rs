@@ -13,12 +13,13 @@ mod intake;
 mod kernel;
 mod load;
 pub mod plan;
+mod pressure;
 mod record;
 pub mod replay;
 mod ring;
 mod sweep;
 
-use std::{os::fd::OwnedFd, path::Path, thread::JoinHandle};
+use std::{os::fd::OwnedFd, path::Path, sync::Arc, thread::JoinHandle};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 
@@ -36,6 +37,8 @@ use kernel::Kernel;
 use load::{Constants, Loaded, Prepared, VMLINUX, Vmlinux};
 pub use load::{OBJECT, SETCAP};
 use plan::PROBES;
+pub use pressure::Freeze;
+use pressure::{Freezes, Pressure};
 use record::Recorder;
 use ring::{Collector, Rings};
 use sweep::Sweeper;
@@ -50,6 +53,17 @@ pub struct Target {
     pub pid_namespace: u64,
     /// The directory of a control group of version 2 that it is in, and nobody else.
     pub group: Option<OwnedFd>,
+    /// What freezes it, and all that it starts, where that can be had.
+    pub freeze: Option<Freeze>,
+}
+
+/// How it is to be observed.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// The records go to this new file as well.
+    pub recording: Option<&'a Path>,
+    /// The workload is slowed down rather than that anything is lost.
+    pub backpressure: bool,
 }
 
 /// Observation in progress.
@@ -58,6 +72,7 @@ pub struct Observer {
     collector: Collector,
     intake: Intake,
     sweeper: Sweeper,
+    freezes: Arc<Freezes>,
     /// An empty batch that the next events are put into: fresh memory costs more than what is done with it.
     spare: Vec<Event>,
 }
@@ -143,19 +158,18 @@ fn kernel() -> Result<Kernel, ObserveError> {
 }
 
 impl Observer {
-    /// Loads and attaches everything. When this returns, nothing the target does after its exec goes unseen. The
-    /// records go to a new file as well, if one is named.
+    /// Loads and attaches everything. When this returns, nothing the target does after its exec goes unseen.
     ///
     /// # Errors
     /// When the kernel or the user's privileges do not allow it, or the file cannot be made.
     pub fn start(
         groundwork: Groundwork,
-        target: Target,
-        recording: Option<&Path>,
+        mut target: Target,
+        manner: Manner<'_>,
         timings: &mut Timings,
     ) -> Result<Self, ObserveError> {
         let page_bytes = page_bytes();
-        let recorder = recording.map(|path| Recorder::create(path, page_bytes)).transpose()?;
+        let recorder = manner.recording.map(|path| Recorder::create(path, page_bytes)).transpose()?;
         let Ground { kernel, prepared } = groundwork.finish()?;
         timings.mark("kernel types and maps");
         let (native, compat) = (Table::native(), Table::compat());
@@ -163,6 +177,7 @@ impl Observer {
             kernel: &kernel,
             target: &target,
             loads_all: false,
+            backpressure: manner.backpressure,
             native: &native,
             compat: &compat,
         };
@@ -170,12 +185,14 @@ impl Observer {
         timings.mark("load and attach");
         let rings = Rings([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?, loaded.ring(RINGS[2])?]);
         let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;
-        let collector = Collector::start(rings)
+        let pressure = Pressure::new(target.freeze.take().filter(|_| manner.backpressure));
+        let freezes = pressure.freezes();
+        let collector = Collector::start(rings, pressure)
             .map_err(|error| ObserveError::Failed(format!("cannot start the collector: {error}")))?;
         let assembler = Assembler::new(native, compat, page_bytes);
         let intake = Intake { assembler, recorder, received: [0; FAMILIES] };
         timings.mark("map rings, start collector");
-        Ok(Self { loaded, collector, intake, sweeper, spare: Vec::new() })
+        Ok(Self { loaded, collector, intake, sweeper, freezes, spare: Vec::new() })
     }
 
     /// The next batch of events, in the order in which the kernel recorded them (per ring). `None` when the
@@ -228,6 +245,7 @@ impl Observer {
         events.extend(self.intake.assembler.unfinished());
         facts.gaps.extend(packets_unseen(&facts.probes));
         facts.gaps.extend(self.intake.recorder.as_ref().and_then(Recorder::gap));
+        (facts.backpressure.freezes, facts.backpressure.frozen_ns) = self.freezes.so_far();
         let alive = self.sweeper.sweep(&self.loaded, &self.intake, &mut events, &mut facts);
         timings.mark("sweep");
         Finished { events, facts, alive }

@@ -2,13 +2,14 @@
 //! a consumer that spends time per record is what loses records under load.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, RingBuf};
@@ -19,16 +20,18 @@ use nix::sys::{
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{decode::family, load::raise_priority};
+use super::{decode::family, load::raise_priority, pressure::Pressure};
 
-/// Batches under way to the session. When there is no room for another one, the collector goes on with the one that it
-/// has; when that is [`HELD_BYTES`] long, it waits, the rings fill, and what the kernel side cannot send is counted there:
-/// nothing is dropped here.
+/// Batches under way to the session. When there is no room for another one, the collector holds more, up to [`HELD`]; half
+/// of that, and the workload is frozen, where that can be done; all of it, and the rings fill, and what the kernel side
+/// cannot send is counted there: nothing is dropped here.
 const BATCHES: usize = 32;
 /// Bytes after which a batch is handed on.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Bytes of a batch that nobody takes.
-const HELD_BYTES: usize = 16 * 1024 * 1024;
+/// Batches that are held while nobody takes them: 16 MiB.
+const HELD: usize = 64;
+/// How long the collector sleeps while it waits for room for a batch.
+const FULL_SLEEP: Duration = Duration::from_millis(1);
 /// Empty batches on their way back to the collector; more are given up, and so is one that has grown longer than usual.
 const SPARES: usize = 2;
 /// How long the collector sleeps after it found something. Records wake nobody (a wake-up costs ten times what a
@@ -54,30 +57,76 @@ pub(super) const RINGS: usize = 3;
 pub(super) struct Rings(pub(super) [RingBuf<MapData>; RINGS]);
 
 impl Rings {
-    /// Moves what lies in the rings into a batch, until they are empty or the batch is so long. Returns whether there may
-    /// be more.
-    fn drain_to(&mut self, batch: &mut Batch, bytes: usize) -> bool {
+    /// Moves what lies in the rings into a batch, until they are empty or the batch is long enough to be handed on. Returns
+    /// whether there may be more.
+    pub(super) fn drain(&mut self, batch: &mut Batch) -> bool {
         for ring in &mut self.0 {
             while let Some(record) = ring.next() {
                 batch.bytes.extend_from_slice(&record);
                 batch.received[family(&record) as usize] += 1;
-                if batch.bytes.len() >= bytes {
+                if batch.bytes.len() >= BATCH_BYTES {
                     return true;
                 }
             }
         }
         false
     }
+}
 
-    /// The same, for a batch that is handed on.
-    pub(super) fn drain(&mut self, batch: &mut Batch) -> bool {
-        self.drain_to(batch, BATCH_BYTES)
+/// Batches on their way out.
+struct Outlet {
+    sender: mpsc::Sender<Batch>,
+    returned: Receiver<Vec<u8>>,
+    /// Those that nobody takes yet, the oldest first.
+    held: VecDeque<Batch>,
+    pressure: Pressure,
+}
+
+impl Outlet {
+    /// An empty batch, or the last one if it is held and there is room in it.
+    fn batch(&mut self) -> Batch {
+        let is_short = |last: &Batch| last.bytes.len() < BATCH_BYTES;
+        match self.held.pop_back_if(|last| is_short(last)) {
+            Some(last) => last,
+            None => Batch { bytes: self.returned.try_recv().unwrap_or_default(), ..Batch::default() },
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.held.len() >= HELD
+    }
+
+    /// Hands on what there is room for. Returns whether there is still somebody who takes it.
+    fn hand_on(&mut self) -> bool {
+        while let Some(batch) = self.held.pop_front() {
+            match self.sender.try_send(batch) {
+                Ok(()) => {}
+                Err(TrySendError::Full(batch)) => {
+                    self.held.push_front(batch);
+                    break;
+                }
+                Err(TrySendError::Closed(_)) => return false,
+            }
+        }
+        if self.held.len() >= HELD / 2 {
+            self.pressure.rises(Instant::now());
+        } else if self.held.is_empty() && self.sender.capacity() >= BATCHES / 2 {
+            self.pressure.falls(Instant::now());
+        } else if self.pressure.is_frozen() {
+            self.pressure.stays(Instant::now());
+        }
+        true
+    }
+
+    /// Whether it is waiting for somebody who takes what there is.
+    fn waits(&self) -> bool {
+        !self.held.is_empty() || self.pressure.is_frozen()
     }
 }
 
 /// The running collector.
 pub(super) struct Collector {
-    thread: JoinHandle<(Rings, Batch)>,
+    thread: JoinHandle<(Rings, VecDeque<Batch>)>,
     stop: Arc<AtomicBool>,
     wake: Arc<EventFd>,
     batches: mpsc::Receiver<Batch>,
@@ -86,7 +135,7 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Starts it.
-    pub(super) fn start(mut rings: Rings) -> std::io::Result<Self> {
+    pub(super) fn start(mut rings: Rings, pressure: Pressure) -> std::io::Result<Self> {
         let (sender, batches) = mpsc::channel(BATCHES);
         let (spares, returned) = sync_channel::<Vec<u8>>(SPARES);
         let stop = Arc::new(AtomicBool::new(false));
@@ -103,37 +152,34 @@ impl Collector {
             std::thread::Builder::new().name("collector".into()).stack_size(256 * 1024).spawn(move || {
                 // A workload that takes every CPU fills the rings meanwhile.
                 raise_priority();
+                let mut outlet = Outlet { sender, returned, held: VecDeque::new(), pressure };
                 let mut sleep = BUSY_SLEEP;
-                let mut batch = Batch::default();
                 while !stopped.load(Ordering::Acquire) {
-                    if batch.bytes.capacity() == 0 {
-                        batch.bytes = returned.try_recv().unwrap_or_default();
-                    }
-                    let held = batch.bytes.len();
-                    let more = rings.drain_to(&mut batch, if held > 0 { HELD_BYTES } else { BATCH_BYTES });
-                    let found = batch.bytes.len() > held;
-                    if !batch.bytes.is_empty() {
-                        let sent = match sender.try_send(std::mem::take(&mut batch)) {
-                            Err(TrySendError::Full(full)) if full.bytes.len() < HELD_BYTES => {
-                                batch = full;
-                                Ok(())
-                            }
-                            Err(TrySendError::Full(full)) => sender.blocking_send(full).map_err(drop),
-                            sent => sent.map_err(drop),
-                        };
-                        if sent.is_err() {
-                            break;
+                    let (mut found, mut more) = (false, false);
+                    if !outlet.is_full() {
+                        let mut batch = outlet.batch();
+                        let before = batch.bytes.len();
+                        more = rings.drain(&mut batch);
+                        found = batch.bytes.len() > before;
+                        if !batch.bytes.is_empty() {
+                            outlet.held.push_back(batch);
                         }
+                    }
+                    if !outlet.hand_on() {
+                        break;
                     }
                     if more {
                         continue;
                     }
-                    let busy = found || !batch.bytes.is_empty();
-                    sleep = if busy { BUSY_SLEEP } else { (sleep * 2).min(IDLE_SLEEP) };
+                    sleep = match (outlet.waits(), found) {
+                        (true, _) => FULL_SLEEP,
+                        (false, true) => BUSY_SLEEP,
+                        (false, false) => (sleep * 2).clamp(BUSY_SLEEP, IDLE_SLEEP),
+                    };
                     let timeout = EpollTimeout::try_from(sleep).unwrap_or(EpollTimeout::ZERO);
                     let _ = sleeper.wait(&mut [EpollEvent::empty()], timeout);
                 }
-                (rings, batch)
+                (rings, outlet.held)
             })?;
         Ok(Self { thread, stop, wake, batches, spares })
     }
@@ -166,11 +212,11 @@ impl Collector {
                 Err(_) => std::thread::sleep(Duration::from_micros(50)),
             }
         }
-        let (rings, last) = self.thread.join().ok()?;
+        let (rings, held) = self.thread.join().ok()?;
         while let Ok(batch) = self.batches.try_recv() {
             left.push(batch);
         }
-        left.push(last);
+        left.extend(held);
         Some((rings, left))
     }
 }

@@ -103,6 +103,8 @@ impl Sweeper {
                 sum.sockets_outside += value.sockets_outside;
                 sum.flows_evicted += value.flows_evicted;
                 sum.flows_recovered += value.flows_recovered;
+                sum.waits += value.waits;
+                sum.waited_ns += value.waited_ns;
             }
         }
         sum
@@ -158,6 +160,8 @@ impl Sweeper {
                 },
             });
         }
+        facts.backpressure.waits = counters.waits;
+        facts.backpressure.waited_ns = counters.waited_ns;
         state_gaps(&counters, facts);
         self.state_untold(facts);
         let (undecodable, first) = intake.assembler.undecodable();

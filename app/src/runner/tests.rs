@@ -78,6 +78,7 @@ fn options(argv: &[&str]) -> WatchOptions {
         redactor: None,
         timeout: None,
         wait_all: false,
+        backpressure: true,
         timings: false,
         record_records: None,
     }

@@ -13,7 +13,7 @@ use glasshouse_common::{
 
 use super::{file, network, probe};
 use crate::{
-    emit::send,
+    emit::{send, wait_for_room},
     file::{tid, use_known},
     held::announce_inherited,
     layout::{Kernel, constant, entry, offset, opaque},
@@ -111,6 +111,7 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
             },
         );
     }
+    wait_for_room();
 }
 
 /// A call that has more to it, as the first program notes it for those that go on with it: the kernel takes a time to load
@@ -153,6 +154,12 @@ unsafe fn noted() -> Option<(*mut Scratch, *const Call)> {
 
 #[inline(always)]
 unsafe fn on_files<const BTF: bool>(_arguments: *const u64) {
+    of_files();
+    wait_for_room();
+}
+
+#[inline(always)]
+unsafe fn of_files() {
     let Some((_, noted)) = noted() else { return };
     let (start, tgid) = ((*noted).start, (*noted).tgid);
     if (*noted).class == CLASS_FILE || (*noted).class == CLASS_SOCKET {
@@ -165,6 +172,12 @@ unsafe fn on_files<const BTF: bool>(_arguments: *const u64) {
 
 #[inline(always)]
 unsafe fn on_sockets<const BTF: bool>(arguments: *const u64) {
+    of_sockets(arguments);
+    wait_for_room();
+}
+
+#[inline(always)]
+unsafe fn of_sockets(arguments: *const u64) {
     let Some((_, noted)) = noted() else { return };
     let word = (*noted).word;
     network::on_socket_call((*noted).start, u64::from((*noted).tgid), word, (*noted).result, (*noted).call);
@@ -175,6 +188,12 @@ unsafe fn on_sockets<const BTF: bool>(arguments: *const u64) {
 
 #[inline(always)]
 unsafe fn on_tasks<const BTF: bool>(arguments: *const u64) {
+    of_tasks(arguments);
+    wait_for_room();
+}
+
+#[inline(always)]
+unsafe fn of_tasks(arguments: *const u64) {
     let Some((scratch, noted)) = noted() else { return };
     let (start, tgid, result, class) = ((*noted).start, (*noted).tgid, (*noted).result, (*noted).class);
     let (number, abi) = ((*noted).call as u32, ((*noted).call >> 32) as u32);

@@ -17,7 +17,7 @@ use std::{
 
 use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya_obj::{EbpfSectionKind, Object};
-use glasshouse_common::{Counters, RareKey, layout::ABSENT, state, syscall::TABLE_LEN};
+use glasshouse_common::{Counters, RareKey, layout::ABSENT, limits, state, syscall::TABLE_LEN};
 use zerocopy::IntoBytes;
 
 pub(super) use prepare::Prepared;
@@ -102,6 +102,8 @@ pub(super) struct Constants<'a> {
     pub(super) target: &'a Target,
     /// Programs of control groups are loaded even if there is none that they could be attached to.
     pub(super) loads_all: bool,
+    /// Whoever fills a ring waits for room.
+    pub(super) backpressure: bool,
     pub(super) native: &'a Table,
     pub(super) compat: &'a Table,
 }
@@ -123,6 +125,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
     let has_group = u32::from(target.group.is_some());
+    let wait_ns = if constants.backpressure { limits::WAIT_NS } else { 0 };
     let seed = random();
     let arguments = |name: &str| {
         let probe = PROBES.iter().position(|probe| probe.name == name);
@@ -144,6 +147,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
         ("SIGRETURN_SLOTS", (slots.as_bytes(), true)),
         ("EXEC_CALLS", (execs.as_bytes(), true)),
         ("COMPAT_BIT", (compat_bit.as_bytes(), true)),
+        ("WAIT_NS", (wait_ns.as_bytes(), true)),
         ("HAS_GROUP", (has_group.as_bytes(), true)),
         ("ROOT_PID", (target.pid.as_bytes(), true)),
         ("ROOT_PID_NAMESPACE", (namespace.as_bytes(), true)),

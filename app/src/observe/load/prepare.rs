@@ -87,6 +87,10 @@ struct MapsToMake {
 impl MapsToMake {
     fn of(object: &Object) -> Self {
         let mut maps: Vec<_> = object.maps.iter().map(|(name, map)| (name.clone(), map.clone())).collect();
+        if let Some(bytes) = ring_bytes() {
+            let rings = maps.iter_mut().filter(|(_, map)| is_ring(map));
+            rings.for_each(|(_, map)| map.set_max_entries(bytes));
+        }
         // Of a hash map the kernel sets up a place for each entry, of a ring no more than pages.
         let work = |map: &aya_obj::Map| match map.key_size() {
             0 => map.max_entries() / 64,
@@ -106,7 +110,7 @@ impl MapsToMake {
                 }
                 _ => failed(format!("cannot create the eBPF map {name}"), error),
             })?;
-            if map.map_type() == bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32 {
+            if is_ring(map) {
                 let ring = RingBuf::try_from(Map::RingBuf(created))
                     .map_err(|error| failed(format!("cannot map the ring {name}"), error))?;
                 made.rings.insert(name.clone(), ring);
@@ -116,6 +120,15 @@ impl MapsToMake {
         }
         Ok(made)
     }
+}
+
+fn is_ring(map: &aya_obj::Map) -> bool {
+    map.map_type() == bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32
+}
+
+/// Bytes of each ring, a power of two, where `GLASSHOUSE_RING_BYTES` has them: for trying what loss does.
+fn ring_bytes() -> Option<u32> {
+    std::env::var("GLASSHOUSE_RING_BYTES").ok()?.parse().ok()
 }
 
 /// Puts the object's own type information into the kernel.

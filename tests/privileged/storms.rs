@@ -1,0 +1,156 @@
+//! More events than can be held: slowed down, a workload loses nothing, and a single act in the midst of a storm is in the
+//! receipt; left alone it loses records, and the numbers of them agree.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::support::{
+    privilege::needs,
+    program,
+    receipt::{Receipt, list, number},
+    slowness, watch,
+    watch::Watch,
+};
+
+/// Events of a storm; fewer where the machine is emulated. `tests/bench/storms` makes larger ones, many times.
+fn storm_events() -> u64 {
+    if slowness() > 1.0 { 10_000 } else { 60_000 }
+}
+
+/// A storm of a kind, and what its needle is called.
+fn storm(kind: &str, events: u64, needle: &str) -> Watch {
+    let watched = watch(command![program("storm"), kind, events.to_string(), needle]);
+    let folder = watched.folder();
+    if kind == "opens" {
+        for number in 0..1_000 {
+            std::fs::write(folder.join(format!("f{number}")), "x").unwrap();
+        }
+    }
+    std::fs::write(folder.join("needle"), "x").unwrap();
+    watched
+}
+
+fn loss_is_accounted_for(receipt: &Receipt) {
+    for family in list(receipt.at("/observation/families")) {
+        let count = |name: &str| number(&family[name]);
+        assert_eq!(count("emitted"), count("received") + count("dropped"), "{family}");
+    }
+}
+
+fn file_named<'a>(receipt: &'a Receipt, name: &str) -> Vec<&'a Value> {
+    let files = list(receipt.at("/filesystem/files"));
+    files.iter().filter(|file| file["path"].as_str().is_some_and(|path| path.ends_with(name))).collect()
+}
+
+fn connected_to(receipt: &Receipt, port: u16) -> Vec<&Value> {
+    let connections = list(receipt.at("/network/connections"));
+    connections.iter().filter(|one| one["remote"]["port"] == port && one["result"] == "established").collect()
+}
+
+/// Somebody who accepts one connection. Gives the port.
+fn listener() -> (u16, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (port, std::thread::spawn(move || drop(listener.accept())))
+}
+
+#[test]
+fn one_exec_among_very_many_forks_is_found() {
+    needs!();
+    let (events, needle) = (storm_events(), program("print_pid"));
+    let receipt = storm("forks", events, needle.to_str().unwrap()).run().complete(0);
+    assert_eq!(receipt.processes().len() as u64, events + 2);
+    let executed = receipt.executions();
+    assert_eq!(executed.iter().filter(|one| one.path().ends_with("print_pid")).count(), 1);
+    loss_is_accounted_for(&receipt);
+}
+
+#[test]
+fn one_file_among_very_many_is_found() {
+    needs!();
+    let events = storm_events();
+    for (kind, other) in [("opens", "f7"), ("missing", "missing-7")] {
+        let receipt = storm(kind, events, "needle").run().complete(0);
+        assert_eq!(file_named(&receipt, "/needle").len(), 1, "{kind}");
+        let of_storm = file_named(&receipt, &format!("/{other}"));
+        let counted = |list: &str, name: &str| -> u64 {
+            of_storm.iter().filter_map(|file| file[list][name].as_u64()).sum()
+        };
+        let told = counted("operations", "open") + counted("errors", "ENOENT");
+        assert_eq!(told, if kind == "opens" { events / 1_000 } else { 1 }, "{kind}: {of_storm:?}");
+        loss_is_accounted_for(&receipt);
+    }
+}
+
+#[test]
+fn one_connection_among_very_many_is_found() {
+    needs!();
+    let events = storm_events();
+    for kind in ["connects", "questions"] {
+        let (port, accepted) = listener();
+        let receipt = storm(kind, events, &port.to_string()).run().complete(0);
+        accepted.join().unwrap();
+        assert_eq!(connected_to(&receipt, port).len(), 1, "{kind}");
+        if kind == "connects" {
+            let refused = list(receipt.at("/network/connections")).iter();
+            assert_eq!(refused.filter(|one| one["result"] == "refused").count() as u64, events);
+        }
+        loss_is_accounted_for(&receipt);
+    }
+}
+
+/// What finds no room in rings of a few pages is counted, one by one, and the receipt does not pretend.
+#[test]
+fn what_is_lost_is_counted_and_said() {
+    needs!();
+    let (port, accepted) = listener();
+    let port = port.to_string();
+    let needle = program("print_pid");
+    for (kind, needle, families) in [
+        ("forks", needle.to_str().unwrap(), &["process", "syscalls"] as &[_]),
+        ("opens", "needle", &["files"]),
+        ("missing", "needle", &["files"]),
+        ("questions", &port, &["network"]),
+    ] {
+        let run = storm(kind, 10_000, needle)
+            .env("GLASSHOUSE_RING_BYTES", "16384")
+            .options(["--no-backpressure"])
+            .run();
+        let receipt = run.expect_code(0).receipt();
+        loss_is_accounted_for(&receipt);
+        assert_eq!(receipt.text("/observation/completeness"), "lossy", "{kind}");
+        assert!(receipt.reasons().contains(&"records_dropped".to_owned()), "{kind}: {:?}", receipt.reasons());
+        for family in list(receipt.at("/observation/families")) {
+            let lost = number(&family["dropped"]) > number(&family["recovered"]);
+            assert_eq!(lost, families.contains(&family["name"].as_str().unwrap()), "{kind}: {family}");
+        }
+        let pressure = receipt.at("/observation/backpressure");
+        assert_eq!((number(&pressure["waits"]), number(&pressure["freezes"])), (0, 0), "{kind}");
+        assert!(run.stderr.contains("lost"), "{kind}: the summary says it: {}", run.stderr);
+    }
+    accepted.join().unwrap();
+}
+
+/// Of connections the totals are right even if every record of their states was dropped.
+#[test]
+fn what_the_sweep_recovers_is_no_loss() {
+    needs!();
+    let (port, accepted) = listener();
+    let run = storm("connects", 5_000, &port.to_string()).env("GLASSHOUSE_RING_BYTES", "16384").run();
+    accepted.join().unwrap();
+    let receipt = run.expect_code(0).receipt();
+    loss_is_accounted_for(&receipt);
+    assert_eq!(connected_to(&receipt, port).len(), 1);
+}
+
+/// With small rings a workload has to wait, and that is said; nothing is lost for it.
+#[test]
+fn waits_are_counted() {
+    needs!();
+    let receipt = storm("missing", 20_000, "needle").env("GLASSHOUSE_RING_BYTES", "262144").run().complete(0);
+    let pressure = receipt.at("/observation/backpressure");
+    assert!(number(&pressure["waits"]) > 0, "{pressure}");
+    assert!(pressure["waited_ms"].as_f64().unwrap() > 0.0, "{pressure}");
+    assert_eq!(file_named(&receipt, "/needle").len(), 1);
+}
