@@ -12,19 +12,16 @@ use std::{
 };
 
 use glasshouse::{
-    event::{Event, EventKind, Exec},
-    facts::{
-        CommandFacts, ExecutionFacts, HostFacts, ObservationFacts, Outcome, OutcomeStatus, RunFacts,
-        ToolFacts, UserFacts,
-    },
     observe::decode::family,
     observe::replay::{Recording, RecordingError, RecordingHeader},
-    receipt::{ReceiptOptions, from_session},
-    session::Session,
 };
 use glasshouse_common::{Family, Header};
+use replayed::receipt_of;
 use serde_json::{Value, json};
 use zerocopy::FromBytes;
+
+#[path = "../support/replayed.rs"]
+mod replayed;
 
 const NAMES: [&str; 4] = ["pipeline", "python", "scripts", "network"];
 
@@ -36,78 +33,11 @@ fn recording(name: &str) -> Vec<u8> {
     fs::read(path(&format!("recordings/{name}.records"))).unwrap()
 }
 
-/// The receipt that a recording gives.
+/// The receipt that a recording gives, but for its id.
 fn replayed(recording: Recording<'_>) -> Value {
-    let replayed = recording.replay();
-    let mut session = Session::new();
-    for event in &replayed.events {
-        session.apply(event);
-    }
-    session.observation_ended(&[]);
-    let facts = facts(&recording.header, &replayed.events);
-    let receipt = from_session(&session, session.remains(), facts, &ReceiptOptions::default());
-    let mut json = Vec::new();
-    receipt.write_json(&mut json).unwrap();
-    let mut receipt: Value = serde_json::from_slice(&json).unwrap();
+    let mut receipt: Value = serde_json::from_slice(&receipt_of(recording)).unwrap();
     receipt["receipt_id"] = json!("00000000-0000-0000-0000-000000000000");
     receipt
-}
-
-/// What a recording does not have: of the command, what its exec tells; of the rest, nothing.
-fn facts(header: &RecordingHeader, events: &[Event]) -> RunFacts {
-    let root = events.iter().find_map(|event| match &event.kind {
-        EventKind::Exec(exec) if exec.is_root => Some((event, &**exec)),
-        _ => None,
-    });
-    let exit = events.iter().find_map(|event| match &event.kind {
-        EventKind::Exit(exit) if root.is_some_and(|(root, _)| root.process == event.process) => {
-            Some((event, exit))
-        }
-        _ => None,
-    });
-    let strings =
-        |of: fn(&Exec) -> Option<Vec<Vec<u8>>>| root.and_then(|(_, exec)| of(exec)).unwrap_or_default();
-    RunFacts {
-        tool: ToolFacts { name: "glasshouse", version: "0.0.0", bpf_object_sha256: [0; 32] },
-        command: CommandFacts {
-            argv: strings(|exec| exec.argv.value().cloned()),
-            cwd: root.and_then(|(_, exec)| exec.cwd.path.value().cloned()).unwrap_or_default(),
-            user: UserFacts {
-                uid: root.map_or(0, |(_, exec)| exec.credentials.uid),
-                gid: root.map_or(0, |(_, exec)| exec.credentials.gid),
-                name: None,
-            },
-            executable: root.and_then(|(_, exec)| exec.image.path.path.value().cloned()),
-            environment: strings(|exec| exec.environment.value().map(|strings| strings.to_vec())),
-        },
-        host: HostFacts {
-            kernel: "replayed".into(),
-            architecture: "x86_64".into(),
-            os: None,
-            hostname: None,
-            boot_id: None,
-            lsm: None,
-            virtualization: None,
-        },
-        execution: ExecutionFacts {
-            backend: "replay",
-            isolation: "none",
-            root_pid: root.map(|(event, _)| event.process.tgid),
-            started_at: root.map_or(0, |(event, _)| event.at),
-            finished_at: exit.map_or(0, |(event, _)| event.at),
-            outcome: Outcome {
-                status: OutcomeStatus::Exited,
-                exit_code: exit.and_then(|(_, exit)| exit.code.map(i32::from)),
-                signal: None,
-                core_dumped: false,
-                error: None,
-            },
-            resources: None,
-        },
-        observation: ObservationFacts::default(),
-        artifacts: Vec::new(),
-        boot_to_unix_ns: header.boot_to_unix_ns,
-    }
 }
 
 /// The records.
