@@ -20,14 +20,14 @@ use crate::support::{
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A terminal of its own, with a shell line running in it.
-struct Terminal {
+pub(crate) struct Terminal {
     socket: String,
     folder: TempDir,
 }
 
 impl Terminal {
     /// Runs `line` in a terminal; `$GLASSHOUSE` in it is `glasshouse watch` with a receipt in the folder.
-    fn run(size: (u16, u16), line: &str) -> Self {
+    pub(crate) fn run(size: (u16, u16), line: &str) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let socket = format!("glasshouse-{}-{number}", std::process::id());
         let folder = public_folder();
@@ -64,7 +64,7 @@ impl Terminal {
     }
 
     /// Waits until a text is on the screen.
-    fn shows(&self, text: &str) -> String {
+    pub(crate) fn shows(&self, text: &str) -> String {
         let mut last = String::new();
         let until = std::time::Instant::now() + patience(20);
         loop {
@@ -79,7 +79,7 @@ impl Terminal {
     }
 
     /// Presses keys, as tmux calls them.
-    fn press(&self, keys: &[&str]) {
+    pub(crate) fn press(&self, keys: &[&str]) {
         let mut words = vec!["send-keys"];
         words.extend(keys);
         self.tmux(&words);
@@ -97,8 +97,13 @@ impl Terminal {
         self.press(&["Enter"]);
     }
 
+    /// A file in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn receipt_path(&self) -> PathBuf {
-        self.folder.path().join("receipt.json")
+        self.path("receipt.json")
     }
 
     fn receipt(&self) -> serde_json::Value {
@@ -106,19 +111,19 @@ impl Terminal {
     }
 
     /// What runs in it: glasshouse, as long as it does.
-    fn pid(&self) -> String {
+    pub(crate) fn pid(&self) -> String {
         let pane = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pane.trim())).unwrap();
         children.trim().to_owned()
     }
 
     /// Sends glasshouse a signal.
-    fn kill(&self, signal: &str) {
+    pub(crate) fn kill(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.pid()]).status().unwrap().success());
     }
 
     /// The group of the command that glasshouse, a child of this terminal, runs.
-    fn group(&self) -> PathBuf {
+    pub(crate) fn group(&self) -> PathBuf {
         let find = |above: &Path| -> Option<PathBuf> {
             let output = Command::new("find")
                 .arg(above)

@@ -26,6 +26,7 @@ mod files_names;
 mod files_open;
 mod files_races;
 mod files_uring;
+mod freezing;
 mod ground_truth;
 mod hostile;
 mod identity;
