@@ -1,8 +1,10 @@
-//! Names of errors and signals.
+//! Names of errors, signals and operations, the same wherever they are written.
 
 use std::borrow::Cow;
 
 use nix::{errno::Errno, sys::signal::Signal};
+
+use crate::event::FileOperation;
 
 /// Name of an errno: `ENOENT`, or `errno_N` for one without a name.
 pub(crate) fn errno(errno: i32) -> String {
@@ -22,6 +24,41 @@ pub(crate) fn signal(signal: i32) -> String {
         Ok(known) => known.as_str().to_owned(),
         Err(_) if (RTMIN..=LAST).contains(&signal) => format!("SIGRTMIN+{}", signal - RTMIN),
         Err(_) => format!("signal_{signal}"),
+    }
+}
+
+/// Name of what is done to a file, as the receipt and the interface have it.
+pub(crate) fn file_operation(operation: FileOperation) -> &'static str {
+    match operation {
+        FileOperation::Open => "open",
+        FileOperation::Create => "create",
+        FileOperation::Truncate => "truncate",
+        FileOperation::Read => "read",
+        FileOperation::Write => "write",
+        FileOperation::ReadDirectory => "read_directory",
+        FileOperation::MapExecutable => "map_executable",
+        FileOperation::MapWritable => "map_writable",
+        FileOperation::Execute => "execute",
+        FileOperation::Delete => "delete",
+        FileOperation::RemoveDirectory => "rmdir",
+        FileOperation::MakeDirectory => "mkdir",
+        FileOperation::Rename => "rename",
+        FileOperation::Link => "link",
+        FileOperation::Symlink => "symlink",
+        FileOperation::ChangeMode => "chmod",
+        FileOperation::ChangeOwner => "chown",
+        FileOperation::ChangeTimes => "utimens",
+        FileOperation::SetAttribute => "setxattr",
+        FileOperation::RemoveAttribute => "removexattr",
+        FileOperation::MakeNode => "mknod",
+        FileOperation::Mount => "mount",
+        FileOperation::Unmount => "umount",
+        FileOperation::ChangeDirectory => "chdir",
+        FileOperation::ChangeRoot => "chroot",
+        FileOperation::PivotRoot => "pivot_root",
+        FileOperation::Stat => "stat",
+        FileOperation::CheckAccess => "access",
+        FileOperation::ReadLink => "readlink",
     }
 }
 

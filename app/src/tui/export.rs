@@ -52,7 +52,7 @@ fn file(world: World<'_>, id: crate::session::FileRowId) -> Option<Record> {
     Some(vec![
         ("path", clean_observed(&row.path)),
         ("new_path", row.new_path.as_ref().map(clean_observed).unwrap_or_default()),
-        ("done", describe::verb(&row)),
+        ("done", describe::verb(&row).into_owned()),
         ("bytes_read", read.to_string()),
         ("bytes_written", written.to_string()),
         ("pid", row.process.tgid.to_string()),

@@ -360,3 +360,54 @@ fn operation(operation: Operation) -> schema::FileOperation {
         Operation::ReadLink => schema::FileOperation::Readlink,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::names::file_operation;
+
+    #[test]
+    fn operations_have_the_same_name_everywhere() {
+        let all = [
+            Operation::Open,
+            Operation::Create,
+            Operation::Truncate,
+            Operation::Read,
+            Operation::Write,
+            Operation::ReadDirectory,
+            Operation::MapExecutable,
+            Operation::MapWritable,
+            Operation::Execute,
+            Operation::Delete,
+            Operation::RemoveDirectory,
+            Operation::MakeDirectory,
+            Operation::Rename,
+            Operation::Link,
+            Operation::Symlink,
+            Operation::ChangeMode,
+            Operation::ChangeOwner,
+            Operation::ChangeTimes,
+            Operation::SetAttribute,
+            Operation::RemoveAttribute,
+            Operation::MakeNode,
+            Operation::Mount,
+            Operation::Unmount,
+            Operation::ChangeDirectory,
+            Operation::ChangeRoot,
+            Operation::PivotRoot,
+            Operation::Stat,
+            Operation::CheckAccess,
+            Operation::ReadLink,
+        ];
+        for known in all {
+            assert_eq!(serde_json::to_value(operation(known)).unwrap(), file_operation(known));
+        }
+        let schema = serde_json::to_value(schemars::schema_for!(schema::FileOperation)).unwrap();
+        let written: BTreeSet<_> =
+            schema["oneOf"].as_array().unwrap().iter().map(|one| one["const"].as_str().unwrap()).collect();
+        assert_eq!(written, all.map(file_operation).into(), "every operation of the format has such a name");
+    }
+}

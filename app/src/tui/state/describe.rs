@@ -85,59 +85,25 @@ pub fn ran(process: &Process, now: BootNs) -> u64 {
     until.saturating_sub(process.started_at)
 }
 
-/// Name of an operation.
-pub fn operation(operation: FileOperation) -> &'static str {
-    match operation {
-        FileOperation::Open => "open",
-        FileOperation::Create => "create",
-        FileOperation::Truncate => "truncate",
-        FileOperation::Read => "read",
-        FileOperation::Write => "write",
-        FileOperation::ReadDirectory => "read_directory",
-        FileOperation::MapExecutable => "map_executable",
-        FileOperation::MapWritable => "map_writable",
-        FileOperation::Execute => "execute",
-        FileOperation::Delete => "delete",
-        FileOperation::RemoveDirectory => "rmdir",
-        FileOperation::MakeDirectory => "mkdir",
-        FileOperation::Rename => "rename",
-        FileOperation::Link => "link",
-        FileOperation::Symlink => "symlink",
-        FileOperation::ChangeMode => "chmod",
-        FileOperation::ChangeOwner => "chown",
-        FileOperation::ChangeTimes => "utime",
-        FileOperation::SetAttribute => "setxattr",
-        FileOperation::RemoveAttribute => "removexattr",
-        FileOperation::MakeNode => "mknod",
-        FileOperation::Mount => "mount",
-        FileOperation::Unmount => "umount",
-        FileOperation::ChangeDirectory => "chdir",
-        FileOperation::ChangeRoot => "chroot",
-        FileOperation::PivotRoot => "pivot_root",
-        FileOperation::Stat => "stat",
-        FileOperation::CheckAccess => "access",
-        FileOperation::ReadLink => "readlink",
-    }
-}
-
 /// Operations of a row, each with how often.
 pub fn operations(row: &FileRow<'_>) -> Vec<(&'static str, u64)> {
     match &row.done {
         Done::Used { totals, .. } => {
             let counts = [
-                ("create", totals.creates),
-                ("open", totals.opens),
-                ("read", totals.reads),
-                ("write", totals.writes),
-                ("truncate", totals.truncates),
-                ("read_directory", totals.directory_reads),
-                ("map_executable", totals.executable_maps),
-                ("map_writable", totals.writable_maps),
+                (FileOperation::Create, totals.creates),
+                (FileOperation::Open, totals.opens),
+                (FileOperation::Read, totals.reads),
+                (FileOperation::Write, totals.writes),
+                (FileOperation::Truncate, totals.truncates),
+                (FileOperation::ReadDirectory, totals.directory_reads),
+                (FileOperation::MapExecutable, totals.executable_maps),
+                (FileOperation::MapWritable, totals.writable_maps),
             ];
-            counts.into_iter().filter(|(_, count)| *count > 0).collect()
+            let made = counts.into_iter().filter(|(_, count)| *count > 0);
+            made.map(|(done, count)| (names::file_operation(done), count)).collect()
         }
-        Done::Changed { operation: done, .. } => vec![(operation(*done), 1)],
-        Done::Failed { operation: tried, count, .. } => vec![(operation(*tried), *count)],
+        Done::Changed { operation: done, .. } => vec![(names::file_operation(*done), 1)],
+        Done::Failed { operation: tried, count, .. } => vec![(names::file_operation(*tried), *count)],
     }
 }
 
@@ -389,20 +355,21 @@ fn described(row: Option<FileRow<'_>>, gone: Mark) -> (Mark, String) {
     }
 }
 
-/// What was done, in a word; of a failure with its errno.
-pub fn verb(row: &FileRow<'_>) -> String {
-    match &row.done {
-        Done::Used { totals, .. } if totals.creates > 0 => "create".into(),
-        Done::Used { .. } if row.changes() => "write".into(),
-        Done::Used { totals, .. } if totals.executable_maps > 0 => "map".into(),
-        Done::Used { totals, .. } if totals.directory_reads > 0 => "list".into(),
-        Done::Used { totals, .. } if totals.reads > 0 => "read".into(),
-        Done::Used { .. } => "open".into(),
-        Done::Changed { operation: done, .. } => operation(*done).into(),
-        Done::Failed { operation: tried, errno, .. } => {
-            format!("{} {}", operation(*tried), names::errno(*errno))
+/// What was done, in the word of the receipt that says most; of a failure with its errno.
+pub fn verb(row: &FileRow<'_>) -> Cow<'static, str> {
+    let done = match &row.done {
+        Done::Used { totals, .. } if totals.creates > 0 => FileOperation::Create,
+        Done::Used { .. } if row.changes() => FileOperation::Write,
+        Done::Used { totals, .. } if totals.executable_maps > 0 => FileOperation::MapExecutable,
+        Done::Used { totals, .. } if totals.directory_reads > 0 => FileOperation::ReadDirectory,
+        Done::Used { totals, .. } if totals.reads > 0 => FileOperation::Read,
+        Done::Used { .. } => FileOperation::Open,
+        Done::Changed { operation, .. } => *operation,
+        Done::Failed { operation, errno, .. } => {
+            return format!("{} {}", names::file_operation(*operation), names::errno(*errno)).into();
         }
-    }
+    };
+    names::file_operation(done).into()
 }
 
 fn execution(session: &Session, moment: &Moment, process: &Process) -> String {

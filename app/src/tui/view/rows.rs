@@ -5,6 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Span};
 use super::line;
 use crate::{
     event::ProcessKey,
+    names,
     session::{Done, FileRow, FileRowId},
     syscalls,
     tui::{
@@ -228,10 +229,10 @@ fn size_or_errno(app: &App, row: &FileRow<'_>) -> Span<'static> {
     let theme = &app.theme;
     match &row.done {
         Done::Failed { errno, .. } => {
-            Span::styled(text::pad_left(&crate::names::errno(*errno), 10), theme.style(Role::Failed))
+            Span::styled(text::pad_left(&names::errno(*errno), 10), theme.style(Role::Failed))
         }
         Done::Changed { operation, .. } => {
-            Span::styled(text::pad_left(describe::operation(*operation), 10), theme.style(Role::Muted))
+            Span::styled(text::pad_left(names::file_operation(*operation), 10), theme.style(Role::Muted))
         }
         Done::Used { .. } => {
             let (read, written) = row.bytes();
@@ -286,7 +287,7 @@ fn network(app: &App, world: World<'_>, row: Row, style: Style, area: Rect, buff
             (((|signs| signs.ask), role), describe::question(one, signs))
         }
         Entry::Failure(one) => {
-            let errno = crate::names::errno(one.errno);
+            let errno = names::errno(one.errno);
             right.push(Span::styled(format!(" {errno}"), theme.style(Role::Failed)));
             (((|signs| signs.bad), Role::Failed), describe::socket_failure(one))
         }
