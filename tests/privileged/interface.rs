@@ -155,13 +155,13 @@ fn executed(receipt: &serde_json::Value) -> Vec<String> {
 #[test]
 fn a_shell_is_watched_typed_into_frozen_and_left() {
     needs!("tmux");
-    let terminal = Terminal::run((120, 40), "$GLASSHOUSE -- sh -i");
+    let terminal = Terminal::run((120, 40), "$GLASSHOUSE --env-values -- sh -i");
     let screen = terminal.shows("1 live, 1 in all");
     assert!(screen.contains("● running") && screen.contains("lost 0"), "{screen}");
     terminal.press(&["i"]);
     terminal.shows("typing; f12 leaves");
-    terminal.enter("tty; stty size; echo marker-$((40 + 2))");
-    terminal.shows("marker-42");
+    terminal.enter("tty; stty size; echo marker-$((40 + 2)) in-$TERM");
+    terminal.shows("marker-42 in-xterm-256color");
     terminal.shows("│/dev/pts/");
     terminal.shows("│13 118");
     terminal.enter("cat /etc/hostname /nonexistent; (exit 9)");
@@ -200,6 +200,13 @@ fn a_shell_is_watched_typed_into_frozen_and_left() {
     assert_eq!(receipt["execution"]["outcome"]["exit_code"], 7);
     assert_eq!(receipt["observation"]["completeness"], "complete", "{}", receipt["observation"]["reasons"]);
     assert!(executed(&receipt).iter().any(|path| path.ends_with("/cat")));
+    for environment in
+        [&receipt["command"]["environment"], &receipt["processes"][0]["executions"][0]["environment"]]
+    {
+        let terms = environment.as_array().unwrap().iter().filter(|variable| variable["name"] == "TERM");
+        let values: Vec<_> = terms.map(|variable| &variable["value"]).collect();
+        assert_eq!(values, ["xterm-256color"], "what was given is what the kernel saw");
+    }
     terminal.press(&["1", "Enter"]);
     terminal.shows("argv[0]");
     terminal.escape();

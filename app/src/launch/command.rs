@@ -9,6 +9,10 @@ use std::{
 
 use super::{Identity, pty::ChildTerminal};
 
+/// How terminfo calls the terminal that an interface emulates: it does what xterm does, in 256 colours. Every system
+/// has the entry.
+const TERMINAL_NAME: &str = "xterm-256color";
+
 /// A command that is ready to be started.
 #[derive(Clone, Debug)]
 pub struct Command {
@@ -51,6 +55,20 @@ impl Command {
         }
     }
 
+    /// Gives it a terminal of its own. `TERM` is then the name of that terminal, not of glasshouse's, unless `overrides`
+    /// have it.
+    pub fn give_terminal(&mut self, terminal: ChildTerminal, overrides: &[(OsString, OsString)]) {
+        self.terminal = Some(terminal);
+        if overrides.iter().any(|(name, _)| name == "TERM") {
+            return;
+        }
+        let entry = OsString::from(format!("TERM={TERMINAL_NAME}"));
+        match self.environment.iter_mut().find(|entry| entry.as_bytes().starts_with(b"TERM=")) {
+            Some(present) => *present = entry,
+            None => self.environment.push(entry),
+        }
+    }
+
     /// The command's name as it was typed.
     pub fn name(&self) -> &OsStr {
         self.argv.first().map_or(OsStr::new(""), |name| name)
@@ -86,8 +104,10 @@ fn joined(name: OsString, value: &OsStr) -> OsString {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::launch::Pty;
 
     #[test]
     fn overrides_replace_and_add() {
@@ -98,6 +118,26 @@ mod tests {
         assert_eq!(command.variable("NEW"), None);
         let paths = command.environment.iter().filter(|entry| entry.as_bytes().starts_with(b"PATH=")).count();
         assert_eq!(paths, 1);
+    }
+
+    #[test]
+    fn a_terminal_of_its_own_has_its_name() {
+        let pty = Pty::for_streams(24, 80, [true; 3]).unwrap();
+        let terms = |overrides: &[(OsString, OsString)], gives: bool| {
+            let mut command = Command::new(vec!["x".into()], overrides, None, Identity::unchanged());
+            let inherited = command.variable("TERM").map(OsStr::to_owned);
+            if gives {
+                command.give_terminal(pty.terminal(), overrides);
+            }
+            let count =
+                command.environment.iter().filter(|entry| entry.as_bytes().starts_with(b"TERM=")).count();
+            (inherited, command.variable("TERM").map(OsStr::to_owned), count)
+        };
+        let chosen = [("TERM".into(), "vt220".into())];
+        assert_eq!(terms(&chosen, true), (Some("vt220".into()), Some("vt220".into()), 1));
+        let (inherited, given, count) = terms(&[], true);
+        assert_eq!((given, count), (Some("xterm-256color".into()), 1));
+        assert_eq!(terms(&[], false).1, inherited, "without a terminal of its own nothing is set");
     }
 
     #[test]

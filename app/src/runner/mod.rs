@@ -110,7 +110,9 @@ pub fn run<B: Backend, O: Observation>(
     let (command, owner, end) = match Identity::resolve(options.user.as_ref(), &caller) {
         Ok(identity) => {
             let mut command = resolve(identity);
-            command.terminal = interface.terminal();
+            if let Some(terminal) = interface.terminal() {
+                command.give_terminal(terminal, &options.environment);
+            }
             run.timings.mark("options");
             let owner = (command.identity.uid, command.identity.gid);
             run.asked = Some((command.clone(), owner));
