@@ -154,5 +154,7 @@ fn main() {
         });
         told(part, times.collect());
     }
+    let rows = |_| Some(usize::from(SIZE.1));
+    told("rates measured", (0..ROUNDS).map(|_| time(&mut || app.measure(world, rows))).collect());
     told("drawn", (0..ROUNDS).map(|_| time(&mut || _ = draw(&app, world, &mut buffer))).collect());
 }

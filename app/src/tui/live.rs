@@ -237,6 +237,8 @@ impl Live {
             self.changed = false;
         }
         self.app.activity.advance(world.progress.now);
+        let layout = Layout::new(&self.app);
+        self.app.measure(world, |pane| layout.group(pane).map(|group| group.inner().height.into()));
         let Some(canvas) = &mut self.canvas else { return };
         let app = &self.app;
         // A terminal that takes nothing any more is no reason to end the observation.

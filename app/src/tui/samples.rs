@@ -3,9 +3,10 @@
 use super::{
     filter::Filter,
     keys::Keymap,
-    state::{App, World},
+    state::{App, Pane, World},
     terminal::Emulator,
     theme::{Depth, Shade, Signs, Theme, UNICODE},
+    view::layout::Layout,
 };
 use crate::{
     event::{BootNs, Endpoint, Event, EventKind, Exit, FileOperation, Flow, ProcessKey, TcpState},
@@ -13,8 +14,8 @@ use crate::{
     session::{
         Session,
         samples::{
-            change, change_to, create, denied, event, exec, exit, file_failed, fork, key, made, read, seen,
-            tcp, totals,
+            change, change_to, create, denied, event, exec, exit, file_failed, file_totals, fork, key, made,
+            read, seen, tcp, totals, wrote,
         },
     },
 };
@@ -74,7 +75,7 @@ impl Sample {
         self.take(2 * SECOND, sh, fork(curl, sh, 0));
         self.take(2 * SECOND + 1, curl, EventKind::Exec(Box::new(exec("curl", sh, 0))));
         self.take(2 * SECOND + 2, curl, seen(1, "/etc/ssl/certs/ca-certificates.crt", 7, read(219_000)));
-        self.take(2 * SECOND + 3, curl, connection(5, "93.184.216.34", 443));
+        self.take(2 * SECOND + 3, curl, connection(5, "93.184.216.34", 443, 4_299_162));
         self.take(3 * SECOND, curl, seen(2, "/tmp/tmp.x9Q", 8, made(4_299_162)));
         self.take(3 * SECOND, curl, create(2));
         self.take(3 * SECOND + 5, curl, totals(&[(1, 40), (2, 12)]));
@@ -91,6 +92,31 @@ impl Sample {
         if let Some(terminal) = &mut self.app.terminal {
             terminal.feed(b"Installing tool 1.4.2\r\nEnable the service now? [Y/n] ");
         }
+    }
+
+    /// The same with a pane in focus, a moment later, while something is written and something is received.
+    pub(super) fn flowing(size: (u16, u16), pane: Pane) -> Self {
+        let mut sample = Self::small(size);
+        (sample.app.focus, sample.app.upper) = (pane, pane);
+        let sh = key(SECOND, 4242);
+        sample.take(10 * SECOND, sh, seen(9, "/var/log/install.log", 19, wrote(70_000)));
+        sample.take(10 * SECOND, sh, connection(15, "203.0.113.7", 443, 1_000));
+        sample.refresh();
+        sample.measure();
+        sample.progress.now += SECOND;
+        let now = sample.progress.now;
+        sample.take(now, sh, file_totals(9, wrote(500_000)));
+        sample.take(now, sh, connection(15, "203.0.113.7", 443, 9_876_543));
+        sample.refresh();
+        sample.measure();
+        sample
+    }
+
+    /// Looks at the rows on the screen, as before they are drawn.
+    fn measure(&mut self) {
+        let world = World { session: &self.session, progress: &self.progress };
+        let layout = Layout::new(&self.app);
+        self.app.measure(world, |pane| layout.group(pane).map(|group| group.inner().height.into()));
     }
 
     /// The same, over, with a loss.
@@ -165,13 +191,13 @@ fn flow(number: u64, address: &str, port: u16, at: BootNs) -> Flow {
     Flow { remote, ..tcp(number, number, address, at) }
 }
 
-fn connection(number: u64, address: &str, port: u16) -> EventKind {
-    let asked_at = 2 * SECOND + 3;
+fn connection(number: u64, address: &str, port: u16, bytes: u64) -> EventKind {
+    let asked_at = 2 * SECOND + number;
     let mut flow = flow(number, address, port, asked_at);
     flow.state = Some(TcpState::Established);
     flow.entered = vec![(TcpState::Established, asked_at + 1)];
     flow.totals.bytes_sent = 1_229;
-    flow.totals.bytes_received = 4_299_162;
+    flow.totals.bytes_received = bytes;
     EventKind::Flow(Box::new(flow))
 }
 

@@ -55,6 +55,11 @@ impl<Id: Copy + PartialEq> List<Id> {
         &self.ids
     }
 
+    /// The rows on the screen, where it has room for `height`.
+    pub fn on_screen(&self, height: usize) -> &[Id] {
+        self.ids.get(self.cursor.window(height)).unwrap_or_default()
+    }
+
     /// The selected row.
     pub fn selected(&self) -> Option<Id> {
         self.ids.get(self.cursor.selected).copied()

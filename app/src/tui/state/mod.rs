@@ -6,6 +6,7 @@ pub mod describe;
 pub mod details;
 pub mod list;
 pub mod network;
+pub mod rates;
 mod refresh;
 mod subjects;
 pub mod timeline;
@@ -15,6 +16,7 @@ use std::{collections::BTreeMap, fmt};
 
 use activity::Activity;
 use list::{Cursor, List};
+use rates::Rates;
 use timeline::Timeline;
 
 use super::{keys::Keymap, terminal::Emulator, theme::Theme};
@@ -193,6 +195,8 @@ pub struct App {
     pub call_counts: BTreeMap<Syscall, CallCount>,
     /// How much happens.
     pub activity: Activity,
+    /// How fast bytes go through the rows on the screen.
+    pub rates: Rates,
     /// The command's terminal.
     pub terminal: Option<Emulator>,
     /// Whose rows are shown, if not everybody's.
@@ -265,6 +269,7 @@ impl App {
             calls,
             call_counts: BTreeMap::new(),
             activity: Activity::default(),
+            rates: Rates::default(),
             terminal,
             scoped: None,
             users: BTreeMap::new(),

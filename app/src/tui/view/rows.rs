@@ -13,12 +13,18 @@ use crate::{
             App, Pane, World, describe,
             list::List,
             network::{Entry, Row},
+            rates::Flowing,
             tree::Node,
         },
         text,
         theme::Role,
     },
 };
+
+/// Cells from which on rows have rates, in the place of their totals.
+const RATES: u16 = 40;
+/// Cells from which on there is room for both.
+const BOTH: u16 = 66;
 
 /// Draws the rows of a pane that fit.
 pub(super) fn draw(app: &App, world: World<'_>, pane: Pane, focused: bool, area: Rect, buffer: &mut Buffer) {
@@ -71,9 +77,9 @@ fn each<Id: Copy + PartialEq>(
     selection: Style,
     mut draw: impl FnMut(Id, Style, Rect),
 ) {
-    let window = list.window(area.height.into());
-    let first = window.start;
-    for (line, id) in (0..).zip(list.ids().get(window).unwrap_or_default()) {
+    let height = area.height.into();
+    let first = list.window(height).start;
+    for (line, id) in (0..).zip(list.on_screen(height)) {
         let style = if first + usize::from(line) == list.position() { selection } else { Style::new() };
         draw(*id, style, Rect::new(area.x, area.y + line, area.width, 1));
     }
@@ -209,7 +215,15 @@ fn file(app: &App, world: World<'_>, id: FileRowId, style: Style, area: Rect, bu
     if is_secret {
         right.push(Span::styled(format!(" {}", theme.signs.secret), theme.style(Role::Secret)));
     }
-    right.push(size_or_errno(app, &row));
+    let rate = rate(app, Flowing::File(id), area);
+    let is_tight = rate.is_some() && area.width < BOTH;
+    if let Some((rate, _)) = rate {
+        let cells = if is_tight { 10 } else { 12 };
+        right.push(Span::styled(text::pad_left(&rate, cells), theme.style(Role::Live)));
+    }
+    if !is_tight {
+        right.push(size_or_errno(app, &row));
+    }
     right.push(by(app, world, Some(row.process), if area.width >= 50 { 10 } else { 6 }));
     if area.width >= 60 {
         right.push(when(app, world, row.first_at));
@@ -223,6 +237,14 @@ fn file(app: &App, world: World<'_>, id: FileRowId, style: Style, area: Rect, bu
         Span::styled(text::shorten_middle(&path, room, theme.signs.ellipsis).into_owned(), words),
     ];
     line(left, right, style, area, buffer);
+}
+
+/// How fast bytes go through a row, and whether most of them go the second way; nothing while it is quiet, and where there
+/// is no room for it.
+fn rate(app: &App, what: Flowing, area: Rect) -> Option<(String, bool)> {
+    let [first, second] = app.rates.of(what);
+    let bytes = first.saturating_add(second);
+    (bytes > 0 && area.width >= RATES).then(|| (format!("{}/s", text::size(bytes)), second > first))
 }
 
 fn size_or_errno(app: &App, row: &FileRow<'_>) -> Span<'static> {
@@ -265,11 +287,18 @@ fn network(app: &App, world: World<'_>, row: Row, style: Style, area: Rect, buff
                     theme.style(Role::Failed),
                 ));
             } else {
-                let (sent, received) = row.bytes(view);
-                right.push(Span::styled(
-                    format!(" {}{} {}{}", signs.up, text::size(sent), signs.down, text::size(received)),
-                    theme.style(Role::Text),
-                ));
+                let rate = rate(app, Flowing::Network(row.kind, row.at), area);
+                let is_tight = rate.is_some() && area.width < BOTH;
+                if let Some((rate, is_second)) = rate {
+                    let sign = if is_second { signs.down } else { signs.up };
+                    right.push(Span::styled(format!(" {sign}{rate}"), theme.style(Role::Live)));
+                }
+                if !is_tight {
+                    let (sent, received) = row.bytes(view);
+                    let words =
+                        format!(" {}{} {}{}", signs.up, text::size(sent), signs.down, text::size(received));
+                    right.push(Span::styled(words, theme.style(Role::Text)));
+                }
             }
             (describe::connection_mark(one), words)
         }

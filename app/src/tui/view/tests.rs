@@ -74,6 +74,8 @@ fn screens() {
         check("empty", &Sample::empty(size));
         check("small", &Sample::small(size));
         check("lossy", &Sample::lossy(size));
+        check("flowing-files", &Sample::flowing(size, Pane::Files));
+        check("flowing-network", &Sample::flowing(size, Pane::Network));
         check("finished", &Sample::finished(size));
         let mut large = Sample::large(size, 10_000);
         large.app.tree.select(5_000);
