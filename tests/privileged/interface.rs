@@ -305,6 +305,26 @@ fn quitting_while_it_runs_asks_and_ends_or_lets_run() {
 }
 
 #[test]
+fn keys_are_answered_while_files_are_hashed_and_it_leaves_when_all_is_written() {
+    needs!("tmux");
+    // To be hashed it takes its time, on a disk no room.
+    let terminal = Terminal::run((100, 30), "$GLASSHOUSE -- truncate -s 3G large");
+    terminal.shows("hashing files");
+    terminal.press(&["?"]);
+    terminal.shows("select the row above");
+    terminal.escape();
+    terminal.press(&["q"]);
+    let screen = terminal.shows("leaving when the receipt is written");
+    assert!(screen.contains("hashing files"), "{screen}");
+    terminal.shows("exit code 0.");
+    terminal.shows(" icanon");
+    let receipt = terminal.receipt();
+    let artifact = &receipt["artifacts"][0];
+    assert_eq!(artifact["size_bytes"], 3_u64 << 30, "{artifact}");
+    assert_eq!(artifact["sha256"].as_str().map(str::len), Some(64), "{artifact}");
+}
+
+#[test]
 fn the_terminal_is_as_it_was_whatever_happens() {
     needs!("tmux");
     // The command dies of a signal.

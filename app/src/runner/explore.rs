@@ -13,9 +13,7 @@ impl Run {
     /// Returns when the user leaves, or a signal says so.
     pub(super) fn explore(&mut self, end: &End, reported: &Reported, interface: &mut impl Interface) {
         let Ok(signals) = Signals::take() else { return };
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        let _entered = runtime.enter();
-        interface.enter();
+        let Some(runtime) = self.runtime.clone() else { return };
         let families = self.observation.iter().flat_map(|observation| &observation.families);
         let mut progress = self.progress(Stage::Finished, families.map(|family| family.dropped).sum());
         progress.outcome = Some(end.words());

@@ -8,13 +8,12 @@ use crate::{
     session::Session,
 };
 
-/// Somebody who looks on, and may interfere.
-pub trait Interface {
+/// Somebody who looks on, and may interfere. While the run's own thread has work to do, another one calls it.
+pub trait Interface: Send {
     /// The terminal that the command is to have.
     fn terminal(&self) -> Option<ChildTerminal>;
 
     /// The command runs: takes the screen, if it can be had. From now on messages are held back until it is given back.
-    /// Called again when another event loop takes over.
     fn enter(&mut self);
 
     /// It has the screen.
@@ -85,8 +84,21 @@ pub enum Stage {
     Frozen,
     /// It is being ended.
     Ending,
-    /// It has ended.
+    /// It has ended: what was observed last is taken in.
+    Concluding,
+    /// Files that were executed or left behind are hashed.
+    Hashing,
+    /// The receipt is written.
+    Writing,
+    /// Everything is known and written.
     Finished,
+}
+
+impl Stage {
+    /// There is no command any more that could be frozen or ended.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Concluding | Self::Hashing | Self::Writing | Self::Finished)
+    }
 }
 
 /// Nobody.

@@ -9,6 +9,7 @@
 
 mod explore;
 mod interface;
+mod meanwhile;
 mod observation;
 mod outcome;
 mod policy;
@@ -21,11 +22,12 @@ use std::{
     io::Write as _,
     os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
+use tokio::runtime::Runtime;
 
 pub use interface::{Headless, Interface, Progress, Request, Stage};
 pub use observation::Observation;
@@ -74,6 +76,10 @@ struct Run {
     frozen: bool,
     /// The user wants to see nothing more.
     leaves: bool,
+    /// Records that the kernel side could not send, as of late.
+    lost: u64,
+    /// The event loop, once there is one.
+    runtime: Option<Arc<Runtime>>,
 }
 
 /// Runs a command as `options` say, with the backend that `make_backend` makes and the observation that `observe`
@@ -128,7 +134,8 @@ pub fn run<B: Backend, O: Observation>(
         say(redacted.as_ref().unwrap_or(error));
     }
     // A defect in the report must not change into an exit code that could be the command's.
-    let reported = catch_unwind(AssertUnwindSafe(|| run.report(options, &command, owner, &end, target)));
+    let reported =
+        catch_unwind(AssertUnwindSafe(|| run.report(options, &command, owner, &end, target, &mut interface)));
     if let Ok(reported) = &reported
         && interface.has_screen()
         && !run.leaves
@@ -165,6 +172,8 @@ impl Run {
             asked: None,
             frozen: false,
             leaves: false,
+            lost: 0,
+            runtime: None,
         }
     }
 
@@ -214,9 +223,10 @@ impl Run {
         };
         self.timings.mark("hold the command");
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
+            Ok(runtime) => Arc::new(runtime),
             Err(error) => return End::observer_failed(format!("cannot start the event loop: {error}")),
         };
+        self.runtime = Some(Arc::clone(&runtime));
         // What the observation registers with the loop finds it here.
         let _entered = runtime.enter();
         let mut observation = match observe(target, &mut self.timings) {
@@ -253,6 +263,7 @@ impl Run {
             }
         };
         self.finished_at.get_or_insert_with(boot_time);
+        self.show(Stage::Concluding, interface);
         let finished = observation.finish(&mut self.timings);
         self.take_in(finished, interface);
         self.timings.mark("end the observation");
@@ -269,7 +280,8 @@ impl Run {
         self.session.observation_ended(&finished.alive);
         self.observation = Some(finished.facts);
         let hasher = std::mem::take(&mut self.hasher);
-        for event in hasher.finish(HASH_PATIENCE) {
+        let answers = self.meanwhile(Stage::Hashing, interface, |_| hasher.finish(HASH_PATIENCE));
+        for event in answers {
             self.session.apply(&event);
         }
     }

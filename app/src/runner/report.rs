@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{End, Run, say};
+use super::{End, Interface, Run, Stage, say};
 use crate::{
     event::Observed,
     facts::{
@@ -50,16 +50,25 @@ impl Run {
         owner: (u32, u32),
         end: &End,
         target: ReceiptTarget,
+        interface: &mut impl Interface,
     ) -> Reported {
         let mut exit_code = end.exit_code;
         let mut failure = None;
         let mut facts = self.facts(command, end);
-        let remains = self.session.remains();
-        facts.artifacts = artifacts(&remains.left_behind, options.artifact_limit);
+        let remains;
+        (remains, facts.artifacts) = self.meanwhile(Stage::Hashing, interface, |session| {
+            let remains = session.remains();
+            let artifacts = artifacts(&remains.left_behind, options.artifact_limit);
+            (remains, artifacts)
+        });
         self.timings.mark("artifacts");
         let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
-        let receipt = receipt::from_session(&self.session, remains, facts, &how);
-        let written = match target.commit(&receipt, Some(owner)) {
+        let (receipt, committed) = self.meanwhile(Stage::Writing, interface, |session| {
+            let receipt = receipt::from_session(session, remains, facts, &how);
+            let committed = target.commit(&receipt, Some(owner));
+            (receipt, committed)
+        });
+        let written = match committed {
             Ok(written) => {
                 if let (Some(reason), Some(path)) = (&written.fallback_reason, &written.path) {
                     say(&format!("{reason}; the receipt is in {}", path.display()));

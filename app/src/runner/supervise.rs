@@ -21,6 +21,10 @@ use crate::{
     options::WatchOptions,
 };
 
+/// How often the kernel side's own counters are read for an interface: more often than anybody reads a number, and far more
+/// seldom than there are events.
+const COUNT_EVERY: Duration = Duration::from_millis(250);
+
 /// How often it is looked whether descendants are left, once the root has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -56,6 +60,7 @@ impl Run {
         };
         let mut policy = Policy::new(Instant::now(), options.timeout);
         let mut ended: Option<Ended> = None;
+        let mut count_at = Instant::now();
         loop {
             if let Some(ended) = ended {
                 if policy.timed_out() {
@@ -95,8 +100,11 @@ impl Run {
                         false if policy.is_ending() => Stage::Ending,
                         false => Stage::Running,
                     };
-                    let lost = observation.lost();
-                    let progress = self.progress(stage, lost);
+                    let now = Instant::now();
+                    if now >= count_at {
+                        (self.lost, count_at) = (observation.lost(), now + COUNT_EVERY);
+                    }
+                    let progress = self.progress(stage, self.lost);
                     match interface.turn(&self.session, &progress) {
                         Some(request) => self.requested(request, options, backend, interface, &mut policy),
                         None => Action::Nothing,
@@ -116,6 +124,7 @@ impl Run {
                 }
                 event = self.hasher.next() => {
                     self.session.apply(&event);
+                    interface.observed(&event, &self.session);
                     Action::Nothing
                 }
                 () = tokio::time::sleep(LOOK_EVERY), if ended.is_some() => Action::Nothing,

@@ -73,7 +73,12 @@ pub struct Live {
     dirty: bool,
     /// The session has changed since the lists were made.
     changed: bool,
+    /// The user did something since the last drawing.
+    asked: bool,
+    stage: Stage,
     drawn_at: Instant,
+    /// When the next drawing is due.
+    frame_at: Instant,
     refresh_at: Instant,
     finished: bool,
     /// Directory that exports go to.
@@ -113,7 +118,10 @@ impl Live {
             stop: false,
             dirty: true,
             changed: true,
-            drawn_at: now - FRAME,
+            asked: false,
+            stage: Stage::default(),
+            drawn_at: now,
+            frame_at: now,
             refresh_at: now,
             finished: false,
             directory,
@@ -249,7 +257,15 @@ impl Live {
         });
         drop(drawn);
         self.drawn_at = now;
+        // One that came early makes the next one wait for longer.
+        self.frame_at = self.frame_at.max(now) + FRAME;
+        self.asked = false;
         self.dirty = self.changed;
+    }
+
+    /// When something new may be drawn. What the user asked for need not wait for its turn: one drawing may come early.
+    fn may_draw_at(&self) -> Instant {
+        if self.asked { self.frame_at - FRAME } else { self.frame_at }
     }
 
     /// Gives the command's terminal the size of its pane.
@@ -310,9 +326,6 @@ impl Interface for Live {
                 }
             }
         }
-        // Both wake the event loop that they were first asked in. As long as a stream waits for keys, another cannot be
-        // made.
-        self.input = None;
         self.input = Some(EventStream::new());
         self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
     }
@@ -334,9 +347,11 @@ impl Interface for Live {
         {
             self.app.users.insert(uid, user_name(uid).unwrap_or_else(|| uid.to_string()));
         }
-        self.app.observe(event, session, boot_time());
-        self.dirty = true;
-        self.changed = true;
+        (self.dirty, self.changed) = (true, true);
+        // What glasshouse reads itself is nothing that happened.
+        if !matches!(event.kind, EventKind::ExecutableHashed(_)) {
+            self.app.observe(event, session, boot_time());
+        }
     }
 
     async fn ready(&mut self) {
@@ -347,7 +362,7 @@ impl Interface for Live {
         let next_frame = if !has_screen {
             None
         } else if self.dirty {
-            Some(self.drawn_at + FRAME)
+            Some(self.may_draw_at())
         } else if self.finished {
             None
         } else {
@@ -376,17 +391,22 @@ impl Interface for Live {
         self.finished |= has_ended;
         // Keys go back to the interface when nobody reads them any more.
         self.app.typing &= !self.closed;
+        if progress.stage != self.stage {
+            // It may be long until the next one.
+            self.stage = progress.stage;
+            (self.dirty, self.asked) = (true, true);
+        }
         let world = World { session, progress };
         while let Some(input) = self.inputs.pop_front() {
             // A choice is made among what is on the screen, so the lists need not be newer than that.
             for effect in update(&mut self.app, input, world) {
                 self.perform(effect);
             }
-            self.dirty = true;
+            (self.dirty, self.asked) = (true, true);
         }
         self.type_out();
         self.fit_terminal();
-        if self.canvas.is_some() && self.dirty && self.drawn_at.elapsed() >= FRAME {
+        if self.canvas.is_some() && self.dirty && Instant::now() >= self.may_draw_at() {
             self.draw(world);
         }
         self.requests.pop_front()

@@ -3,7 +3,7 @@
 use super::{
     filter::Filter,
     keys::Keymap,
-    state::{App, Pane, World},
+    state::{App, Overlay, Pane, World},
     terminal::Emulator,
     theme::{Depth, Shade, Signs, Theme, UNICODE},
     view::layout::Layout,
@@ -56,6 +56,11 @@ impl Sample {
     pub(super) fn refresh(&mut self) {
         let world = World { session: &self.session, progress: &self.progress };
         self.app.refresh(world);
+    }
+
+    pub(super) fn open(&mut self, overlay: Overlay) {
+        let world = World { session: &self.session, progress: &self.progress };
+        self.app.open(overlay, world);
     }
 
     /// An installer: a script that downloads, unpacks and is refused something.

@@ -132,6 +132,7 @@ fn overlay_key(
     let close = |app: &mut App| {
         app.overlay = None;
         app.overlay_offset = 0;
+        app.page = Vec::new();
     };
     if action == Some(Action::Clear) {
         close(app);
@@ -165,7 +166,7 @@ fn overlay_key(
         (Overlay::ConfirmEnd | Overlay::ConfirmQuit | Overlay::ChooseFormat, _) => return Vec::new(),
         (Overlay::Help | Overlay::Details | Overlay::Ancestors, _) => {}
     }
-    let (lines, page) = overlay::extent(app, world);
+    let (lines, page) = overlay::extent(app);
     let offset = app.overlay_offset;
     let last = lines.saturating_sub(page);
     match action {
@@ -177,11 +178,7 @@ fn overlay_key(
         Some(Action::Bottom) => app.overlay_offset = last,
         Some(Action::Details | Action::Quit | Action::Help | Action::Ancestors) => close(app),
         Some(Action::Copy) => {
-            let lines = match overlay {
-                Overlay::Ancestors => details::ancestors(app, world),
-                _ => details::selected(app, world),
-            };
-            let text: Vec<_> = lines.iter().map(|(name, value)| format!("{name}\t{value}")).collect();
+            let text: Vec<_> = app.page.iter().map(|(name, value)| format!("{name}\t{value}")).collect();
             return vec![Effect::Copy(text.join("\n"))];
         }
         _ => {}
@@ -239,8 +236,8 @@ fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
             }
         }
         Action::LeaveTerminal => {}
-        Action::Details => app.overlay = Some(Overlay::Details),
-        Action::Ancestors => app.overlay = Some(Overlay::Ancestors),
+        Action::Details => app.open(Overlay::Details, world),
+        Action::Ancestors => app.open(Overlay::Ancestors, world),
         Action::Scope => {
             app.scope = match app.scope {
                 Scope::All => Scope::Process,
@@ -276,19 +273,19 @@ fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
         Action::Freeze => match world.progress.stage {
             Stage::Running => return vec![Effect::Ask(Request::Freeze(true))],
             Stage::Frozen => return vec![Effect::Ask(Request::Freeze(false))],
-            Stage::Ending | Stage::Finished => app.say("there is nothing left to freeze"),
+            _ => app.say("there is nothing left to freeze"),
         },
         Action::Kill => match world.progress.stage {
-            Stage::Finished => app.say("the command has ended already"),
-            _ => app.overlay = Some(Overlay::ConfirmEnd),
+            stage if stage.is_over() => app.say("the command has ended already"),
+            _ => app.open(Overlay::ConfirmEnd, world),
         },
         Action::WriteReceipt => return vec![Effect::Ask(Request::WriteReceipt)],
         Action::Copy => return export::selected(app, world).map(Effect::Copy).into_iter().collect(),
-        Action::Export => app.overlay = Some(Overlay::ChooseFormat),
-        Action::Help => app.overlay = Some(Overlay::Help),
+        Action::Export => app.open(Overlay::ChooseFormat, world),
+        Action::Help => app.open(Overlay::Help, world),
         Action::Quit => match world.progress.stage {
-            Stage::Finished => return vec![Effect::Ask(Request::Leave)],
-            _ => app.overlay = Some(Overlay::ConfirmQuit),
+            stage if stage.is_over() => return vec![Effect::Ask(Request::Leave)],
+            _ => app.open(Overlay::ConfirmQuit, world),
         },
     }
     Vec::new()

@@ -161,6 +161,8 @@ pub struct App {
     pub typing: bool,
     /// What covers the panes.
     pub overlay: Option<Overlay>,
+    /// What the overlay tells, as of the last time that the lists were made.
+    pub page: Vec<details::Line>,
     /// Lines that the overlay is scrolled by.
     pub overlay_offset: usize,
     /// A filter is being typed.
@@ -252,6 +254,7 @@ impl App {
             dragging: None,
             typing: false,
             overlay: None,
+            page: Vec::new(),
             overlay_offset: 0,
             input: None,
             notice: None,

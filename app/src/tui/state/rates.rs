@@ -4,7 +4,7 @@
 //! ago, and nothing of any other row: it costs the same however many files there are.
 
 use super::{App, Pane, World, network::Kind};
-use crate::{event::BootNs, maps::HashMap, runner::Stage, session::FileRowId};
+use crate::{event::BootNs, maps::HashMap, session::FileRowId};
 
 /// A rate is over at least this time, ns, and over less than twice as much.
 const SPAN: BootNs = 1_000_000_000;
@@ -77,7 +77,7 @@ impl App {
     /// rows of a pane are on it, if it is there at all.
     pub fn measure(&mut self, world: World<'_>, height: impl Fn(Pane) -> Option<usize>) {
         let now = world.progress.now;
-        if world.progress.stage == Stage::Finished {
+        if world.progress.stage.is_over() {
             self.rates = Rates::default();
             return;
         }

@@ -1,7 +1,7 @@
 //! Makes the lists of what the session has by now, as far as the user's choices let it through.
 
 use super::{
-    App, CallCount, Pane, Scope, World, describe,
+    App, CallCount, Overlay, Pane, Scope, World, describe, details,
     network::{self, Row},
     subjects::{CallSubject, FileSubject, MomentSubject, NetworkSubject, ProcessSubject},
     tree::Family,
@@ -20,7 +20,23 @@ impl App {
         self.refresh_network(world);
         self.refresh_moments(world);
         self.refresh_calls(world);
+        self.refresh_page(world);
         self.is_stale = false;
+    }
+
+    /// Opens an overlay.
+    pub fn open(&mut self, overlay: Overlay, world: World<'_>) {
+        self.overlay = Some(overlay);
+        self.refresh_page(world);
+    }
+
+    /// All that is known of one thing may have to be looked for among everything.
+    fn refresh_page(&mut self, world: World<'_>) {
+        self.page = match self.overlay {
+            Some(Overlay::Details) => details::selected(self, world),
+            Some(Overlay::Ancestors) => details::ancestors(self, world),
+            _ => Vec::new(),
+        };
     }
 
     /// The user has chosen otherwise since the lists were made.

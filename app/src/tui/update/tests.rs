@@ -37,6 +37,15 @@ fn shown(sample: &Sample, pane: Pane) -> (u64, u64) {
 }
 
 #[test]
+fn while_the_receipt_is_written_one_can_look_and_leave() {
+    let mut sample = small();
+    sample.progress.stage = Stage::Writing;
+    assert_eq!(press(&mut sample, "space"), []);
+    assert_eq!(sample.app.notice.as_deref(), Some("there is nothing left to freeze"));
+    assert_eq!(press(&mut sample, "K enter esc q"), [Effect::Ask(Request::Leave)]);
+}
+
+#[test]
 fn panes_are_reached_by_number_and_in_turn() {
     let mut sample = small();
     for (keys, focus, lower) in [

@@ -29,6 +29,9 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
         Stage::Running => (signs.live, Role::Live, "running".to_owned()),
         Stage::Frozen => (signs.frozen, Role::Frozen, "FROZEN".to_owned()),
         Stage::Ending => (signs.live, Role::Failed, "being ended".to_owned()),
+        Stage::Concluding => (signs.live, Role::Accent, "taking in the last events".to_owned()),
+        Stage::Hashing => (signs.live, Role::Accent, "hashing files".to_owned()),
+        Stage::Writing => (signs.live, Role::Accent, "writing the receipt".to_owned()),
         Stage::Finished => {
             let outcome = progress.outcome.clone().unwrap_or_else(|| "ended".into());
             let well = progress.succeeded;
@@ -38,9 +41,6 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
     };
     let wide = area.width >= 110;
     let mut left = vec![Span::raw(" ")];
-    if area.width >= 60 {
-        left.push(Span::styled("glasshouse  ", theme.style(Role::Header)));
-    }
     left.push(Span::styled(format!("{sign} {state} {elapsed}"), theme.style(role)));
     let mut right = Vec::new();
     if area.width >= 60 {
@@ -73,7 +73,12 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
         right.push(Span::styled(format!("  {words}"), theme.style(role)));
     }
     right.push(Span::raw(" "));
-    let used: usize = left.iter().chain(&right).map(Span::width).sum();
+    let name = Span::styled("glasshouse  ", theme.style(Role::Header));
+    let used = |left: &[Span<'_>]| -> usize { left.iter().chain(&right).map(Span::width).sum() };
+    if used(&left) + name.width() <= area.width.into() {
+        left.insert(1, name);
+    }
+    let used = used(&left);
     let room = usize::from(area.width).saturating_sub(used + 3);
     if room > 8
         && let Some(root) = world.session.root()

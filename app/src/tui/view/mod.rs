@@ -33,7 +33,7 @@ pub fn draw(app: &App, world: World<'_>, buffer: &mut Buffer) -> Option<Position
         cursor = draw_group(app, world, group, buffer).or(cursor);
     }
     let typed = header::footer(app, layout.footer, buffer);
-    overlay::draw(app, world, buffer);
+    overlay::draw(app, buffer);
     if app.overlay.is_some() { None } else { typed.or(cursor) }
 }
 

@@ -5,17 +5,17 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Span};
 use super::{line, popup};
 use crate::tui::{
     keys::{Action, TABLE},
-    state::{App, Overlay, World, details},
+    state::{App, Overlay, details},
     text,
     theme::Role,
 };
 
 /// Draws the overlay, if there is one.
-pub(super) fn draw(app: &App, world: World<'_>, buffer: &mut Buffer) {
+pub(super) fn draw(app: &App, buffer: &mut Buffer) {
     let Some(overlay) = &app.overlay else { return };
     match overlay {
         Overlay::Help | Overlay::Details | Overlay::Ancestors => {
-            if let Some(page) = Page::new(app, world) {
+            if let Some(page) = Page::new(app) {
                 page.draw(app, buffer);
             }
         }
@@ -62,25 +62,25 @@ struct Line {
 }
 
 /// How many lines the overlay has, and how many of them are on the screen at once.
-pub(in crate::tui) fn extent(app: &App, world: World<'_>) -> (usize, usize) {
-    Page::new(app, world).map_or((0, 0), |page| (page.rows.len(), page.height().into()))
+pub(in crate::tui) fn extent(app: &App) -> (usize, usize) {
+    Page::new(app).map_or((0, 0), |page| (page.rows.len(), page.height().into()))
 }
 
 impl Page {
     /// Nothing where the overlay is a question.
-    fn new(app: &App, world: World<'_>) -> Option<Self> {
+    fn new(app: &App) -> Option<Self> {
         let width = app.size.0.saturating_sub(4).min(130).max(app.size.0.min(40));
         let height = app.size.1.saturating_sub(2).max(6);
-        let (title, lines) = match app.overlay.as_ref()? {
+        let title = match app.overlay.as_ref()? {
             Overlay::Help => return Some(Self::help(app, (width.min(90), height))),
-            Overlay::Details => ("Details", details::selected(app, world)),
-            Overlay::Ancestors => ("Ancestors", details::ancestors(app, world)),
+            Overlay::Details => "Details",
+            Overlay::Ancestors => "Ancestors",
             Overlay::ConfirmEnd | Overlay::ConfirmQuit | Overlay::ChooseFormat => return None,
         };
         let inner = usize::from(width.saturating_sub(2));
-        let names = lines.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| text::width(name));
+        let names = app.page.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| text::width(name));
         let names = names.max().unwrap_or(0).min(inner / 2);
-        let rows = wrapped(lines, inner.saturating_sub(names + 3));
+        let rows = wrapped(&app.page, inner.saturating_sub(names + 3));
         Some(Self { title, size: (width, height), names, gap: 2, names_are: Role::Muted, rows })
     }
 
@@ -125,10 +125,11 @@ impl Page {
 }
 
 /// Long values go on below.
-fn wrapped(lines: Vec<details::Line>, room: usize) -> Vec<Line> {
+fn wrapped(lines: &[details::Line], room: usize) -> Vec<Line> {
     let room = room.max(8);
     let mut rows = Vec::new();
-    for (mut name, value) in lines {
+    for (name, value) in lines {
+        let mut name = name.clone();
         let mut rest = value.as_str();
         if rest.is_empty() {
             rows.push(Line { name, value: String::new(), is_heading: true });

@@ -7,10 +7,13 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::*;
-use crate::tui::{
-    samples::{Sample, filter},
-    state::Overlay,
-    theme::{ASCII, Depth},
+use crate::{
+    runner::Stage,
+    tui::{
+        samples::{Sample, filter},
+        state::Overlay,
+        theme::{ASCII, Depth},
+    },
 };
 
 const SIZES: [(u16, u16); 4] = [(60, 16), (80, 24), (120, 40), (200, 60)];
@@ -97,9 +100,23 @@ fn overlays() {
         ] {
             let mut sample = Sample::small(size);
             sample.app.tree.select(1);
-            sample.app.overlay = Some(overlay);
+            sample.open(overlay);
             check(name, &sample);
         }
+    }
+}
+
+#[test]
+fn what_takes_its_time_at_the_end_is_said() {
+    for (stage, words) in [
+        (Stage::Concluding, "taking in the last events"),
+        (Stage::Hashing, "hashing files"),
+        (Stage::Writing, "writing the receipt"),
+    ] {
+        let mut sample = Sample::small((60, 16));
+        sample.progress.stage = stage;
+        let text = snapshot(&drawn(&sample));
+        assert!(text.lines().next().unwrap().contains(words), "{text}");
     }
 }
 
