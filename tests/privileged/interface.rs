@@ -305,6 +305,40 @@ fn quitting_while_it_runs_asks_and_ends_or_lets_run() {
 }
 
 #[test]
+fn system_calls_are_counted_while_processes_live() {
+    needs!("tmux");
+    let terminal =
+        Terminal::run((100, 30), "$GLASSHOUSE --user 65534:65534 -- sh -c 'kill -9 1; read answer'");
+    // The sign that something was denied to it is in the tree.
+    let screen = terminal.shows("▲!");
+    assert!(screen.contains("sh -c 'kill"), "{screen}");
+    terminal.press(&["6", "/"]);
+    terminal.enter("kill");
+    // Made once and denied once; what was looked up in vain is beside it.
+    wait_until("the call is counted", || {
+        let screen = terminal.screen();
+        let row = screen.lines().find(|line| line.starts_with("│ kill "))?;
+        let words: Vec<_> = row.split_whitespace().collect();
+        (words == ["│", "kill", "1", "denied", "1", "│"]).then_some(())
+    });
+    terminal.press(&["1", "Enter"]);
+    let screen = terminal.shows("state");
+    assert!(screen.contains("running"), "{screen}");
+    terminal.press(&["End"]);
+    terminal.escape();
+    terminal.press(&["i"]);
+    terminal.enter("answer");
+    terminal.shows("exited 0");
+    let receipt = terminal.receipt();
+    assert_eq!(receipt["observation"]["completeness"], "complete", "{}", receipt["observation"]["reasons"]);
+    assert_eq!(receipt["syscalls"]["by_name"]["kill"], 1, "what was looked at is not added");
+    let denied = receipt["syscalls"]["denied"].as_array().unwrap().iter();
+    let kills: Vec<_> =
+        denied.filter(|denied| denied["name"] == "kill").map(|denied| &denied["count"]).collect();
+    assert_eq!(kills, [1]);
+}
+
+#[test]
 fn keys_are_answered_while_files_are_hashed_and_it_leaves_when_all_is_written() {
     needs!("tmux");
     // To be hashed it takes its time, on a disk no room.

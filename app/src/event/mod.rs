@@ -4,11 +4,13 @@
 //! Times are nanoseconds of `CLOCK_BOOTTIME`; only the receipt turns them into calendar time. Ids of processes,
 //! users and groups are those of the initial namespaces unless a field says otherwise. Texts are the exact bytes.
 
+mod calls;
 mod files;
 mod network;
 
 use std::sync::Arc;
 
+pub use calls::*;
 pub use files::*;
 pub use network::*;
 

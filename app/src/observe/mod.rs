@@ -24,7 +24,7 @@ use std::{os::fd::OwnedFd, path::Path, sync::Arc, thread::JoinHandle};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 use crate::{
-    event::{Event, ProcessKey},
+    event::{CallsSoFar, Event, ProcessKey},
     facts::{Gap, GapKind, ObservationFacts, ProbeFacts},
     syscalls::Table,
     timings::Timings,
@@ -221,6 +221,11 @@ impl Observer {
     /// Records that the kernel side could not send by now.
     pub fn lost(&self) -> u64 {
         self.sweeper.dropped()
+    }
+
+    /// System calls as they were counted by now, those that were made only if they are wanted.
+    pub fn calls_so_far(&self, made_wanted: bool) -> CallsSoFar {
+        self.sweeper.calls_so_far(made_wanted)
     }
 
     /// Detaches, drains and sweeps.

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     event::{
-        Abi, AccessId, BootNs, Denied, Event, EventKind, FileFacts, FileOrigin, FileSeen, FileTotals,
-        PathSource, ProcessKey, ResolvedPath, Syscall,
+        Abi, AccessId, BootNs, CallsSoFar, Denied, Event, EventKind, FileFacts, FileOrigin, FileSeen,
+        FileTotals, PathSource, ProcessKey, ResolvedPath, Syscall,
     },
     facts::{BlindSpot, FamilyFacts, Gap, GapKind, LimitFacts, ObservationFacts},
     syscalls::{Table, rings},
@@ -30,6 +30,9 @@ use crate::{
 /// A program that runs on another CPU while it is detached finishes within microseconds.
 const DRAIN_TRIES: u32 = 200;
 const DRAIN_PAUSE: Duration = Duration::from_micros(100);
+
+/// Processes whose counters are looked at while a run goes on: reading them takes some 5 ms. Of more, which ones is chance.
+const LOOKED_AT: usize = 1_000;
 
 /// Names of the families, in their order.
 const FAMILY_NAMES: [&str; FAMILIES] = ["process", "syscalls", "files", "network"];
@@ -224,21 +227,60 @@ impl Sweeper {
             };
             let key = ProcessKey { start: process.start, tgid };
             alive.push(key);
-            let native = match process.pool_index {
-                state::NOT_POOLED => self.counts.get(&state::counts_key(tgid, ABI_NATIVE), 0),
-                index => self.pool.get(&index, 0),
-            };
-            let mut totals = Vec::new();
-            match native {
-                Ok(Plain(counts)) => totals.extend(listed(&counts, Abi::Native, &self.native)),
-                Err(error) => note_unswept(&error, facts),
-            }
-            if let Ok(Plain(counts)) = self.counts.get(&state::counts_key(tgid, ABI_COMPAT), 0) {
-                totals.extend(listed(&counts, Abi::Compat, &self.compat));
-            }
+            let totals = self.counted(tgid, &process, |error| note_unswept(error, facts));
             events.push(Event { at, process: key, tid: tgid, kind: EventKind::SyscallTotals(totals) });
         }
         alive
+    }
+
+    /// What a process in scope has made of each call.
+    fn counted(
+        &self,
+        tgid: u32,
+        process: &state::Process,
+        failed: impl FnOnce(&MapError),
+    ) -> Vec<(Syscall, u64)> {
+        let native = match process.pool_index {
+            state::NOT_POOLED => self.counts.get(&state::counts_key(tgid, ABI_NATIVE), 0),
+            index => self.pool.get(&index, 0),
+        };
+        let mut totals = Vec::new();
+        match native {
+            Ok(Plain(counts)) => totals.extend(listed(&counts, Abi::Native, &self.native)),
+            Err(error) => failed(&error),
+        }
+        if let Ok(Plain(counts)) = self.counts.get(&state::counts_key(tgid, ABI_COMPAT), 0) {
+            totals.extend(listed(&counts, Abi::Compat, &self.compat));
+        }
+        totals
+    }
+
+    /// What was counted by now; calls that were made only if they are wanted, of [`LOOKED_AT`] processes.
+    pub(super) fn calls_so_far(&self, made_wanted: bool) -> CallsSoFar {
+        let mut calls = CallsSoFar::default();
+        let known = if made_wanted { LOOKED_AT } else { 0 };
+        for (tgid, Plain(process)) in self.scope.iter().take(known).flatten() {
+            let made = self.counted(tgid, &process, |_| {});
+            // The counters of a process that has left meanwhile may be another's by now.
+            let is_still = self
+                .scope
+                .get(&tgid, 0)
+                .is_ok_and(|Plain(now)| (now.start, now.pool_index) == (process.start, process.pool_index));
+            if is_still && !made.is_empty() {
+                calls.made.insert(ProcessKey { start: process.start, tgid }, made);
+            }
+        }
+        for (Plain(key), count) in self.rare.iter().flatten() {
+            let process = ProcessKey { start: key.start, tgid: key.tgid };
+            let call = syscall(key.abi, key.number);
+            if key.errno != 0 {
+                let denied = Denied { call, errno: key.errno as i32, count };
+                calls.denied.entry(process).or_default().push(denied);
+            } else if let Some(made) = calls.made.get_mut(&process) {
+                made.push((call, count));
+            }
+        }
+        calls
     }
 
     /// Totals of what is done with files that were not sent. Gives how many dropped records that makes up for.

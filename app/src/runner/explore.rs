@@ -50,7 +50,7 @@ impl Run {
                         match interface.turn(&self.session, &progress) {
                             Some(Request::Leave | Request::Detach) => return,
                             Some(Request::WriteReceipt) => message = Some("the receipt is written already".into()),
-                            Some(Request::Freeze(_) | Request::End) | None => {}
+                            Some(Request::Freeze(_) | Request::End | Request::Count { .. }) | None => {}
                         }
                     }
                 }

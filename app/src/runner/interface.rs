@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    event::{BootNs, Event},
+    event::{BootNs, CallsSoFar, Event},
     launch::pty::ChildTerminal,
     session::Session,
 };
@@ -28,6 +28,9 @@ pub trait Interface: Send {
     /// Reads keys, draws, and says what is wanted of the runner.
     fn turn(&mut self, session: &Session, progress: &Progress) -> Option<Request>;
 
+    /// Takes what [`Request::Count`] asked for.
+    fn counted(&mut self, calls: CallsSoFar);
+
     /// Shows a message of the runner's.
     fn message(&mut self, message: &str);
 
@@ -45,6 +48,11 @@ pub enum Request {
     Freeze(bool),
     /// End the command and all that it started.
     End,
+    /// Count the system calls that were denied by now, and those that were made if they are wanted.
+    Count {
+        /// They are.
+        made: bool,
+    },
     /// Write the receipt of what is known by now.
     WriteReceipt,
     /// Go on without an interface.
@@ -125,6 +133,8 @@ impl Interface for Headless {
     fn turn(&mut self, _session: &Session, _progress: &Progress) -> Option<Request> {
         None
     }
+
+    fn counted(&mut self, _calls: CallsSoFar) {}
 
     fn message(&mut self, message: &str) {
         super::say(message);

@@ -80,7 +80,7 @@ fn heed(request: Request, interface: &mut impl Interface) -> bool {
             release_messages();
         }
         Request::WriteReceipt => interface.message("the receipt is about to be written"),
-        Request::Freeze(_) | Request::End => {}
+        Request::Freeze(_) | Request::End | Request::Count { .. } => {}
     }
     false
 }

@@ -1,7 +1,7 @@
 //! What the runner needs of an observation; tests run it without eBPF.
 
 use crate::{
-    event::Event,
+    event::{CallsSoFar, Event},
     observe::{Finished, Observer},
     timings::Timings,
 };
@@ -19,6 +19,9 @@ pub trait Observation {
 
     /// Records that the kernel side could not send by now.
     fn lost(&self) -> u64;
+
+    /// System calls as they were counted by now, those that were made only if they are wanted.
+    fn calls_so_far(&self, made_wanted: bool) -> CallsSoFar;
 
     /// Detaches, drains and sweeps.
     fn finish(self, timings: &mut Timings) -> Finished;
@@ -39,6 +42,10 @@ impl Observation for Observer {
 
     fn lost(&self) -> u64 {
         Self::lost(self)
+    }
+
+    fn calls_so_far(&self, made_wanted: bool) -> CallsSoFar {
+        Self::calls_so_far(self, made_wanted)
     }
 
     fn finish(self, timings: &mut Timings) -> Finished {

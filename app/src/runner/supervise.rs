@@ -106,6 +106,10 @@ impl Run {
                     }
                     let progress = self.progress(stage, self.lost);
                     match interface.turn(&self.session, &progress) {
+                        Some(Request::Count { made }) => {
+                            interface.counted(observation.calls_so_far(made));
+                            Action::Nothing
+                        }
                         Some(request) => self.requested(request, options, backend, interface, &mut policy),
                         None => Action::Nothing,
                     }
@@ -184,6 +188,8 @@ impl Run {
                 release_messages();
             }
             Request::Leave => self.leaves = true,
+            // It is asked of the observation.
+            Request::Count { .. } => {}
         }
         Action::Nothing
     }

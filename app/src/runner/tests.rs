@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     backend::{ProcessBackend, contract::alone},
-    event::Event,
+    event::{CallsSoFar, Event},
     facts::OutcomeStatus,
     launch::cgroup::Cgroup,
 };
@@ -57,6 +57,10 @@ impl Observation for Fake {
 
     fn lost(&self) -> u64 {
         0
+    }
+
+    fn calls_so_far(&self, _made_wanted: bool) -> CallsSoFar {
+        CallsSoFar::default()
     }
 
     fn finish(self, _timings: &mut Timings) -> Finished {

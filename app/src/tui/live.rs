@@ -8,7 +8,7 @@ use std::{
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::PathBuf,
     pin::Pin,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use base64::Engine as _;
@@ -20,15 +20,16 @@ use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use super::{
     config::Config,
     keys::Keymap,
+    pace::Pace,
     screen::{self, Canvas},
-    state::{App, Pane, World},
+    state::{App, Overlay, Pane, World},
     terminal::Emulator,
     theme::Theme,
     update::{Effect, update},
     view::{self, layout::Layout},
 };
 use crate::{
-    event::{Event, EventKind},
+    event::{CallsSoFar, Event, EventKind},
     launch::{
         Pty, boot_time,
         identity::user_name,
@@ -39,12 +40,6 @@ use crate::{
     session::Session,
 };
 
-/// The shortest time from one drawing to the next.
-const FRAME: Duration = Duration::from_millis(34);
-/// The header's clock.
-const TICK: Duration = Duration::from_millis(500);
-/// Making the lists anew takes at most this share of the time, so that long lists do not hold up keys.
-const REFRESH_SHARE: u32 = 8;
 /// Bytes of the command's output that are looked at before keys are looked at again.
 const OUTPUT: usize = 64 * 1024;
 /// Bytes for the command that wait because it does not read; what is typed beyond is not taken.
@@ -69,17 +64,11 @@ pub struct Live {
     closed: bool,
     /// Glasshouse is to stop, as others of its process group.
     stop: bool,
-    /// What is on the screen is not what is.
-    dirty: bool,
-    /// The session has changed since the lists were made.
-    changed: bool,
-    /// The user did something since the last drawing.
-    asked: bool,
+    pace: Pace,
     stage: Stage,
-    drawn_at: Instant,
-    /// When the next drawing is due.
-    frame_at: Instant,
-    refresh_at: Instant,
+    /// Calls that were made were counted the last time, and not only those that were denied.
+    counts_made: bool,
+    count_asked_at: Instant,
     finished: bool,
     /// Directory that exports go to.
     directory: PathBuf,
@@ -103,7 +92,6 @@ impl Live {
             app.terminal = None;
             app.lower = Pane::Timeline;
         }
-        let now = Instant::now();
         Ok(Self {
             app,
             pty,
@@ -116,13 +104,10 @@ impl Live {
             has_output: false,
             closed: false,
             stop: false,
-            dirty: true,
-            changed: true,
-            asked: false,
+            pace: Pace::new(Instant::now()),
             stage: Stage::default(),
-            drawn_at: now,
-            frame_at: now,
-            refresh_at: now,
+            counts_made: false,
+            count_asked_at: Instant::now(),
             finished: false,
             directory,
         })
@@ -151,7 +136,7 @@ impl Live {
                         // Who asks without end and never reads gets no more answers.
                         let replies = emulator.take_replies();
                         self.queue(&replies);
-                        self.dirty = true;
+                        self.pace.dirty();
                     } else {
                         // Without the screen it is as if there was no terminal in between.
                         drop(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()));
@@ -238,11 +223,9 @@ impl Live {
             let area = canvas.get_frame().area();
             self.app.size = (area.width, area.height);
         }
-        if self.app.is_stale() || (self.changed && now >= self.refresh_at) {
+        if self.app.is_stale() || self.pace.refreshes(now) {
             self.app.refresh(world);
-            let took = now.elapsed();
-            self.refresh_at = now + (took * REFRESH_SHARE).max(FRAME);
-            self.changed = false;
+            self.pace.refreshed(now, Instant::now());
         }
         self.app.activity.advance(world.progress.now);
         let layout = Layout::new(&self.app);
@@ -256,16 +239,23 @@ impl Live {
             }
         });
         drop(drawn);
-        self.drawn_at = now;
-        // One that came early makes the next one wait for longer.
-        self.frame_at = self.frame_at.max(now) + FRAME;
-        self.asked = false;
-        self.dirty = self.changed;
+        self.pace.drawn(now);
     }
 
-    /// When something new may be drawn. What the user asked for need not wait for its turn: one drawing may come early.
-    fn may_draw_at(&self) -> Instant {
-        if self.asked { self.frame_at - FRAME } else { self.frame_at }
+    /// Asks for what nobody reports while it happens, as far as it is on the screen.
+    fn ask_for_counts(&mut self, stage: Stage) {
+        if self.canvas.is_none() || stage.is_over() {
+            return;
+        }
+        let layout = Layout::new(&self.app);
+        let made = layout.group(Pane::Syscalls).is_some() || self.app.overlay == Some(Overlay::Details);
+        let is_wanted = made || layout.group(Pane::Processes).is_some();
+        // Who opens the pane need not wait for its turn.
+        if is_wanted && (self.pace.counts(Instant::now()) || (made && !self.counts_made)) {
+            self.counts_made = made;
+            self.count_asked_at = Instant::now();
+            self.requests.push_back(Request::Count { made });
+        }
     }
 
     /// Gives the command's terminal the size of its pane.
@@ -291,7 +281,7 @@ impl Live {
         let _ = raise(Signal::SIGSTOP);
         if had_screen {
             self.canvas = screen::take().ok();
-            self.dirty = true;
+            self.pace.dirty();
             if let Ok((columns, rows)) = crossterm::terminal::size() {
                 self.app.size = (columns, rows);
             }
@@ -347,7 +337,7 @@ impl Interface for Live {
         {
             self.app.users.insert(uid, user_name(uid).unwrap_or_else(|| uid.to_string()));
         }
-        (self.dirty, self.changed) = (true, true);
+        self.pace.changed();
         // What glasshouse reads itself is nothing that happened.
         if !matches!(event.kind, EventKind::ExecutableHashed(_)) {
             self.app.observe(event, session, boot_time());
@@ -359,15 +349,7 @@ impl Interface for Live {
             return;
         }
         let has_screen = self.canvas.is_some();
-        let next_frame = if !has_screen {
-            None
-        } else if self.dirty {
-            Some(self.may_draw_at())
-        } else if self.finished {
-            None
-        } else {
-            Some(self.drawn_at + TICK)
-        };
+        let next_frame = self.pace.next(!self.finished).filter(|_| has_screen);
         let pty = (!self.closed).then_some(&self.pty);
         let wants_to_type = !self.typed.is_empty();
         tokio::select! {
@@ -376,7 +358,7 @@ impl Interface for Live {
             () = stopped(&mut self.stops) => self.stop = true,
             () = can_read(pty) => self.has_output = true,
             () = can_write(pty), if wants_to_type => {}
-            () = sleep_until(next_frame) => self.dirty = true,
+            () = sleep_until(next_frame) => self.pace.dirty(),
         }
     }
 
@@ -394,7 +376,7 @@ impl Interface for Live {
         if progress.stage != self.stage {
             // It may be long until the next one.
             self.stage = progress.stage;
-            (self.dirty, self.asked) = (true, true);
+            self.pace.asked();
         }
         let world = World { session, progress };
         while let Some(input) = self.inputs.pop_front() {
@@ -402,19 +384,27 @@ impl Interface for Live {
             for effect in update(&mut self.app, input, world) {
                 self.perform(effect);
             }
-            (self.dirty, self.asked) = (true, true);
+            self.pace.asked();
         }
         self.type_out();
         self.fit_terminal();
-        if self.canvas.is_some() && self.dirty && Instant::now() >= self.may_draw_at() {
+        if self.canvas.is_some() && self.pace.draws(Instant::now()) {
             self.draw(world);
         }
+        self.ask_for_counts(progress.stage);
         self.requests.pop_front()
+    }
+
+    fn counted(&mut self, calls: CallsSoFar) {
+        self.pace.counted(self.count_asked_at, Instant::now());
+        if self.app.counted(calls) {
+            self.pace.changed();
+        }
     }
 
     fn message(&mut self, message: &str) {
         self.app.say(message);
-        self.dirty = true;
+        self.pace.dirty();
     }
 
     fn hung_up(&mut self) {

@@ -8,6 +8,7 @@ mod export;
 pub mod filter;
 pub mod keys;
 pub mod live;
+mod pace;
 #[cfg(test)]
 mod samples;
 pub mod screen;

@@ -51,7 +51,7 @@ pub fn selected(app: &App, world: World<'_>) -> Vec<Line> {
                 heading("by process"),
             ];
             for (key, process) in world.session.processes() {
-                if let Some((_, made)) = process.syscalls.iter().find(|(known, _)| *known == call) {
+                if let Some((_, made)) = app.made(key, process).iter().find(|(known, _)| *known == call) {
                     lines.push(said(
                         &format!("  {} {}", key.tgid, describe::name(world.session, key)),
                         count(*made),
@@ -124,7 +124,7 @@ fn process(app: &App, world: World<'_>, key: ProcessKey) -> Vec<Line> {
         lines.push(heading(""));
         lines.extend(executed(world, execution));
     }
-    failed_and_counted(world, process, &mut lines);
+    failed_and_counted(app, world, key, &mut lines);
     files_of(world, key, &mut lines);
     network::of_process(app, key, &mut lines);
     environment(session, process, &mut lines);
@@ -206,7 +206,8 @@ fn executed_file(session: &Session, name: &str, file: &KeptFile, hash: Option<&H
     lines
 }
 
-fn failed_and_counted(world: World<'_>, process: &Process, lines: &mut Vec<Line>) {
+fn failed_and_counted(app: &App, world: World<'_>, key: ProcessKey, lines: &mut Vec<Line>) {
+    let Some(process) = world.session.process(key) else { return };
     let texts = world.session.texts();
     if !process.failed_executions.is_empty() {
         lines.push(heading("executions that failed"));
@@ -215,16 +216,19 @@ fn failed_and_counted(world: World<'_>, process: &Process, lines: &mut Vec<Line>
         let name = clean_observed(&failed.filename.map(|name| texts.bytes_of(name)));
         lines.push(said(&format!("  {}", names::errno(failed.errno)), format!("{name} ×{}", failed.count)));
     }
-    if !process.denied.is_empty() {
+    let denied = app.denied(key, process);
+    if !denied.is_empty() {
         lines.push(heading("denied"));
     }
-    for denied in &process.denied {
+    for denied in denied {
         let call = syscalls::name(denied.call);
         lines.push(said(&format!("  {call}"), format!("{} ×{}", names::errno(denied.errno), denied.count)));
     }
-    if !process.syscalls.is_empty() {
-        lines.push(heading(&format!("system calls, {} in all", count(process.syscall_total()))));
-        let mut counts: Vec<_> = process.syscalls.iter().collect();
+    let made = app.made(key, process);
+    if !made.is_empty() {
+        let total = made.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count));
+        lines.push(heading(&format!("system calls, {} in all", count(total))));
+        let mut counts: Vec<_> = made.iter().collect();
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         lines.extend(
             counts.iter().map(|(call, made)| said(&format!("  {}", syscalls::name(*call)), count(*made))),

@@ -2,6 +2,7 @@
 //! what they leave.
 
 pub mod activity;
+mod calls;
 pub mod describe;
 pub mod details;
 pub mod list;
@@ -21,7 +22,7 @@ use timeline::Timeline;
 
 use super::{keys::Keymap, terminal::Emulator, theme::Theme};
 use crate::{
-    event::{BootNs, Event, EventKind, FileTotals, ProcessKey, Syscall},
+    event::{BootNs, CallsSoFar, Event, EventKind, FileTotals, ProcessKey, Syscall},
     maps::HashSet,
     runner::Progress,
     session::{FileRowId, NetworkView, Session},
@@ -195,6 +196,8 @@ pub struct App {
     pub calls: List<Syscall>,
     /// Their counts.
     pub call_counts: BTreeMap<Syscall, CallCount>,
+    /// System calls that are not reported yet.
+    calls_so_far: CallsSoFar,
     /// How much happens.
     pub activity: Activity,
     /// How fast bytes go through the rows on the screen.
@@ -271,6 +274,7 @@ impl App {
             timeline: Timeline::default(),
             calls,
             call_counts: BTreeMap::new(),
+            calls_so_far: CallsSoFar::default(),
             activity: Activity::default(),
             rates: Rates::default(),
             terminal,

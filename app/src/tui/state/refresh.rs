@@ -1,5 +1,7 @@
 //! Makes the lists of what the session has by now, as far as the user's choices let it through.
 
+use std::collections::BTreeMap;
+
 use super::{
     App, CallCount, Overlay, Pane, Scope, World, describe, details,
     network::{self, Row},
@@ -51,7 +53,7 @@ impl App {
         let touched = self.touched.as_ref();
         let wanted = |key: ProcessKey| {
             touched.is_none_or(|touched| touched.processes.contains(&key))
-                && filter.matches(&ProcessSubject(session, key))
+                && filter.matches(&ProcessSubject(session, key, self.has_denied(key)))
         };
         let narrowed = touched.is_some() || !filter.is_empty();
         let mut rows = if self.tree.sort == 0 {
@@ -177,20 +179,21 @@ impl App {
     }
 
     fn refresh_calls(&mut self, world: World<'_>) {
-        self.call_counts.clear();
+        let mut counts = BTreeMap::new();
         for (key, process) in world.session.processes() {
             if !self.in_scope(Some(key)) {
                 continue;
             }
-            for (call, count) in process.syscalls.iter() {
-                let known: &mut CallCount = self.call_counts.entry(*call).or_default();
+            for (call, count) in self.made(key, process) {
+                let known: &mut CallCount = counts.entry(*call).or_default();
                 known.count = known.count.saturating_add(*count);
             }
-            for denied in &process.denied {
-                let known = self.call_counts.entry(denied.call).or_default();
+            for denied in self.denied(key, process) {
+                let known = counts.entry(denied.call).or_default();
                 known.denied = known.denied.saturating_add(denied.count);
             }
         }
+        self.call_counts = counts;
         let filter = &self.calls.filter;
         let mut calls: Vec<_> = self
             .call_counts

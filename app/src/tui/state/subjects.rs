@@ -50,12 +50,12 @@ fn of_process(
         || (field == Field::User && uid().is_some_and(|uid| number(uid, visit)))
 }
 
-/// A process.
-pub(super) struct ProcessSubject<'a>(pub(super) &'a Session, pub(super) ProcessKey);
+/// A process, and whether something was denied to it.
+pub(super) struct ProcessSubject<'a>(pub(super) &'a Session, pub(super) ProcessKey, pub(super) bool);
 
 impl Filterable for ProcessSubject<'_> {
     fn values(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let Self(session, key) = *self;
+        let Self(session, key, _) = *self;
         if of_process(session, key, field, visit) {
             return true;
         }
@@ -78,7 +78,7 @@ impl Filterable for ProcessSubject<'_> {
     fn is(&self, condition: Condition) -> bool {
         let Some(process) = self.0.process(self.1) else { return false };
         match condition {
-            Condition::Denied => !process.denied.is_empty(),
+            Condition::Denied => self.2,
             Condition::Failed => {
                 describe::ended_well(process) == Some(false) || !process.failed_executions.is_empty()
             }

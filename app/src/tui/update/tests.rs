@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    event::{Abi, CallsSoFar, Denied, Syscall},
     runner::Stage,
+    session::samples,
     tui::{keys::Key, samples::Sample, state::Scope},
 };
 
@@ -34,6 +36,36 @@ fn small() -> Sample {
 
 fn shown(sample: &Sample, pane: Pane) -> (u64, u64) {
     sample.app.counts(pane, sample.world())
+}
+
+#[test]
+fn what_is_counted_is_seen_before_it_is_reported() {
+    let mut sample = small();
+    let (sh, tar) = (samples::key(1_000_000_000, 4242), samples::key(4_000_000_000, 4250));
+    let call = |number| Syscall { abi: Abi::Native, number };
+    let rows = |sample: &Sample| {
+        let counts = sample.app.call_counts.iter();
+        counts.map(|(call, counts)| (call.number, counts.count, counts.denied)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&sample), [(1, 40, 0), (2, 12, 0), (3, 0, 2)]);
+    let mut calls = CallsSoFar::default();
+    calls.made.insert(sh, vec![(call(1), 5), (call(9), 1)]);
+    calls.denied.insert(sh, vec![Denied { call: call(9), errno: libc::EPERM, count: 1 }]);
+    // What a process has reported is not counted again.
+    calls.denied.insert(tar, vec![Denied { call: call(3), errno: libc::EPERM, count: 2 }]);
+    assert!(sample.app.counted(calls.clone()) && !sample.app.counted(calls), "the same is nothing new");
+    press(&mut sample, "6 s");
+    assert_eq!(rows(&sample), [(1, 45, 0), (2, 12, 0), (3, 0, 2), (9, 1, 1)]);
+    press(&mut sample, "1 / i s : d e n i e d enter");
+    let shown: Vec<_> = sample.app.tree.ids().iter().map(|node| node.key.tgid).collect();
+    assert_eq!(shown, [4242, 4250]);
+    sample.take(13_000_000_000, sh, samples::totals(&[(1, 7)]));
+    sample.refresh();
+    assert_eq!(
+        rows(&sample),
+        [(1, 47, 0), (2, 12, 0), (3, 0, 2), (9, 0, 1)],
+        "the end of a process says all"
+    );
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn nothing(pane: Pane, is_narrowed: bool) -> &'static str {
         Pane::Files => "No file was opened, changed or tried by now.",
         Pane::Network => "No connection was attempted, nothing listens and no name was asked for by now.",
         Pane::Timeline => "Nothing happened by now.",
-        Pane::Syscalls => "System calls are counted when a process ends, or is denied one.",
+        Pane::Syscalls => "No system call was counted by now.",
         Pane::Terminal => "",
     }
 }
@@ -150,7 +150,7 @@ fn process(app: &App, world: World<'_>, node: Node, style: Style, area: Rect, bu
     if badges.secrets > 0 {
         marks.push(Span::styled(signs.secret, theme.style(Role::Secret)));
     }
-    if badges.denied > 0 {
+    if app.has_denied(node.key) {
         marks.push(Span::styled(signs.failed, theme.style(Role::Failed)));
     }
     if badges.changes {

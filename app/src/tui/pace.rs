@@ -1,0 +1,164 @@
+//! When to draw, when to make the lists anew and when to count: at once for the user, and seldom for the machine.
+
+use std::time::{Duration, Instant};
+
+/// The shortest time from one drawing to the next, over time.
+const FRAME: Duration = Duration::from_millis(34);
+/// The header's clock.
+const TICK: Duration = Duration::from_millis(500);
+/// Making the lists anew takes at most this share of the time, so that long lists do not hold up keys; and so does counting.
+const SHARE: u32 = 8;
+/// How much older the lists may get when keys come all the time, each of which is to be seen at once.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// The shortest time from one look at the counters of system calls to the next.
+const COUNT: Duration = Duration::from_secs(1);
+
+/// What there is to be done, and when.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// What is on the screen is not what is.
+    dirty: bool,
+    /// The user did something since the last drawing.
+    asked: bool,
+    /// The session has changed since the lists were made.
+    changed: bool,
+    drawn_at: Instant,
+    frame_at: Instant,
+    refresh_at: Instant,
+    count_at: Instant,
+}
+
+impl Pace {
+    /// Everything is to be done.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            dirty: true,
+            asked: false,
+            changed: true,
+            drawn_at: now,
+            frame_at: now,
+            refresh_at: now,
+            count_at: now,
+        }
+    }
+
+    /// There is something else to be drawn.
+    pub(super) fn dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    /// The user did something, or something took place that the next drawing is not to wait for.
+    pub(super) fn asked(&mut self) {
+        (self.dirty, self.asked) = (true, true);
+    }
+
+    /// The session has changed.
+    pub(super) fn changed(&mut self) {
+        (self.dirty, self.changed) = (true, true);
+    }
+
+    /// When it is to be looked what there is to do; never, if nothing changes and no clock is shown.
+    pub(super) fn next(&self, has_clock: bool) -> Option<Instant> {
+        if self.dirty { Some(self.may_draw_at()) } else { has_clock.then(|| self.drawn_at + TICK) }
+    }
+
+    /// There is something to be drawn, and it may be.
+    pub(super) fn draws(&self, now: Instant) -> bool {
+        self.dirty && now >= self.may_draw_at()
+    }
+
+    /// What the user asked for need not wait for its turn: one drawing may come early.
+    fn may_draw_at(&self) -> Instant {
+        if self.asked { self.frame_at - FRAME } else { self.frame_at }
+    }
+
+    /// It is drawn. One that came early makes the next one wait for longer.
+    pub(super) fn drawn(&mut self, now: Instant) {
+        self.drawn_at = now;
+        self.frame_at = self.frame_at.max(now) + FRAME;
+        self.asked = false;
+        self.dirty = self.changed;
+    }
+
+    /// The lists are to be made anew before it is drawn.
+    pub(super) fn refreshes(&self, now: Instant) -> bool {
+        let patience = if self.asked { PATIENCE } else { Duration::ZERO };
+        self.changed && now >= self.refresh_at + patience
+    }
+
+    /// They were.
+    pub(super) fn refreshed(&mut self, began: Instant, now: Instant) {
+        self.refresh_at = now + (now.saturating_duration_since(began) * SHARE).max(FRAME);
+        self.changed = false;
+    }
+
+    /// It may be counted.
+    pub(super) fn counts(&self, now: Instant) -> bool {
+        now >= self.count_at
+    }
+
+    /// It was.
+    pub(super) fn counted(&mut self, began: Instant, now: Instant) {
+        self.count_at = now + (now.saturating_duration_since(began) * SHARE).max(COUNT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Drawings in ten seconds in which something happens every millisecond, and the user presses a key so often.
+    fn drawings(key_every: u64) -> u32 {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin);
+        let mut drawings = 0;
+        for millisecond in 0..10_000 {
+            let now = begin + Duration::from_millis(millisecond);
+            pace.changed();
+            if millisecond % key_every == 0 {
+                pace.asked();
+                let due = pace.next(true).unwrap_or(now);
+                assert!(key_every < 50 || due <= now, "a key that comes alone is drawn at once");
+            }
+            if pace.draws(now) {
+                drawings += 1;
+                pace.drawn(now);
+            }
+        }
+        drawings
+    }
+
+    #[test]
+    fn no_more_than_thirty_drawings_a_second() {
+        for key_every in [1, 7, 40, 100, 1_000] {
+            let drawings = drawings(key_every);
+            assert!((280..=300).contains(&drawings), "{drawings} with a key every {key_every} ms");
+        }
+    }
+
+    #[test]
+    fn what_takes_long_is_done_seldom() {
+        let begin = Instant::now();
+        let after = |milliseconds| begin + Duration::from_millis(milliseconds);
+        let mut pace = Pace::new(begin);
+        assert!(pace.refreshes(begin) && pace.counts(begin));
+        pace.refreshed(begin, after(20));
+        pace.changed();
+        assert!(!pace.refreshes(after(179)) && pace.refreshes(after(180)));
+        pace.asked();
+        assert!(!pace.refreshes(after(180)) && pace.refreshes(after(430)), "a key comes before the lists");
+        pace.counted(begin, after(5));
+        assert!(!pace.counts(after(1_004)) && pace.counts(after(1_005)));
+        pace.counted(begin, after(200));
+        assert!(!pace.counts(after(1_799)));
+    }
+
+    #[test]
+    fn at_rest_only_a_clock_is_drawn() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin);
+        pace.refreshed(begin, begin);
+        pace.drawn(begin);
+        assert_eq!((pace.next(true), pace.next(false)), (Some(begin + TICK), None));
+    }
+}
