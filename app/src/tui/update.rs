@@ -118,6 +118,9 @@ fn filter_key(app: &mut App, key: KeyEvent) {
 fn set_filter(app: &mut App, text: String) {
     let Ok(filter) = Filter::parse(&text) else { return };
     let Some(cursor) = app.cursor_mut(app.focus) else { return };
+    if !filter.is_empty() {
+        (cursor.last_filter, cursor.last_text) = (filter.clone(), text.clone());
+    }
     (cursor.filter, cursor.filter_text) = (filter, text);
     app.is_stale = true;
 }
@@ -195,6 +198,30 @@ fn step(app: &mut App, by: isize) {
     selection_moved(app, app.focus);
 }
 
+/// Selects the next row that the last filter matches, or the one before.
+fn find(app: &mut App, world: World<'_>, forward: bool) {
+    let Some(cursor) = app.cursor(app.focus).filter(|cursor| !cursor.last_filter.is_empty()) else {
+        app.say("nothing was looked for in this pane; / does");
+        return;
+    };
+    let (before, text) = (cursor.position(), cursor.last_text.clone());
+    let Some(found) = app.find(world, forward) else {
+        app.say(format!("no row matches /{text}"));
+        return;
+    };
+    if let Some(cursor) = app.cursor_mut(app.focus) {
+        cursor.select(found);
+    }
+    if found == before {
+        app.say(format!("no other row matches /{text}"));
+    } else if (found > before) != forward {
+        app.say(format!("/{text}, from the {} on", if forward { "top" } else { "bottom" }));
+    } else {
+        app.say(format!("/{text}"));
+    }
+    selection_moved(app, app.focus);
+}
+
 fn scroll_terminal(app: &mut App, by: isize) {
     if let Some(terminal) = &mut app.terminal {
         terminal.scroll(i32::try_from(-by).unwrap_or(0));
@@ -260,8 +287,8 @@ fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
                 app.input = Some(app.filter_text(app.focus).to_owned());
             }
         }
-        Action::NextMatch => step(app, 1),
-        Action::PreviousMatch => step(app, -1),
+        Action::NextMatch => find(app, world, true),
+        Action::PreviousMatch => find(app, world, false),
         Action::Sort => sort(app, false),
         Action::SortReverse => sort(app, true),
         Action::ChangesOnly => {

@@ -20,6 +20,10 @@ pub struct Cursor {
     pub filter: Filter,
     /// The same as it was typed.
     pub filter_text: String,
+    /// What narrowed it last, or does so.
+    pub last_filter: Filter,
+    /// The same as it was typed.
+    pub last_text: String,
 }
 
 /// Rows by their ids. New rows never move the selection, unless it follows the newest.
@@ -94,6 +98,11 @@ impl<Id: Copy + PartialEq> List<Id> {
 }
 
 impl Cursor {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Position of the selected row.
     pub fn position(&self) -> usize {
         self.selected

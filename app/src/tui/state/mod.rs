@@ -5,6 +5,7 @@ pub mod activity;
 mod calls;
 pub mod describe;
 pub mod details;
+mod find;
 pub mod list;
 pub mod network;
 pub mod rates;

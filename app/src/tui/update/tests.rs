@@ -69,6 +69,34 @@ fn what_is_counted_is_seen_before_it_is_reported() {
 }
 
 #[test]
+fn rows_are_found_without_narrowing() {
+    let mut sample = small();
+    press(&mut sample, "2 n");
+    assert_eq!(sample.app.notice.as_deref(), Some("nothing was looked for in this pane; / does"));
+    // Taken back it is still what is looked for.
+    press(&mut sample, "/ t m p esc");
+    assert_eq!(shown(&sample, Pane::Files), (6, 6));
+    let mut at = |keys| {
+        press(&mut sample, keys);
+        (sample.app.files.position(), sample.app.notice.clone().unwrap_or_default())
+    };
+    assert_eq!(at("g n"), (1, "/tmp".into()));
+    assert_eq!(at("n"), (3, "/tmp".into()));
+    assert_eq!(at("n"), (1, "/tmp, from the top on".into()));
+    assert_eq!(at("N"), (3, "/tmp, from the bottom on".into()));
+    assert_eq!(at("/ s h a d esc n n"), (5, "no other row matches /shad".into()));
+    assert_eq!(at("/ n o n e esc n"), (0, "no row matches /none".into()));
+    // Other panes have looked for something else.
+    assert_eq!(at("5 / m o t d esc g n 2"), (0, String::new()));
+    let moment = sample.app.timeline.get(sample.app.moments.selected().unwrap()).unwrap();
+    assert!(describe::moment(&sample.session, moment).1.contains("/etc/motd"));
+    press(&mut sample, "1 / t a r esc n");
+    assert_eq!(sample.app.selected_process().unwrap().tgid, 4250);
+    press(&mut sample, "4 n");
+    assert!(sample.app.notice.is_some());
+}
+
+#[test]
 fn while_the_receipt_is_written_one_can_look_and_leave() {
     let mut sample = small();
     sample.progress.stage = Stage::Writing;
