@@ -411,3 +411,18 @@ fn the_smallest_screen_shows_something() {
     terminal.press(&["q"]);
     terminal.shows("exit code 143.");
 }
+
+/// Whoever ignores the signal of a terminal that goes away (`nohup`) is not left behind waiting for keys.
+#[test]
+fn a_terminal_that_goes_away_silently_is_noticed() {
+    needs!("tmux");
+    let line = "trap '' HUP; $GLASSHOUSE -- sh -c 'sleep 1; exit 5'";
+    let terminal = Terminal::run((80, 24), line);
+    terminal.shows("running");
+    let pid = terminal.pid();
+    terminal.tmux(&["kill-server"]);
+    let receipt = terminal.receipt();
+    assert_eq!(receipt["execution"]["outcome"]["exit_code"], 5);
+    let is_gone = || !Path::new(&format!("/proc/{pid}")).exists();
+    wait_until("glasshouse is gone", || is_gone().then_some(()));
+}

@@ -8,7 +8,7 @@ use std::{
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::PathBuf,
     pin::Pin,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use base64::Engine as _;
@@ -45,6 +45,9 @@ const OUTPUT: usize = 64 * 1024;
 /// Bytes for the command that wait because it does not read; what is typed beyond is not taken.
 const MAX_TYPED: usize = 64 * 1024;
 
+/// How often it is looked whether the terminal is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// The interface of a run.
 pub struct Live {
     app: App,
@@ -70,6 +73,8 @@ pub struct Live {
     counts_made: bool,
     count_asked_at: Instant,
     finished: bool,
+    /// When it is looked whether the terminal is still there.
+    look_at: Instant,
     /// Directory that exports go to.
     directory: PathBuf,
 }
@@ -109,6 +114,7 @@ impl Live {
             counts_made: false,
             count_asked_at: Instant::now(),
             finished: false,
+            look_at: Instant::now() + LOOK_EVERY,
             directory,
         })
     }
@@ -359,12 +365,23 @@ impl Interface for Live {
             () = can_read(pty) => self.has_output = true,
             () = can_write(pty), if wants_to_type => {}
             () = sleep_until(next_frame) => self.pace.dirty(),
+            () = sleep_until(has_screen.then_some(self.look_at)) => {}
         }
     }
 
     fn turn(&mut self, session: &Session, progress: &Progress) -> Option<Request> {
         if self.stop {
             self.suspend();
+        }
+        if self.canvas.is_some() && self.look_at <= Instant::now() {
+            self.look_at = Instant::now() + LOOK_EVERY;
+            if screen::is_gone() {
+                self.hung_up();
+            }
+        }
+        if self.canvas.is_none() && progress.stage == Stage::Finished {
+            // There is nobody left to see anything.
+            return Some(Request::Leave);
         }
         let has_ended = progress.stage == Stage::Finished && !self.finished;
         if std::mem::take(&mut self.has_output) || has_ended {

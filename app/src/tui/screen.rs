@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal as _, Stdout, Write as _},
+    os::fd::AsFd as _,
     sync::{
         Once,
         atomic::{AtomicBool, Ordering},
@@ -15,6 +16,7 @@ use crossterm::{
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 /// Bytes of a drawing that are written at once.
@@ -77,6 +79,15 @@ pub fn release(mut canvas: Canvas) {
         // Dropped, it would say on a standard error that is gone as well that it could not show the cursor.
         std::mem::forget(canvas);
     }
+}
+
+/// Whether the terminal is gone. A SIGHUP that says so may be ignored (`nohup`), or come while nobody listens.
+pub fn is_gone() -> bool {
+    let stdout = io::stdout();
+    let mut polled = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+    poll(&mut polled, PollTimeout::ZERO).is_ok()
+        && polled[0].revents().is_some_and(|events| events.intersects(gone))
 }
 
 /// The terminal is gone: whoever still waits for keys shall wait, and not read again and again that there are none.
