@@ -20,14 +20,14 @@ use glasshouse_common::{
 };
 
 use crate::{
-    atomic::{add_u32, exchange, exchange_u32, increment},
+    atomic::{exchange, increment},
     emit::{counters, send},
     layout::{Block, Kernel, Words, constant, offset, opaque, zero},
     maps::{ACCESSES, MOVED, MOVES, scratch},
     path::{self, PathRef, mix},
     scope, socket, task,
     text::{self, Owner},
-    totals::{copy_totals, count},
+    totals::{copy_totals, count, sent},
 };
 
 /// Operation of a use that counts nothing: the file is to be known.
@@ -65,10 +65,16 @@ pub(crate) struct Found {
     open_flags: u64,
     /// Whether other tasks can exchange the descriptors of the task that runs.
     shared: u64,
+    /// How many descriptors its table has room for.
+    pub(crate) descriptors: u32,
     /// Whether the file that was identified is a socket.
     is_socket: u64,
-    /// Of an address that was read: what makes its socket, see `probes::network`.
+    /// Of an address that was read: what makes its socket, see `probes::network`. Of a file that turned out to be a socket:
+    /// the protocol's part of it, by which process and for which operation it was used, and the amount: the program for
+    /// sockets goes on with it.
     pub(crate) socket: u64,
+    pub(crate) used_by: u64,
+    pub(crate) used_amount: u64,
     /// When the path of a unix socket was sent that is about to be told of; 0 if none was.
     pub(crate) path_at: u64,
 }
@@ -85,7 +91,9 @@ unsafe extern "C" fn file_of(fd: u32) -> u64 {
     (*scratch).file.shared = u64::from(files.get_or_read::<u32>(offset!(files_count)) > 1);
     let mut words = Words::<2>::uninit();
     let table = Block::read(files.get_or_read(offset!(files_fdt)), &mut words);
-    if fd >= table.get::<u32>(offset!(fdt_max_fds)) {
+    let descriptors = table.get::<u32>(offset!(fdt_max_fds));
+    (*scratch).file.descriptors = descriptors;
+    if fd >= descriptors {
         return 0;
     }
     let array: u64 = table.get(offset!(fdt_fd));
@@ -125,8 +133,11 @@ pub(crate) unsafe fn use_descriptor(start: u64, tgid: u32, fd: u32, operation: u
     use_file(start, tgid, file, operation, amount, 0)
 }
 
-/// A read or a write of a descriptor by the task that runs, if its file is known already: then it is counted. Returns
-/// whether it was.
+/// What [`use_known`] returns of a socket of which there is more to find out.
+pub(crate) const IS_SOCKET: i32 = 2;
+
+/// A read or a write of a descriptor by the task that runs, if its file is known already: then it is counted, and 1
+/// returned.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) unsafe extern "C" fn use_known(
@@ -142,7 +153,7 @@ pub(crate) unsafe extern "C" fn use_known(
     }
     let mut key = identify(start, tgid, file.0, 0);
     if scratch().is_some_and(|scratch| (*scratch).file.is_socket != 0) {
-        return i32::from(socket::known(start, tgid, socket::of_file(file).0).is_some());
+        return if socket::known(start, tgid, socket::of_file(file).0).is_some() { 1 } else { IS_SOCKET };
     }
     let Some(entry) = known(&mut key, file.0, operation) else { return 0 };
     count_known(entry, key, operation, amount, task::now());
@@ -158,7 +169,7 @@ unsafe fn count_known(entry: *mut Access, key: u64, operation: u32, amount: u64,
     }
 }
 
-/// A use of an open file. `asked` is not 0 if it bears another name than the one asked for, whose address is in the
+/// A use of an open file, if it is no socket; if it is, that is noted. `asked` is not 0 if it bears another name than the one asked for, whose address is in the
 /// scratch memory then. Returns the entry's key; 0 if there is none.
 #[inline(always)]
 pub(crate) unsafe fn use_file(
@@ -224,9 +235,13 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
 unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, asked: u64) -> u64 {
     let operation = (process >> 32) as u32;
     let mut key = identify(start, process as u32, file, asked);
-    if scratch().is_some_and(|scratch| (*scratch).file.is_socket != 0) {
-        let sk = socket::of_file(Kernel(file));
-        return socket::use_socket(start, process, sk.0, amount);
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    if (*found).is_socket != 0 {
+        (*found).socket = socket::of_file(Kernel(file)).0;
+        (*found).used_by = process;
+        (*found).used_amount = amount;
+        return 0;
     }
     let now = task::now();
     let Some(entry) = known(&mut key, file, operation) else {
@@ -406,22 +421,6 @@ unsafe fn note_full() {
 #[inline(always)]
 pub(crate) fn tid() -> u32 {
     unsafe { bpf_get_current_pid_tgid() as u32 }
-}
-
-/// Notes how many of the records that an entry has just sent, its first or its totals, found no room.
-#[inline(always)]
-pub(crate) unsafe fn sent(entry: *mut Access, dropped: u64, now: u64) {
-    if dropped == 0 {
-        (*entry).seen = 1;
-        (*entry).sent_at = now;
-        let dropped = exchange_u32(&raw mut (*entry).dropped, 0);
-        if let Some(counters) = counters() {
-            (*counters).files_recovered += u64::from(dropped);
-        }
-    } else {
-        core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
-        add_u32(&raw mut (*entry).dropped, dropped as u32);
-    }
 }
 
 /// Counts a use of a file that has just been settled, and sends the path that was walked, with what the kernel says of the

@@ -167,8 +167,10 @@ unsafe extern "C" fn choose_flow(socket: *mut Flow, ends: *mut Ends, now: u64) -
 unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> {
     let place = incremented(&raw mut FLOWS_MADE) & u64::from(FLOW_ENTRIES - 1);
     let slot = FLOW_ORDER.get_ptr_mut(place as u32)?;
-    let mut oldest = FlowKey::default();
-    bpf_probe_read_kernel((&raw mut oldest).cast(), size_of::<FlowKey>() as u32, slot.cast_const().cast());
+    // Not of zeroes before, which would be put there one after the other.
+    let mut oldest = core::mem::MaybeUninit::<FlowKey>::uninit();
+    bpf_probe_read_kernel(oldest.as_mut_ptr().cast(), size_of::<FlowKey>() as u32, slot.cast_const().cast());
+    let oldest = oldest.assume_init();
     if oldest.socket != 0
         && let Some(entry) = FLOWS.get_ptr_mut(&oldest)
     {

@@ -12,6 +12,8 @@ use glasshouse_common::{
 use crate::{
     file::{INHERITED, send_totals, use_descriptor},
     maps::{ACCESSES, scratch},
+    probes::network::socket_at,
+    socket::use_socket,
     task,
     text::{self, Owner},
 };
@@ -52,5 +54,20 @@ unsafe extern "C" fn announce_fd(index: u32, _context: *mut c_void) -> i64 {
     let Some(scratch) = scratch() else { return 1 };
     let owner = (*scratch).text.owner;
     use_descriptor(owner.start, owner.tgid, index, INHERITED, 0);
-    0
+    i64::from(index >= (*scratch).file.descriptors)
+}
+
+/// Announces the sockets among them.
+#[inline(always)]
+pub(crate) unsafe fn announce_sockets(start: u64, tgid: u32) {
+    text::set_owner(Owner { at: 0, start, tgid, tid: 0 });
+    bpf_loop(INHERITED_FDS, announce_socket as *mut c_void, core::ptr::null_mut(), 0);
+}
+
+unsafe extern "C" fn announce_socket(index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let owner = (*scratch).text.owner;
+    let process = u64::from(owner.tgid) | u64::from(INHERITED) << 32;
+    use_socket(owner.start, process, socket_at(index), 0);
+    i64::from(index >= (*scratch).file.descriptors)
 }

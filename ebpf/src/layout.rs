@@ -224,6 +224,17 @@ pub(crate) fn zero() -> u64 {
     opaque(0)
 }
 
+/// The same value, of which the verifier knows nothing any more: in whichever way it has come about, it looks once at what
+/// follows.
+#[inline(always)]
+pub(crate) fn forget(value: u64) -> u64 {
+    value | unsafe { core::ptr::read_volatile(&raw const NOTHING) }
+}
+
+/// Zero, as nobody can know who does not see that it is never written.
+#[unsafe(no_mangle)]
+static mut NOTHING: u64 = 0;
+
 /// A value that the compiler knows nothing of, so that it keeps the bounds checks that it could prove and the
 /// verifier cannot.
 #[inline(always)]

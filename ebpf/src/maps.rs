@@ -162,9 +162,14 @@ pub(crate) fn scratch() -> Option<*mut Scratch> {
     SCRATCH.get_ptr_mut(0)
 }
 
-/// Programs that go on with a call when it returns, by [`state::FILES`](glasshouse_common::state::FILES) and its like.
+/// Programs that go on with a call when it returns, or with a request through a ring, by
+/// [`state::FILES`](glasshouse_common::state::FILES) and its like.
 #[map]
-pub(crate) static SYS_EXIT: ProgramArray = ProgramArray::with_max_entries(3, 0);
+pub(crate) static GOING_ON: ProgramArray = ProgramArray::with_max_entries(3, 0);
+
+/// The program that goes on with a change of a connection's state.
+#[map]
+pub(crate) static STATE_CHANGE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Source of zeroes for new entries.
 #[map]

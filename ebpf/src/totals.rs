@@ -1,4 +1,4 @@
-//! What is counted of a file: totals of its entry.
+//! What is counted of a file: totals of its entry, and what was sent of it.
 
 use core::mem::offset_of;
 
@@ -6,7 +6,8 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use glasshouse_common::{AccessTotals, operation, state::Access};
 
 use crate::{
-    atomic::{add, increment},
+    atomic::{add, add_u32, exchange_u32, increment},
+    emit::counters,
     file::CREATED,
     layout::opaque,
 };
@@ -70,4 +71,20 @@ pub(crate) unsafe fn count_failure(entry: *mut Access, now: u64) {
     increment(&raw mut (*entry).totals.failures);
     (*entry).totals.last_at = now;
     core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+}
+
+/// Notes how many of the records that an entry has just sent, its first or its totals, found no room.
+#[inline(always)]
+pub(crate) unsafe fn sent(entry: *mut Access, dropped: u64, now: u64) {
+    if dropped == 0 {
+        (*entry).seen = 1;
+        (*entry).sent_at = now;
+        let dropped = exchange_u32(&raw mut (*entry).dropped, 0);
+        if let Some(counters) = counters() {
+            (*counters).files_recovered += u64::from(dropped);
+        }
+    } else {
+        core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+        add_u32(&raw mut (*entry).dropped, dropped as u32);
+    }
 }

@@ -12,6 +12,7 @@ use crate::{
     observe::{
         ObserveError, SETCAP,
         inspect::{self, Inspection},
+        plan::PROBES,
     },
 };
 
@@ -242,11 +243,13 @@ fn probes(name: &'static str, probes: &[ProbeFacts]) -> Vec<Check> {
         let reason = probe.reason.as_deref().unwrap_or("not attached");
         checks.push(Check::good(name, format!("{} is done without: {reason}", probe.name)));
     }
-    for probe in probes.iter().filter(|probe| probe.attached && probe.kind == "raw_tp") {
+    let typed = |name: &str| PROBES.iter().any(|probe| probe.typed && probe.name == name);
+    for probe in probes.iter().filter(|probe| probe.attached && probe.kind == "raw_tp" && typed(&probe.name))
+    {
         checks.push(Check::wanting(
             name,
-            format!("{} is attached as raw_tp, which costs more per system call", probe.name),
-            "nothing needs to be done; a kernel with tp_btf is faster",
+            format!("{} is attached as raw_tp, which gives sockets no number", probe.name),
+            "nothing needs to be done; a kernel with tp_btf tells more of the states of connections",
         ));
     }
     checks
@@ -365,14 +368,15 @@ mod tests {
         let found = probes(
             "eBPF programs",
             &[
-                probe("exec", "tp_btf", true),
                 probe("sys_exit", "raw_tp", true),
-                probe("prepare_exec", "tp_btf", false),
+                probe("sock_state", "raw_tp", true),
+                probe("prepare_exec", "raw_tp", false),
             ],
         );
         assert_eq!(found[0].found, "2 of 3 loaded and attached");
         assert_eq!(found[1].found, "prepare_exec is done without: no such tracepoint");
         assert_eq!(found[2].verdict, Verdict::Wanting);
+        assert_eq!(found.len(), 3, "only those are wanting that do less");
     }
 
     #[test]

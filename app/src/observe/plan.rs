@@ -5,10 +5,13 @@ use glasshouse_common::state;
 /// One probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Name of the program in the eBPF object; with `_raw` appended the one for `raw_tp`.
+    /// Name of the program in the eBPF object; with `_raw` appended, of a typed one, the one for `raw_tp`.
     pub name: &'static str,
     /// Where it is attached.
     pub hook: Hook,
+    /// What it does takes arguments whose types the kernel knows (`tp_btf`); with `raw_tp`, which every kernel takes and which
+    /// costs the verifier less, it does less.
+    pub typed: bool,
     /// Observation cannot do without it.
     pub required: bool,
     /// What it is for.
@@ -20,8 +23,8 @@ pub struct Probe {
 pub enum Hook {
     /// A tracepoint, by its names, the present one first.
     Tracepoint(&'static [&'static str]),
-    /// None: the program of the tracepoint, by its names, goes on with it, under this number.
-    GoingOn(&'static [&'static str], u32),
+    /// None: programs of tracepoints go on with it, those of the names among them. It lies in the map, under the number.
+    GoingOn(&'static [&'static str], &'static str, u32),
     /// The workload's control group.
     Group(GroupHook),
 }
@@ -46,7 +49,7 @@ impl Probe {
     /// The names of its tracepoint, the present one first; none if it has none.
     pub fn tracepoints(&self) -> &'static [&'static str] {
         match self.hook {
-            Hook::Tracepoint(names) | Hook::GoingOn(names, _) => names,
+            Hook::Tracepoint(names) | Hook::GoingOn(names, ..) => names,
             Hook::Group(_) => &[],
         }
     }
@@ -54,7 +57,7 @@ impl Probe {
     /// What it is attached to, in a word.
     pub fn place(&self) -> &'static str {
         match self.hook {
-            Hook::Tracepoint(names) | Hook::GoingOn(names, _) => names.first().copied().unwrap_or_default(),
+            Hook::Tracepoint(names) | Hook::GoingOn(names, ..) => names.first().copied().unwrap_or_default(),
             Hook::Group(GroupHook::SocketCreate) => "sock_create",
             Hook::Group(GroupHook::SocketRelease) => "sock_release",
             Hook::Group(GroupHook::Packets) => "packets",
@@ -68,90 +71,112 @@ pub const PROBES: &[Probe] = &[
     Probe {
         name: "exit",
         hook: Hook::Tracepoint(&["sched_process_exit"]),
+        typed: false,
         required: true,
         purpose: "ends of processes",
     },
     Probe {
         name: "sys_exit",
         hook: Hook::Tracepoint(&["sys_exit"]),
+        typed: false,
         required: true,
         purpose: "system calls",
     },
     Probe {
         name: "sys_exit_files",
-        hook: Hook::GoingOn(&["sys_exit"], state::FILES),
+        hook: Hook::GoingOn(&["sys_exit"], "GOING_ON", state::FILES),
+        typed: false,
         required: true,
-        purpose: "system calls that have to do with files",
+        purpose: "calls and requests that have to do with files",
     },
     Probe {
         name: "sys_exit_sockets",
-        hook: Hook::GoingOn(&["sys_exit"], state::SOCKETS),
+        hook: Hook::GoingOn(&["sys_exit"], "GOING_ON", state::SOCKETS),
+        typed: false,
         required: true,
-        purpose: "system calls that have to do with sockets",
+        purpose: "calls and requests that have to do with sockets",
     },
     Probe {
         name: "sys_exit_tasks",
-        hook: Hook::GoingOn(&["sys_exit"], state::TASKS),
+        hook: Hook::GoingOn(&["sys_exit"], "GOING_ON", state::TASKS),
+        typed: false,
         required: true,
         purpose: "credentials and failed execs",
     },
     Probe {
         name: "fork",
         hook: Hook::Tracepoint(&["task_newtask"]),
+        typed: false,
         required: true,
         purpose: "new processes and threads",
     },
     Probe {
         name: "prepare_exec",
         hook: Hook::Tracepoint(&["sched_prepare_exec"]),
+        typed: false,
         required: false,
         purpose: "which exec call it was (Linux 6.10; inferred without)",
     },
     Probe {
         name: "ring_complete",
         hook: Hook::Tracepoint(&["io_uring_complete"]),
+        typed: false,
         required: false,
         purpose: "results of requests through a ring (io_uring)",
     },
     Probe {
         name: "ring_submit",
         hook: Hook::Tracepoint(&["io_uring_submit_req", "io_uring_submit_sqe"]),
+        typed: false,
         required: false,
         purpose: "requests through a ring (io_uring)",
     },
     Probe {
+        name: "sock_state_change",
+        hook: Hook::GoingOn(&["inet_sock_set_state"], "STATE_CHANGE", 0),
+        typed: true,
+        required: false,
+        purpose: "what follows from a change of a connection's state",
+    },
+    Probe {
         name: "sock_state",
         hook: Hook::Tracepoint(&["inet_sock_set_state"]),
+        typed: true,
         required: false,
         purpose: "states and results of connections",
     },
     Probe {
         name: "sock_state_again",
         hook: Hook::Tracepoint(&["inet_sock_set_state"]),
+        typed: true,
         required: false,
         purpose: "the same, where the other is interrupted by itself",
     },
     Probe {
         name: "sock_release",
         hook: Hook::Group(GroupHook::SocketRelease),
+        typed: false,
         required: false,
         purpose: "ends of sockets",
     },
     Probe {
         name: "packet",
         hook: Hook::Group(GroupHook::Packets),
+        typed: false,
         required: false,
         purpose: "packets: addresses, bytes, names",
     },
     Probe {
         name: "sock_create",
         hook: Hook::Group(GroupHook::SocketCreate),
+        typed: false,
         required: false,
         purpose: "whose a socket is",
     },
     Probe {
         name: "exec",
         hook: Hook::Tracepoint(&["sched_process_exec"]),
+        typed: false,
         required: true,
         purpose: "new process images",
     },

@@ -5,12 +5,14 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{bpf_find_vma, bpf_get_current_task_btf, bpf_loop, bpf_probe_read_user};
 use glasshouse_common::{operation, syscall::FileCall};
 
-use super::file::argument;
+use super::{file::argument, network::socket_at};
 use crate::{
-    file::{self, Found},
+    file::{self, Found, NOTHING},
     layout::{Kernel, Words, offset, zero},
     maps::scratch,
+    socket::use_socket,
     task,
+    text::{Owner, set_owner},
 };
 
 /// `PROT_WRITE`, `PROT_EXEC`, `MAP_SHARED` (as a bit also of `MAP_SHARED_VALIDATE`), `MAP_ANONYMOUS` of `asm-generic/mman*.h`.
@@ -58,9 +60,7 @@ pub(super) unsafe extern "C" fn used(start: u64, process: u64, word: u64, result
             }
         }
         operation::SUBMIT => {
-            (*scratch).text.owner = crate::text::Owner { at: zero(), start, tgid, tid: 0 };
-            (*found).left = bytes;
-            (*found).at = argument(found, word, FileCall::FIRST);
+            begin_requests(found, start, tgid, word, result);
             bpf_loop(REQUESTS, submit_one as *mut c_void, core::ptr::null_mut(), 0);
         }
         operation => {
@@ -106,12 +106,34 @@ unsafe extern "C" fn look_at_mapping(_task: u64, mapping: u64, _context: *mut c_
     0
 }
 
-/// Takes the next request of an io_submit: what it asks for, as its result is known only later.
-unsafe extern "C" fn submit_one(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(scratch) = scratch() else { return 1 };
-    let found = &raw mut (*scratch).file;
+/// Begins with the requests of an io_submit.
+#[inline(always)]
+unsafe fn begin_requests(found: *mut Found, start: u64, tgid: u32, word: FileCall, result: i64) {
+    set_owner(Owner { at: zero(), start, tgid, tid: 0 });
+    (*found).left = result as u64;
+    (*found).at = argument(found, word, FileCall::FIRST);
+}
+
+/// The same requests again, for those of sockets.
+#[inline(always)]
+pub(super) unsafe fn submit_to_sockets(start: u64, tgid: u32, word: FileCall, result: i64) {
+    let Some(scratch) = scratch() else { return };
+    begin_requests(&raw mut (*scratch).file, start, tgid, word, result);
+    bpf_loop(REQUESTS, submit_one_to_socket as *mut c_void, core::ptr::null_mut(), 0);
+}
+
+/// A request of an io_submit: what it asks for, as its result is known only later.
+struct Request {
+    operation: u32,
+    fd: u32,
+    length: u64,
+}
+
+/// The next request of an io_submit; `None` after the last.
+#[inline(always)]
+unsafe fn next_request(found: *mut Found) -> Option<Request> {
     if (*found).left == 0 {
-        return 1;
+        return None;
     }
     // `struct iocb` of `linux/aio_abi.h`: the operation at byte 16, the descriptor at 20, the length at 32.
     // Where nothing can be read the helper writes zeroes.
@@ -120,17 +142,37 @@ unsafe extern "C" fn submit_one(_index: u32, _context: *mut c_void) -> i64 {
     bpf_probe_read_user((&raw mut address).cast(), 8, (*found).at as *const _);
     bpf_probe_read_user(request.as_mut_ptr().cast(), 40, address as *const _);
     let request = request.assume_init_ref();
-    let owner = (*scratch).text.owner;
-    let (fd, length) = ((request[2] >> 32) as u32, request[4]);
-    match request[2] & 0xffff {
-        PREAD => file::use_descriptor(owner.start, owner.tgid, fd, operation::READ, length),
-        PWRITE => file::use_descriptor(owner.start, owner.tgid, fd, operation::WRITE, length),
-        // Their lengths lie further on; that they were made is told.
-        PREADV => file::use_descriptor(owner.start, owner.tgid, fd, operation::READ, 0),
-        PWRITEV => file::use_descriptor(owner.start, owner.tgid, fd, operation::WRITE, 0),
-        _ => 0,
-    };
     (*found).left = (*found).left.wrapping_sub(1);
     (*found).at += 8;
+    let fd = (request[2] >> 32) as u32;
+    // Where there are several buffers, their lengths lie further on; that they were asked for is told.
+    let (operation, length) = match request[2] & 0xffff {
+        PREAD => (operation::READ, request[4]),
+        PWRITE => (operation::WRITE, request[4]),
+        PREADV => (operation::READ, 0),
+        PWRITEV => (operation::WRITE, 0),
+        _ => (NOTHING, 0),
+    };
+    Some(Request { operation, fd, length })
+}
+
+unsafe extern "C" fn submit_one(_index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let owner = (*scratch).text.owner;
+    let Some(request) = next_request(&raw mut (*scratch).file) else { return 1 };
+    if request.operation != NOTHING {
+        file::use_descriptor(owner.start, owner.tgid, request.fd, request.operation, request.length);
+    }
+    0
+}
+
+unsafe extern "C" fn submit_one_to_socket(_index: u32, _context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch() else { return 1 };
+    let owner = (*scratch).text.owner;
+    let Some(request) = next_request(&raw mut (*scratch).file) else { return 1 };
+    if request.operation != NOTHING {
+        let process = u64::from(owner.tgid) | u64::from(request.operation) << 32;
+        use_socket(owner.start, process, socket_at(request.fd), request.length);
+    }
     0
 }

@@ -7,14 +7,17 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_loop};
 use glasshouse_common::{
     CredentialsRecord, ExecRecord, Family, FileFacts, FileId, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
-    state::{ADOPTED, NEW_IMAGE, Process},
+    state::{ADOPTED, NEW_IMAGE, Process, TASKS},
     syscall::ABI_NATIVE,
 };
 
-use super::probe;
+use super::{
+    probe,
+    syscall::{Call, go_on_with},
+};
 use crate::{
     emit::send_and_wake,
-    layout::{Kernel, constant, entry, offset, opaque, zero},
+    layout::{Kernel, constant, entry, forget, offset, opaque, zero},
     maps::{EXECUTED, ROOT_SEEN, scratch},
     path::{self, PathRef},
     scope, socket, task,
@@ -28,26 +31,48 @@ const FMODE_EXEC: u32 = 0x20;
 const S_IFMT: u16 = 0o170_000;
 const S_IFREG: u16 = 0o100_000;
 
-probe!(prepare_exec, prepare_exec_raw, "sched_prepare_exec", on_prepare_exec);
+probe!(prepare_exec, "sched_prepare_exec", on_prepare_exec);
+probe!(exec, "sched_process_exec", on_exec);
+
+/// What the program for tasks goes on with, as the class of the [`Call`] that it is given: an exec that is being prepared.
+pub(crate) const PREPARES: u32 = 0x300;
+/// A new image.
+pub(crate) const EXECUTES: u32 = 0x301;
+
+#[inline(always)]
+unsafe fn on_prepare_exec(arguments: *const u64) {
+    go_on_if_own(arguments, PREPARES);
+}
+
+#[inline(always)]
+unsafe fn on_exec(arguments: *const u64) {
+    go_on_if_own(arguments, EXECUTES);
+}
+
+/// Goes on with what a process in scope does, or may be the root that does it.
+#[inline(always)]
+unsafe fn go_on_if_own(arguments: *const u64, class: u32) {
+    let tgid: u32 = task::load(task::current(), offset!(task_tgid));
+    if scope::find(tgid).is_some() || core::ptr::read_volatile(&raw const ROOT_SEEN) == 0 {
+        go_on_with(arguments, TASKS, Call::of(class, tgid));
+    }
+}
 
 /// Notes the number of the call, which the kernel overwrites when it sets up the new image's personality.
-#[inline(always)]
-unsafe fn on_prepare_exec<const BTF: bool>(_arguments: *const u64) {
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn prepares(tgid: u32) -> i32 {
     let current = task::current();
-    let tgid: u32 = task::load(current, offset!(task_tgid));
-    let process = match scope::find(tgid) {
-        Some(process) => process,
-        None => {
-            let address = task::current_address();
-            let Some(root) = adopt_root(address, tgid, task::start(address)) else { return };
-            // The image may be one that changes its user: what it began with is said before that.
-            send_root_credentials(root, current, tgid);
-            root
-        }
-    };
+    let adopted = adopt_root(tgid);
+    let Some(process) = scope::find(tgid) else { return 0 };
+    if adopted != 0 {
+        // The image may be one that changes its user: what it began with is said before that.
+        send_root_credentials(process, current, tgid);
+    }
     let number: u64 = task::load(task::current_regs(), offset!(regs_number));
     (*process).exec_call = number as u32 + 1;
     (*process).exec_abi = task::abi(current);
+    0
 }
 
 #[inline(always)]
@@ -64,44 +89,37 @@ unsafe fn send_root_credentials(root: *mut Process, current: *const u8, tgid: u3
     send_and_wake(Family::Process, u64::from(size), false);
 }
 
-probe!(exec, exec_raw, "sched_process_exec", on_exec);
-
-/// The root is recognised by its pid in its own namespace, so that this works within a container.
-#[inline(always)]
-unsafe fn adopt_root(current: Kernel, tgid: u32, start: u64) -> Option<*mut Process> {
+/// Puts the process of the task that runs in scope, if it is the root and has not been yet. It is recognised by its pid in its
+/// own namespace, so that this works within a container. Returns whether it is.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn adopt_root(tgid: u32) -> i32 {
     let seen = &raw mut ROOT_SEEN;
     if core::ptr::read_volatile(seen) != 0 {
-        return None;
+        return 0;
     }
+    let current = task::current_address();
     let (pid, namespace, _) = task::namespace_pid(current);
     if pid != constant!(ROOT_PID) || namespace != constant!(ROOT_PID_NAMESPACE) {
-        return None;
+        return 0;
     }
     core::ptr::write_volatile(seen, 1);
     if constant!(HAS_GROUP) != 0 {
         socket::note_group(current);
     }
-    if !scope::add(tgid, start, ABI_NATIVE, true) {
-        return None;
-    }
-    scope::find(tgid)
+    i32::from(scope::add(tgid, task::start(current), ABI_NATIVE, true))
 }
 
-#[inline(always)]
-unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
+/// Tells of a new image.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> i32 {
     let trusted = task::current();
-    let tgid: u32 = task::load(trusted, offset!(task_tgid));
     let current = task::current_address();
-    let process = match scope::find(tgid) {
-        Some(process) => process,
-        None => match adopt_root(current, tgid, task::start(current)) {
-            Some(process) => process,
-            None => return,
-        },
-    };
+    adopt_root(tgid);
+    let Some(process) = scope::find(tgid) else { return 0 };
     let root = (*process).is_new_root == ADOPTED;
-    let old_tid = *arguments.add(1) as u32;
-    let bprm = Kernel(*arguments.add(2));
+    let bprm = Kernel(bprm);
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let at = task::now();
     let owner = Owner { at, start: (*process).start, tgid, tid };
@@ -137,18 +155,20 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     if old_tid != tid {
         bits |= flags::EXEC_FROM_THREAD;
     }
+    let (bits, script) = (forget(u64::from(bits)) as u32, Kernel(forget(script.0)));
 
     let (abi, number) = if (*process).exec_call != 0 {
         ((*process).exec_abi, (*process).exec_call - 1)
     } else {
         infer_call(process, bprm)
     };
+    let (abi, number) = (forget(u64::from(abi)) as u32, forget(u64::from(number)) as u32);
     (*process).exec_call = 0;
     // The kernel has set the new image's ABI by now.
     (*process).image_abi = task::abi(trusted);
     scope::count_call(tgid, abi, number);
 
-    let Some(scratch) = scratch() else { return };
+    let Some(scratch) = scratch() else { return 0 };
     let record = (&raw mut (*scratch).text.bytes).cast::<ExecRecord>();
     let size = size_of::<ExecRecord>() as u32;
     (*record).header = task::header(at, owner.start, tgid, tid, kind::EXEC, size);
@@ -176,6 +196,7 @@ unsafe fn on_exec<const BTF: bool>(arguments: *const u64) {
     send_and_wake(Family::Process, u64::from(size), new != 0);
     // The files that it has open are told when the call returns.
     (*process).is_new_root = u32::from(root) * NEW_IMAGE;
+    0
 }
 
 /// Whether the file has not been executed lately. It may be gone a moment after it has run: user space, which is to

@@ -25,10 +25,10 @@ use crate::{
 /// `SIGNAL_GROUP_EXIT` of `linux/sched/signal.h`.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
 
-probe!(exit, exit_raw, "sched_process_exit", on_exit);
+probe!(exit, "sched_process_exit", on_exit);
 
 #[inline(always)]
-unsafe fn on_exit<const BTF: bool>(_arguments: *const u64) {
+unsafe fn on_exit(_arguments: *const u64) {
     let trusted = task::current();
     let tgid: u32 = task::load(trusted, offset!(task_tgid));
     let Some(process) = scope::find(tgid) else { return };

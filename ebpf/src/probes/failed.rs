@@ -111,6 +111,6 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
         (*record).header.size = size as u32;
     }
     send(Family::Files, size);
-    file::sent(entry, (*text).lost - lost, task::now());
+    totals::sent(entry, (*text).lost - lost, task::now());
     0
 }

@@ -24,7 +24,7 @@ use super::{descriptor, failed};
 use crate::{
     emit::send,
     file::{self, CREATED, Found, NOTHING, TRUNCATED},
-    layout::{Block, Kernel, Words, entry, offset, opaque},
+    layout::{Block, Kernel, Words, entry, forget, offset, opaque},
     maps::{Scratch, scratch},
     path::{self, PathRef, mix},
     task,
@@ -47,8 +47,9 @@ const TAIL_BYTES: u64 = 64;
 /// The word of a call.
 #[inline(always)]
 pub(crate) unsafe fn word(abi: u32, number: u32) -> FileCall {
-    // It has been found among those that have to do with files: it lies within.
-    FileCall(entry!(FILE_CALLS: u64, u64::from(abi) * TABLE_LEN as u64 + u64::from(number)))
+    // One beyond the table has no class by which it would have a word.
+    let index = u64::from(abi) * TABLE_LEN as u64 + (u64::from(number) & (TABLE_LEN as u64 - 1));
+    FileCall(entry!(FILE_CALLS: u64, index))
 }
 
 /// The argument that `call` has at `shift`; 0 if it has none.
@@ -122,6 +123,7 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
         open_flags = user_word(how);
         mode = user_word(how + 8);
     }
+    let open_flags = forget(open_flags);
     let implied = if word.0 & FileCall::CREAT != 0 { O_CREAT | O_TRUNC } else { 0 };
     let has_path = word.argument(FileCall::PATH) != NO_ARGUMENT;
     let made = if word.0 & FileCall::MAKES != 0 {
@@ -132,7 +134,8 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
         // An existing file: it may have been made by another's opening it.
         0
     };
-    let mut asked = 0;
+    let made = forget(made);
+    let mut asked = forget(0);
     if has_path && file::descriptors_are_shared(found) {
         let name = argument(found, word, FileCall::PATH);
         (*found).asked = name;

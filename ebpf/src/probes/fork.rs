@@ -1,37 +1,56 @@
 //! New processes and threads: `task_newtask(child, clone_flags)`, in the caller's context, before the child runs.
 
-use glasshouse_common::{Family, ForkRecord, kind};
+use glasshouse_common::{Family, ForkRecord, kind, state::TASKS};
 
-use super::probe;
-use crate::{atomic::increment, emit::send, layout::offset, maps::scratch, scope, task};
+use super::{
+    probe,
+    syscall::{Call, go_on_with},
+};
+use crate::{
+    atomic::increment,
+    emit::send,
+    file::tid,
+    layout::{Kernel, offset},
+    maps::scratch,
+    scope, task,
+};
 
 /// `CLONE_PARENT` of `linux/sched.h`, part of the system-call ABI.
 const CLONE_PARENT: u64 = 0x0000_8000;
 /// `CLONE_THREAD`.
 const CLONE_THREAD: u64 = 0x0001_0000;
 
-probe!(fork, fork_raw, "task_newtask", on_fork);
+probe!(fork, "task_newtask", on_fork);
+
+/// What the program for tasks goes on with, as the class of the [`Call`] that it is given: a new process.
+pub(crate) const FORKS: u32 = 0x302;
 
 #[inline(always)]
-unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
-    let current = task::current();
-    let tgid: u32 = task::load(current, offset!(task_tgid));
+unsafe fn on_fork(arguments: *const u64) {
+    let tgid: u32 = task::load(task::current(), offset!(task_tgid));
     let Some(caller) = scope::find(tgid) else { return };
-    let child = task::address_of(*arguments);
-    let clone_flags = *arguments.add(1);
-    if clone_flags & CLONE_THREAD != 0 {
+    if *arguments.add(1) & CLONE_THREAD != 0 {
         increment(&raw mut (*caller).threads_started);
         return;
     }
+    go_on_with(arguments, TASKS, Call::of(FORKS, tgid));
+}
+
+/// Tells of a new process.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn forks(tgid: u32, child: u64, clone_flags: u64) -> i32 {
+    let child = Kernel(child);
+    let Some(caller) = scope::find(tgid) else { return 0 };
     let child_tgid: u32 = child.read(offset!(task_tgid));
     // It is the leader of its own group.
     let child_start: u64 = child.read(offset!(task_start_boottime));
     let start = (*caller).start;
     scope::add(child_tgid, child_start, (*caller).image_abi, false);
 
-    let Some(scratch) = scratch() else { return };
+    let Some(scratch) = scratch() else { return 0 };
     let record = (&raw mut (*scratch).text.bytes).cast::<ForkRecord>();
-    let tid: u32 = task::load(current, offset!(task_pid));
+    let tid = tid();
     let size = size_of::<ForkRecord>() as u32;
     (*record).header = task::header(task::now(), start, tgid, tid, kind::FORK, size);
     (*record).child_start = child_start;
@@ -54,4 +73,5 @@ unsafe fn on_fork<const BTF: bool>(arguments: *const u64) {
     task::credentials(child, core::mem::offset_of!(ForkRecord, credentials));
     child.read_to(offset!(task_comm), &raw mut (*record).comm);
     send(Family::Process, u64::from(size));
+    0
 }

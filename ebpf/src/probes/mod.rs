@@ -1,6 +1,8 @@
-//! One file per kernel concern. Each probe exists twice, as `tp_btf` and as `raw_tp`: user space loads the first
-//! where the kernel takes it, it is cheaper, and the second elsewhere. Both get the tracepoint's arguments as an
-//! array of words.
+//! One file per kernel concern. Probes get the tracepoint's arguments as an array of words (`raw_tp`). Those that need
+//! what the kernel does only with arguments whose types it knows exist twice, as `tp_btf` and as `raw_tp`: user space
+//! loads the first where the kernel takes it, and the second elsewhere.
+
+use aya_ebpf::{EbpfContext, maps::ProgramArray};
 
 mod descriptor;
 mod exec;
@@ -15,8 +17,33 @@ mod ring;
 mod sock;
 pub(crate) mod syscall;
 
-/// Defines both kinds of a probe: `probe!(name, "tracepoint", body)`.
+/// Goes on with another program, and does not come back.
+#[inline(always)]
+unsafe fn go_on(arguments: *const u64, programs: &ProgramArray, which: u32) {
+    struct Context(*mut core::ffi::c_void);
+    impl EbpfContext for Context {
+        fn as_ptr(&self) -> *mut core::ffi::c_void {
+            self.0
+        }
+    }
+    programs.tail_call(&Context(arguments.cast_mut().cast()), which);
+}
+
+/// Defines a probe: `probe!(name, "tracepoint", body)`.
 macro_rules! probe {
+    ($name:ident, $tracepoint:literal, $body:ident) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = concat!("raw_tp/", $tracepoint))]
+        unsafe extern "C" fn $name(arguments: *const u64) -> i32 {
+            $body(arguments);
+            0
+        }
+    };
+}
+use probe;
+
+/// Defines both kinds of a probe: `typed_probe!(name, raw name, "tracepoint", body)`.
+macro_rules! typed_probe {
     ($btf:ident, $raw:ident, $tracepoint:literal, $body:ident) => {
         #[unsafe(no_mangle)]
         #[unsafe(link_section = concat!("tp_btf/", $tracepoint))]
@@ -33,4 +60,4 @@ macro_rules! probe {
         }
     };
 }
-use probe;
+use typed_probe;

@@ -15,7 +15,7 @@ use crate::{
     emit::send,
     file::{self, INHERITED},
     flow::{Ends, count_flow, flow_of},
-    layout::{Kernel, offset, opaque, zero},
+    layout::{Kernel, forget, offset, opaque, zero},
     maps::{SOCKETS, scratch},
     path::PathRef,
     scope,
@@ -88,6 +88,7 @@ pub(super) unsafe extern "C" fn on_socket_call(
     } else if word.0 & FileCall::FLAGS_IN_MEMORY != 0 {
         address = IN_MESSAGE;
     }
+    let (what, address) = (forget(u64::from(what)) as u32, forget(u64::from(address)) as u32);
     let fd = (*found).arguments[0] as u32;
     let process = tgid & 0xffff_ffff | u64::from(what) << 32;
     let errno = if result < 0 { -result as u64 } else { 0 };
@@ -134,7 +135,7 @@ unsafe extern "C" fn take_socketcall(address: u64) -> i32 {
 /// The socket of a descriptor of the task that runs; 0 if it is none.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn socket_at(fd: u32) -> u64 {
+pub(crate) unsafe extern "C" fn socket_at(fd: u32) -> u64 {
     let file = file::of_descriptor(fd);
     if file.0 == 0 || !is_inode(file.follow(offset!(file_inode))) { 0 } else { of_file(file).0 }
 }

@@ -156,6 +156,6 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
         bpf_probe_read_kernel(to, length as u32, text::aside(text).cast());
     }
     send(Family::Files, u64::from(size));
-    file::sent(entry, (*text).lost - lost, task::now());
+    totals::sent(entry, (*text).lost - lost, task::now());
     0
 }

@@ -8,13 +8,18 @@
 use core::mem::offset_of;
 
 use glasshouse_common::{
-    Family, FileChangeRecord, RingRequest, RingResultRecord, flags, kind, layout::Offsets,
-    limits::RING_OPCODES, operation, syscall::ABI_RING,
+    Family, FileChangeRecord, RingRequest, RingResultRecord, flags, kind,
+    layout::Offsets,
+    limits::RING_OPCODES,
+    operation,
+    state::{FILES, SOCKETS},
+    syscall::ABI_RING,
 };
 
 use super::{
     file::{base_path, made_by_open, send_base},
     network, probe,
+    syscall::{Call, go_on_with},
 };
 use crate::{
     atomic::increment,
@@ -34,8 +39,20 @@ const SKIPS_COMPLETION: u32 = 1 << 6;
 /// Of a request that waits: the file goes into the ring's own table, and its descriptor is none of the process's.
 const DIRECT: u32 = 1 << 31;
 
-probe!(ring_submit, ring_submit_raw, "io_uring_submit_req", on_submit);
-probe!(ring_complete, ring_complete_raw, "io_uring_complete", on_complete);
+/// What the programs do that go on with requests, as the class of the [`Call`] that they are given: a request that has a
+/// path was made.
+pub(crate) const SUBMITTED: u32 = 0x100;
+/// One that has a path was completed.
+pub(crate) const COMPLETED: u32 = 0x101;
+/// A file was used.
+pub(crate) const USED: u32 = 0x102;
+/// One will be, by a descriptor, and nothing more will be known of it.
+pub(crate) const SKIPPED: u32 = 0x103;
+/// Something was done with a socket.
+pub(crate) const ON_SOCKET: u32 = 0x104;
+
+probe!(ring_submit, "io_uring_submit_req", on_submit);
+probe!(ring_complete, "io_uring_complete", on_complete);
 
 /// What a kind of request does to files.
 #[inline(always)]
@@ -56,36 +73,36 @@ unsafe fn note_untold(opcode: u32) {
 }
 
 #[inline(always)]
-unsafe fn on_submit<const BTF: bool>(arguments: *const u64) {
+unsafe fn on_submit(arguments: *const u64) {
     let tgid: u32 = task::load(task::current(), offset!(task_tgid));
     let Some(process) = scope::find(tgid) else { return };
     let request = if constant!(RING_SUBMIT_ARGUMENT) == 0 { *arguments } else { *arguments.add(1) };
-    let request = task::address_of(request);
+    let request = Kernel(request);
     let opcode = u32::from(request.read_optional::<u8>(offset!(ring_opcode)));
     let skips = request.read_optional::<u32>(offset!(ring_flags)) & SKIPS_COMPLETION != 0;
     let start = (*process).start;
-    match operation_of(opcode) {
+    let (which, word, call) = match operation_of(opcode) {
         operation::OPEN
         | operation::DELETE
         | operation::MKDIR
         | operation::RENAME
         | operation::LINK
-        | operation::SYMLINK => {
-            submitted(start, tgid, request.0, opcode, u32::from(skips));
-        }
+        | operation::SYMLINK => (SUBMITTED, opcode, request.0),
         // How many bytes it moves will not be known.
         operation @ (operation::READ | operation::WRITE) if skips => {
-            let has_fd = request.read_optional::<u32>(offset!(ring_flags)) & FIXED_FILE == 0;
-            if has_fd {
-                file::use_known(start, tgid, request.read_optional(offset!(ring_fd)), operation, 0);
-            }
             note_untold(opcode);
+            if request.read_optional::<u32>(offset!(ring_flags)) & FIXED_FILE != 0 {
+                return;
+            }
+            (SKIPPED, operation, request.read_optional(offset!(ring_fd)))
         }
-        0 => note_untold(opcode),
+        0 => return note_untold(opcode),
         // That it succeeds is known by what it does later.
-        operation::SOCKET..=operation::ACCEPT if skips => note_untold(opcode),
-        _ => {}
-    }
+        operation::SOCKET..=operation::ACCEPT if skips => return note_untold(opcode),
+        _ => return,
+    };
+    let result = i64::from(skips);
+    go_on_with(arguments, FILES, Call { start, word: u64::from(word), result, call, class: which, tgid });
 }
 
 /// What requests have that are told by their paths, as [`part`] takes it.
@@ -156,7 +173,13 @@ unsafe extern "C" fn part(request: u64, operation: u32, which: u32) -> u64 {
 /// A request that has a path was made.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn submitted(start: u64, tgid: u32, request: u64, opcode: u32, skips: u32) -> i32 {
+pub(super) unsafe extern "C" fn submitted(
+    start: u64,
+    tgid: u32,
+    request: u64,
+    opcode: u32,
+    skips: u32,
+) -> i32 {
     let operation = operation_of(opcode);
     let part = |which: usize| part(request, operation, which as u32);
     let at = task::now();
@@ -216,29 +239,33 @@ unsafe extern "C" fn send_name(second: u32, dir: u32, filename: u64) -> i32 {
 }
 
 #[inline(always)]
-unsafe fn on_complete<const BTF: bool>(arguments: *const u64) {
-    let request = task::address_of(*arguments.add(1));
+unsafe fn on_complete(arguments: *const u64) {
+    let request = Kernel(*arguments.add(1));
     if request.0 == 0 {
         return;
     }
     let result: i32 = if constant!(RING_HAS_COMPLETION) != 0 {
-        task::address_of(*arguments.add(2)).read_optional(offset!(ring_result))
+        Kernel(*arguments.add(2)).read_optional(offset!(ring_result))
     } else {
         *arguments.add(3) as i32
     };
+    let result = i64::from(result);
     let tgid: u32 = task::load(task::current(), offset!(task_tgid));
     if RING_REQUESTS.get_ptr_mut(&request.0).is_some() {
-        completed(request.0, result as u32, tgid);
+        let call = Call { start: 0, word: 0, result, call: request.0, class: COMPLETED, tgid };
+        go_on_with(arguments, FILES, call);
         return;
     }
     let Some(process) = scope::find(tgid) else { return };
     let opcode = u32::from(request.read_optional::<u8>(offset!(ring_opcode)));
     let operation = operation_of(opcode);
-    let file = Kernel(request.read_optional(offset!(ring_file)));
-    if result >= 0 && matches!(operation, operation::READ | operation::WRITE | operation::TRUNCATE) {
-        if file.0 != 0 {
-            file::use_file((*process).start, tgid, file, operation, result as u64, 0);
+    let file: u64 = request.read_optional(offset!(ring_file));
+    let (which, class);
+    if matches!(operation, operation::READ | operation::WRITE | operation::TRUNCATE) {
+        if result < 0 || file == 0 {
+            return;
         }
+        (which, class) = (FILES, USED);
     } else if matches!(operation, operation::SOCKET..=operation::ACCEPT) {
         // What goes into the ring's own table has no descriptor.
         let is_direct = match operation {
@@ -246,17 +273,31 @@ unsafe fn on_complete<const BTF: bool>(arguments: *const u64) {
             operation::SOCKET => request.read_optional::<u32>(offset!(ring_socket_slot)) != 0,
             _ => false,
         };
-        let process = ((*process).start, u64::from(tgid) | u64::from(operation) << 32);
-        if is_direct || network::on_ring_socket(process.0, process.1, file.0, i64::from(result)) != 0 {
-            note_untold(opcode);
+        if is_direct {
+            return note_untold(opcode);
         }
+        (which, class) = (SOCKETS, ON_SOCKET);
+    } else {
+        return;
+    }
+    let word = u64::from(operation) | u64::from(opcode) << 32;
+    go_on_with(arguments, which, Call { start: (*process).start, word, result, call: file, class, tgid });
+}
+
+/// A request that has to do with sockets was completed; `word` has the operation and, in the upper half, the kind of the
+/// request.
+#[inline(always)]
+pub(super) unsafe fn on_socket(start: u64, tgid: u32, word: u64, file: u64, result: i64) {
+    let process = u64::from(tgid) | word << 32;
+    if network::on_ring_socket(start, process, file, result) != 0 {
+        note_untold((word >> 32) as u32);
     }
 }
 
 /// A request that has a path was completed.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn completed(request: u64, result: u32, current: u32) -> i32 {
+pub(super) unsafe extern "C" fn completed(request: u64, result: u32, current: u32) -> i32 {
     let Some(waiting) = RING_REQUESTS.get_ptr_mut(&request) else { return 0 };
     let (number, start, tgid) = ((*waiting).request, (*waiting).start, (*waiting).tgid);
     let (operation, open_flags) = ((*waiting).operation, (*waiting).open_flags);

@@ -11,11 +11,11 @@ use glasshouse_common::{
     state::Flow,
 };
 
-use super::probe;
+use super::{go_on, typed_probe};
 use crate::{
     flow::forget_totals,
     layout::{Kernel, constant, offset, opaque, zero},
-    maps::{LAST_STATE, SOCKETS},
+    maps::{LAST_STATE, SOCKETS, STATE_CHANGE},
     path::mix,
     scope,
     socket::{
@@ -73,15 +73,15 @@ unsafe fn end(key: u64, entry: *mut Flow, now: u64) {
 }
 
 // A program does not run in the middle of itself, and packets come in the middle of anything: of two that do the same one
-// always runs.
-probe!(sock_state, sock_state_raw, "inet_sock_set_state", on_state);
-probe!(sock_state_again, sock_state_again_raw, "inet_sock_set_state", on_state);
+// always runs. What they go on with does run in the middle of itself.
+typed_probe!(sock_state, sock_state_raw, "inet_sock_set_state", on_state);
+typed_probe!(sock_state_again, sock_state_again_raw, "inet_sock_set_state", on_state);
+typed_probe!(sock_state_change, sock_state_change_raw, "inet_sock_set_state", on_change);
 
 #[inline(always)]
 unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
-    let old = *arguments.add(1) as u16;
     let new = *arguments.add(2) as u16;
-    let address = task::address_of(*arguments);
+    let address = Kernel(arguments as u64).follow(0);
     // The second of the two has nothing to do, nearly always.
     if let Some(last) = LAST_STATE.get_ptr_mut(0) {
         if (*last)[0] == address.0 && (*last)[1] == u64::from(new) {
@@ -91,6 +91,14 @@ unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
         (*last)[0] = address.0;
         (*last)[1] = u64::from(new);
     }
+    go_on(arguments, &STATE_CHANGE, 0);
+}
+
+#[inline(always)]
+unsafe fn on_change<const BTF: bool>(arguments: *const u64) {
+    let old = *arguments.add(1) as u16;
+    let new = *arguments.add(2) as u16;
+    let address = Kernel(arguments as u64).follow(0);
     let mut key = find_socket(address.0);
     if key == 0 {
         // A connection that was asked for by a peer belongs to nobody yet, and comes in the middle of anything.

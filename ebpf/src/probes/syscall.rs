@@ -1,7 +1,6 @@
 //! System calls: `sys_exit(regs, result)`. Arguments are still in the registers, the result is known, and it costs
 //! half of what entry and exit together would.
 
-use aya_ebpf::EbpfContext;
 use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, Family, kind, operation,
     state::{FILES, NEW_IMAGE, SOCKETS, TASKS},
@@ -11,13 +10,13 @@ use glasshouse_common::{
     },
 };
 
-use super::{file, network, probe};
+use super::{descriptor, exec, file, fork, go_on, network, probe, ring};
 use crate::{
     emit::{send, wait_for_room},
-    file::{tid, use_known},
-    held::announce_inherited,
-    layout::{Kernel, constant, entry, offset, opaque},
-    maps::{SYS_EXIT, Scratch, scratch},
+    file::{IS_SOCKET, tid, use_descriptor, use_file, use_known},
+    held::{announce_inherited, announce_sockets},
+    layout::{Kernel, constant, entry, forget, offset, opaque, zero},
+    maps::{GOING_ON, Scratch, scratch},
     scope, socket, task, text,
 };
 
@@ -29,7 +28,7 @@ const ENOSYS: i64 = 38;
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
 
-probe!(sys_exit, sys_exit_raw, "sys_exit", on_sys_exit);
+probe!(sys_exit, "sys_exit", on_sys_exit);
 
 /// The word of a number in its table.
 #[inline(always)]
@@ -41,20 +40,15 @@ pub(crate) unsafe fn word(abi: u32, number: u32) -> u32 {
     entry!(CALLS: u32, u64::from(abi) * TABLE_LEN as u64 + number)
 }
 
-/// A saved register: a direct load where the verifier knows the type, else through the helper.
 #[inline(always)]
-unsafe fn register<const BTF: bool>(regs: *const u8, offset: u32) -> u64 {
-    if BTF { task::load(regs, offset) } else { Kernel(regs as u64).read(offset) }
-}
-
-#[inline(always)]
-unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
+unsafe fn on_sys_exit(arguments: *const u64) {
     let current = task::current();
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let Some(process) = scope::find(tgid) else { return };
-    let regs = *arguments as *const u8;
+    // Those that the tracepoint gives, as a pointer that the verifier trusts.
+    let regs = task::current_regs();
     let mut result = *arguments.add(1) as i64;
-    let number = register::<BTF>(regs, offset!(regs_number)) as u32;
+    let number = task::load::<u64>(regs, offset!(regs_number)) as u32;
     let abi = task::abi(current);
 
     let mut word = word(abi, number);
@@ -63,138 +57,196 @@ unsafe fn on_sys_exit<const BTF: bool>(arguments: *const u64) {
         word = entry!(SIGRETURN_SLOTS: u32, u64::from(abi));
         result = 0;
     }
+    // From here on sets and arithmetic say what choices could, of which the verifier would look at each combination.
+    let (word, result) = (forget(u64::from(word)) as u32, forget(result as u64) as i64);
     let class = word >> CLASS_SHIFT;
-    word &= SLOT_MASK;
-    let call =
-        if class == CLASS_FILE || class == CLASS_SOCKET { file::word(abi, number) } else { FileCall::NONE };
+    let word = word & SLOT_MASK;
+    let call = FileCall(file::word(abi, number).0 & is_in(class, TAKES_WORD).wrapping_neg());
     let start = (*process).start;
-    let mut is_done = class == CLASS_NONE
-        || class == CLASS_EXIT
-        || class == CLASS_CLONE
-        || result >= 0 && call.0 & FileCall::FAILURES != 0;
-    if result >= 0 && abi == ABI_NATIVE {
-        // Nearly always the first argument, and mostly the whole of what happens: without a detour.
-        let fd = register::<BTF>(regs, offset!(regs_arg0)) as u32;
-        let operation = call.operation();
-        if matches!(operation, operation::READ | operation::WRITE) {
-            is_done = use_known(start, tgid, fd, operation, result as u64) != 0;
-        } else if matches!(operation, operation::SEND | operation::RECEIVE) {
-            is_done = socket::is_known(start, tgid, fd) != 0;
-        }
+    let has_failed = opaque(result as u64 >> 63);
+    let mut known = forget(0);
+    // Nearly always the first argument, and mostly the whole of what happens: without a detour.
+    let operation = call.operation();
+    let fd = task::load::<u64>(regs, offset!(regs_arg0)) as u32;
+    let is_plain = opaque((1 ^ has_failed) & (1 ^ u64::from(abi)));
+    const { assert!(ABI_NATIVE == 0) };
+    if is_plain & is_in(operation, READS_OR_WRITES) != 0 {
+        known = use_known(start, tgid, fd, operation, result as u64) as u64;
+    } else if is_plain & is_in(operation, SENDS_OR_RECEIVES) != 0 {
+        known = socket::is_known(start, tgid, fd) as u64;
     }
     // The first never returns, the child's return of the second is none of its calls, and an exec was counted when the new
     // image was in place: the number is not the call's by now.
-    let is_uncounted =
-        class == CLASS_EXIT || result == 0 && matches!(class, CLASS_CLONE | CLASS_EXECVE | CLASS_EXECVEAT);
-    if !is_uncounted {
+    let is_zero = 1 ^ opaque(result as u64 | (result as u64).wrapping_neg()) >> 63;
+    if is_in(class, 1 << CLASS_EXIT) | is_in(class, RETURNS_IN_ANOTHER) & is_zero == 0 {
         scope::count(process, tgid, abi, number, word);
     }
-    if result == -EPERM || result == -EACCES {
-        scope::count_rare(tgid, abi, number, -result as u32);
+    let errno = opaque((result as u64).wrapping_neg());
+    if errno < 64 && (DENIED >> errno) & 1 != 0 {
+        scope::count_rare(tgid, abi, number, errno as u32);
     }
-    if !is_done && let Some(scratch) = scratch() {
-        let noted = &raw mut (*scratch).call;
-        (*noted).start = start;
-        (*noted).word = call.0;
-        (*noted).result = result;
-        (*noted).call = u64::from(number) | u64::from(abi) << 32;
-        (*noted).class = class;
-        (*noted).tgid = tgid;
-        go_on(
-            arguments,
-            if class == CLASS_FILE {
-                FILES
-            } else if class == CLASS_SOCKET {
-                SOCKETS
-            } else {
-                TASKS
-            },
-        );
+    let has_no_more = (1 ^ has_failed) & call.0 >> FileCall::FAILURES.trailing_zeros();
+    if (is_in(class, DONE) | known | has_no_more) & 1 == 0 {
+        const { assert!(FILES == 0 && SOCKETS == 1 && TASKS == 2 && IS_SOCKET == 2) };
+        let which = is_in(class, 1 << CLASS_SOCKET) | known >> 1 | (1 ^ is_in(class, TAKES_WORD)) << 1;
+        let number = u64::from(number) | u64::from(abi) << 32;
+        let call = Call { start, word: call.0, result, call: number, class, tgid };
+        go_on_with(arguments, which as u32, call);
     }
     wait_for_room();
 }
 
-/// A call that has more to it, as the first program notes it for those that go on with it: the kernel takes a time to load
-/// a program that grows with the square of its length.
+/// Classes of calls that have a word in the table of what they do.
+const TAKES_WORD: u64 = 1 << CLASS_FILE | 1 << CLASS_SOCKET;
+/// Classes of calls to which there is no more than that they were made.
+const DONE: u64 = 1 << CLASS_NONE | 1 << CLASS_EXIT | 1 << CLASS_CLONE;
+/// Classes of calls that return 0 in another process, or in another image, than the one that made them.
+const RETURNS_IN_ANOTHER: u64 = 1 << CLASS_CLONE | 1 << CLASS_EXECVE | 1 << CLASS_EXECVEAT;
+/// Operations.
+const READS_OR_WRITES: u64 = 1 << operation::READ | 1 << operation::WRITE;
+const SENDS_OR_RECEIVES: u64 = 1 << operation::SEND | 1 << operation::RECEIVE;
+/// Errors of calls that were denied.
+const DENIED: u64 = 1 << EPERM | 1 << EACCES;
+
+/// 1 if a number below 64 is in a set, else 0.
+#[inline(always)]
+fn is_in(number: u32, set: u64) -> u64 {
+    opaque(set >> (opaque(u64::from(number)) & 63)) & 1
+}
+
+/// A call that has more to it, as the first program notes it for those that go on with it: what is needed after several
+/// kinds of events need be loaded only once then. Also a request through a ring, see [`ring`].
 #[repr(C)]
 pub(crate) struct Call {
-    start: u64,
-    word: u64,
-    result: i64,
+    pub(crate) start: u64,
+    pub(crate) word: u64,
+    pub(crate) result: i64,
     /// Its number, and its ABI in the upper half.
-    call: u64,
-    class: u32,
-    tgid: u32,
+    pub(crate) call: u64,
+    pub(crate) class: u32,
+    pub(crate) tgid: u32,
 }
 
-/// Goes on with another program, and does not come back.
+impl Call {
+    /// What is told apart by its class alone.
+    #[inline(always)]
+    pub(crate) fn of(class: u32, tgid: u32) -> Self {
+        Self { start: zero(), word: zero(), result: zero() as i64, call: zero(), class, tgid }
+    }
+}
+
+/// The class of a use of a file that has turned out to be a socket.
+const SOCKET_USED: u32 = 0x200;
+
+/// Goes on with another program, which is told what to go on with, and does not come back.
 #[inline(always)]
-unsafe fn go_on(arguments: *const u64, which: u32) {
-    struct Context(*mut core::ffi::c_void);
-    impl EbpfContext for Context {
-        fn as_ptr(&self) -> *mut core::ffi::c_void {
-            self.0
+pub(super) unsafe fn go_on_with(arguments: *const u64, which: u32, call: Call) {
+    if let Some(scratch) = scratch() {
+        (*scratch).call = call;
+        go_on(arguments, &GOING_ON, which);
+    }
+}
+
+probe!(sys_exit_files, "sys_exit", on_files);
+probe!(sys_exit_sockets, "sys_exit", on_sockets);
+probe!(sys_exit_tasks, "sys_exit", on_tasks);
+
+#[inline(always)]
+unsafe fn on_files(arguments: *const u64) {
+    let Some(scratch) = scratch() else { return };
+    of_files(arguments, scratch);
+    end_of_call(scratch);
+}
+
+/// Where a task has come to the end of its call, and not in the middle of something, it waits for room.
+#[inline(always)]
+unsafe fn end_of_call(scratch: *const Scratch) {
+    if matches!((*scratch).call.class, CLASS_FILE | CLASS_SOCKET) {
+        wait_for_room();
+    }
+}
+
+#[inline(always)]
+unsafe fn of_files(arguments: *const u64, scratch: *mut Scratch) {
+    let noted = &raw mut (*scratch).call;
+    let (start, tgid, word) = ((*noted).start, (*noted).tgid, (*noted).word);
+    let (result, call) = ((*noted).result, (*noted).call);
+    (*scratch).file.socket = 0;
+    match (*noted).class {
+        CLASS_FILE | CLASS_SOCKET => {
+            keep_arguments(scratch, (call >> 32) as u32);
+            file::on_call(start, tgid, FileCall(word), result, call);
+        }
+        ring::SUBMITTED => _ = ring::submitted(start, tgid, call, word as u32, result as u32),
+        ring::COMPLETED => _ = ring::completed(call, result as u32, tgid),
+        ring::USED => _ = use_file(start, tgid, Kernel(call), word as u32, result as u64, 0),
+        ring::SKIPPED => _ = use_descriptor(start, tgid, call as u32, word as u32, 0),
+        // An exec: observation starts.
+        _ => announce_inherited(start, tgid),
+    }
+    if (*scratch).file.socket != 0 {
+        // Of several descriptors all are looked at again.
+        if !matches!((*noted).class, CLASS_EXECVE | CLASS_EXECVEAT)
+            && FileCall(word).operation() != operation::SUBMIT
+        {
+            (*noted).class = SOCKET_USED;
+        }
+        go_on(arguments, &GOING_ON, SOCKETS);
+    }
+}
+
+#[inline(always)]
+unsafe fn on_sockets(arguments: *const u64) {
+    let Some(scratch) = scratch() else { return };
+    of_sockets(arguments, scratch);
+    end_of_call(scratch);
+}
+
+#[inline(always)]
+unsafe fn of_sockets(arguments: *const u64, scratch: *mut Scratch) {
+    let noted = &raw const (*scratch).call;
+    let (start, tgid, word) = ((*noted).start, (*noted).tgid, (*noted).word);
+    let (result, call) = ((*noted).result, (*noted).call);
+    match (*noted).class {
+        CLASS_FILE | CLASS_SOCKET => {
+            keep_arguments(scratch, (call >> 32) as u32);
+            if FileCall(word).operation() == operation::SUBMIT {
+                descriptor::submit_to_sockets(start, tgid, FileCall(word), result);
+                return;
+            }
+            network::on_socket_call(start, u64::from(tgid), word, result, call);
+            if FileCall(word).operation() == operation::MKNOD {
+                go_on(arguments, &GOING_ON, FILES);
+            }
+        }
+        SOCKET_USED => {
+            let found = &raw const (*scratch).file;
+            _ = socket::use_socket(start, (*found).used_by, (*found).socket, (*found).used_amount);
+        }
+        ring::ON_SOCKET => ring::on_socket(start, tgid, word, call, result),
+        _ => announce_sockets(start, tgid),
+    }
+}
+
+#[inline(always)]
+unsafe fn on_tasks(arguments: *const u64) {
+    let Some(scratch) = scratch() else { return };
+    let noted = &raw const (*scratch).call;
+    match (*noted).class {
+        exec::PREPARES => _ = exec::prepares((*noted).tgid),
+        exec::EXECUTES => _ = exec::executes((*noted).tgid, *arguments.add(1) as u32, *arguments.add(2)),
+        fork::FORKS => _ = fork::forks((*noted).tgid, *arguments, *arguments.add(1)),
+        _ => {
+            on_task_call(arguments, scratch);
+            wait_for_room();
         }
     }
-    SYS_EXIT.tail_call(&Context(arguments.cast_mut().cast()), which);
 }
 
-probe!(sys_exit_files, sys_exit_files_raw, "sys_exit", on_files);
-probe!(sys_exit_sockets, sys_exit_sockets_raw, "sys_exit", on_sockets);
-probe!(sys_exit_tasks, sys_exit_tasks_raw, "sys_exit", on_tasks);
-
-/// What the first program has noted, with the call's arguments in the scratch memory.
 #[inline(always)]
-unsafe fn noted() -> Option<(*mut Scratch, *const Call)> {
-    let scratch = scratch()?;
+unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
     let noted = &raw const (*scratch).call;
     keep_arguments(scratch, ((*noted).call >> 32) as u32);
-    Some((scratch, noted))
-}
-
-#[inline(always)]
-unsafe fn on_files<const BTF: bool>(_arguments: *const u64) {
-    of_files();
-    wait_for_room();
-}
-
-#[inline(always)]
-unsafe fn of_files() {
-    let Some((_, noted)) = noted() else { return };
-    let (start, tgid) = ((*noted).start, (*noted).tgid);
-    if (*noted).class == CLASS_FILE || (*noted).class == CLASS_SOCKET {
-        file::on_call(start, tgid, FileCall((*noted).word), (*noted).result, (*noted).call);
-    } else {
-        // An exec: observation starts.
-        announce_inherited(start, tgid);
-    }
-}
-
-#[inline(always)]
-unsafe fn on_sockets<const BTF: bool>(arguments: *const u64) {
-    of_sockets(arguments);
-    wait_for_room();
-}
-
-#[inline(always)]
-unsafe fn of_sockets(arguments: *const u64) {
-    let Some((_, noted)) = noted() else { return };
-    let word = (*noted).word;
-    network::on_socket_call((*noted).start, u64::from((*noted).tgid), word, (*noted).result, (*noted).call);
-    if FileCall(word).operation() == operation::MKNOD {
-        go_on(arguments, FILES);
-    }
-}
-
-#[inline(always)]
-unsafe fn on_tasks<const BTF: bool>(arguments: *const u64) {
-    of_tasks(arguments);
-    wait_for_room();
-}
-
-#[inline(always)]
-unsafe fn of_tasks(arguments: *const u64) {
-    let Some((scratch, noted)) = noted() else { return };
     let (start, tgid, result, class) = ((*noted).start, (*noted).tgid, (*noted).result, (*noted).class);
     let (number, abi) = ((*noted).call as u32, ((*noted).call >> 32) as u32);
     let owner = &raw mut (*scratch).text.owner;
@@ -212,7 +264,7 @@ unsafe fn of_tasks(arguments: *const u64) {
         && (*process).is_new_root == NEW_IMAGE
     {
         (*process).is_new_root = 0;
-        go_on(arguments, FILES);
+        go_on(arguments, &GOING_ON, FILES);
     }
 }
 

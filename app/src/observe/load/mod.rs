@@ -8,6 +8,7 @@ mod sys;
 mod vmlinux;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     ffi::CString,
     io,
@@ -44,7 +45,7 @@ const fn aligned_object() -> &'static [u8] {
     &ALIGNED.0
 }
 
-/// Set in the environment, only `raw_tp` is used, as on a kernel that refuses `tp_btf`: for trying that way.
+/// Set in the environment, no probe is typed, as on a kernel that refuses `tp_btf`: for trying that way.
 const ONLY_RAW: &str = "GLASSHOUSE_RAW_TP";
 
 /// What to type in front of the binary's path, to give it what observation takes.
@@ -204,7 +205,15 @@ fn load_one(
 /// A probe that could not be installed: in which way it was tried, and the kernel's answer.
 type Refusal = (Attachment, io::Error);
 
-/// Loads one probe in the cheapest way that this kernel takes.
+/// Name of a probe's program in the object.
+fn program_name(probe: Probe, attachment: Attachment) -> Cow<'static, str> {
+    match attachment {
+        Attachment::RawTp if probe.typed => format!("{}_raw", probe.name).into(),
+        _ => probe.name.into(),
+    }
+}
+
+/// Loads one probe, a typed one in the way that tells most of those that this kernel takes.
 fn load_probe(
     object: &Object,
     btf: &OwnedFd,
@@ -225,12 +234,11 @@ fn load_probe(
             Err(error) => Err((attachment, error)),
         };
     }
-    let raw_name = format!("{}_raw", probe.name);
     let only_raw = std::env::var_os(ONLY_RAW).is_some();
-    let typed = tracepoint.filter(|_| !only_raw).map(|known| (Attachment::TpBtf(known.id), probe.name));
+    let typed = tracepoint.filter(|_| probe.typed && !only_raw).map(|known| Attachment::TpBtf(known.id));
     let mut first_refusal = None;
-    for (attachment, name) in typed.into_iter().chain([(Attachment::RawTp, raw_name.as_str())]) {
-        match load_one(object, btf, name, attachment, None) {
+    for attachment in typed.into_iter().chain([Attachment::RawTp]) {
+        match load_one(object, btf, &program_name(probe, attachment), attachment, None) {
             Ok(fd) => return Ok(Program { probe, attachment, fd }),
             Err(error) => {
                 first_refusal.get_or_insert((attachment, error));
@@ -249,7 +257,7 @@ fn attach(
     maps: &Maps,
 ) -> Result<(Program, Vec<OwnedFd>), Refusal> {
     let links = match (program.probe.hook, program.attachment, group) {
-        (Hook::GoingOn(_, number), ..) => match maps.plain.get("SYS_EXIT") {
+        (Hook::GoingOn(_, map, number), ..) => match maps.plain.get(map) {
             Some(map) => sys::set_program(map.fd().as_fd(), number, program.fd.as_fd()).map(|()| Vec::new()),
             None => Err(io::Error::from(io::ErrorKind::NotFound)),
         },
@@ -317,10 +325,7 @@ fn load_probes(
 
 /// The end of what the verifier had to say about a program that it refused.
 fn verifier_words(object: &Object, btf: &OwnedFd, probe: Probe, attachment: Attachment) -> String {
-    let name = match attachment {
-        Attachment::TpBtf(_) | Attachment::Group(_) => probe.name.to_owned(),
-        Attachment::RawTp => format!("{}_raw", probe.name),
-    };
+    let name = program_name(probe, attachment);
     let mut log = vec![0; 4 << 20];
     if load_one(object, btf, &name, attachment, Some(&mut log)).is_ok() {
         return String::new();
