@@ -148,6 +148,87 @@ pub(crate) fn tls_version(version: u16) -> Cow<'static, str> {
     })
 }
 
+/// Name of a request of `ptrace` (`linux/ptrace.h`, and those of x86 that are alike elsewhere).
+pub(crate) fn ptrace_request(request: u64) -> Cow<'static, str> {
+    Cow::Borrowed(match request {
+        0 => "PTRACE_TRACEME",
+        1 => "PTRACE_PEEKTEXT",
+        2 => "PTRACE_PEEKDATA",
+        3 => "PTRACE_PEEKUSER",
+        4 => "PTRACE_POKETEXT",
+        5 => "PTRACE_POKEDATA",
+        6 => "PTRACE_POKEUSER",
+        7 => "PTRACE_CONT",
+        8 => "PTRACE_KILL",
+        9 => "PTRACE_SINGLESTEP",
+        12 => "PTRACE_GETREGS",
+        13 => "PTRACE_SETREGS",
+        14 => "PTRACE_GETFPREGS",
+        15 => "PTRACE_SETFPREGS",
+        16 => "PTRACE_ATTACH",
+        17 => "PTRACE_DETACH",
+        24 => "PTRACE_SYSCALL",
+        0x4200 => "PTRACE_SETOPTIONS",
+        0x4201 => "PTRACE_GETEVENTMSG",
+        0x4202 => "PTRACE_GETSIGINFO",
+        0x4203 => "PTRACE_SETSIGINFO",
+        0x4204 => "PTRACE_GETREGSET",
+        0x4205 => "PTRACE_SETREGSET",
+        0x4206 => "PTRACE_SEIZE",
+        0x4207 => "PTRACE_INTERRUPT",
+        0x4208 => "PTRACE_LISTEN",
+        0x4209 => "PTRACE_PEEKSIGINFO",
+        0x420a => "PTRACE_GETSIGMASK",
+        0x420b => "PTRACE_SETSIGMASK",
+        0x420e => "PTRACE_GET_SYSCALL_INFO",
+        _ => return Cow::Owned(format!("request_{request}")),
+    })
+}
+
+/// Name of a command of `bpf` (`linux/bpf.h`).
+pub(crate) fn bpf_command(command: u64) -> Cow<'static, str> {
+    const NAMES: [&str; 23] = [
+        "BPF_MAP_CREATE",
+        "BPF_MAP_LOOKUP_ELEM",
+        "BPF_MAP_UPDATE_ELEM",
+        "BPF_MAP_DELETE_ELEM",
+        "BPF_MAP_GET_NEXT_KEY",
+        "BPF_PROG_LOAD",
+        "BPF_OBJ_PIN",
+        "BPF_OBJ_GET",
+        "BPF_PROG_ATTACH",
+        "BPF_PROG_DETACH",
+        "BPF_PROG_TEST_RUN",
+        "BPF_PROG_GET_NEXT_ID",
+        "BPF_MAP_GET_NEXT_ID",
+        "BPF_PROG_GET_FD_BY_ID",
+        "BPF_MAP_GET_FD_BY_ID",
+        "BPF_OBJ_GET_INFO_BY_FD",
+        "BPF_PROG_QUERY",
+        "BPF_RAW_TRACEPOINT_OPEN",
+        "BPF_BTF_LOAD",
+        "BPF_BTF_GET_FD_BY_ID",
+        "BPF_TASK_FD_QUERY",
+        "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
+        "BPF_MAP_FREEZE",
+    ];
+    let known = usize::try_from(command).ok().and_then(|command| NAMES.get(command));
+    known.map_or_else(|| Cow::Owned(format!("command_{command}")), |name| Cow::Borrowed(*name))
+}
+
+/// Name of an option of `prctl` (`linux/prctl.h`), of those that are told.
+pub(crate) fn prctl_option(option: u64) -> Cow<'static, str> {
+    Cow::Borrowed(match option {
+        4 => "PR_SET_DUMPABLE",
+        22 => "PR_SET_SECCOMP",
+        35 => "PR_SET_MM",
+        36 => "PR_SET_CHILD_SUBREAPER",
+        59 => "PR_SET_SYSCALL_USER_DISPATCH",
+        0x5961_6d61 => "PR_SET_PTRACER",
+        _ => return Cow::Owned(format!("option_{option}")),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

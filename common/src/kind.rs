@@ -40,6 +40,8 @@ pub const UNIX_SOCKET: u32 = 17;
 pub const SOCKET_FAILED: u32 = 18;
 /// The beginning of a packet's payload: [`crate::PacketRecord`] and the bytes.
 pub const PACKET: u32 = 19;
+/// A call that matters by itself was made for the first time: [`crate::CallRecord`].
+pub const CALL: u32 = 20;
 
 /// The argument strings, each ended by NUL, as they lie in the new image.
 pub const TEXT_ARGV: u16 = 1;
@@ -71,10 +73,9 @@ pub const TEXT_SOCKET_PATH: u16 = 12;
 pub const fn family(kind: u32, text: u16) -> crate::Family {
     match kind {
         SYSCALLS => crate::Family::Syscalls,
-        // What fails has its totals counted as those of files are, and comes by the same way.
-        FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED | RING_REQUEST | RING_RESULT | SOCKET_FAILED => {
-            crate::Family::Files
-        }
+        // What fails, and calls that matter by themselves, have totals as files have, and come by the same way.
+        FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED | RING_REQUEST | RING_RESULT | SOCKET_FAILED
+        | CALL => crate::Family::Files,
         FLOW | SOCKET_USED | UNIX_SOCKET | PACKET => crate::Family::Network,
         TEXT if text == TEXT_SOCKET_PATH => crate::Family::Network,
         TEXT if text >= TEXT_BASE => crate::Family::Files,

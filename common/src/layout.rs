@@ -235,6 +235,8 @@ offsets! {
     inode_size = "inode"."i_size";
     /// Link count.
     inode_nlink = "inode"."i_nlink";
+    /// What the file system keeps of it; of a descriptor of a process the process, since Linux 6.9.
+    inode_private = "inode"."i_private";
     /// Superblock.
     inode_sb = "inode"."i_sb";
     /// Seconds of the modification time.

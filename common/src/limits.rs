@@ -36,6 +36,9 @@ pub const ACTIVITY_RING_BYTES: u32 = 8 * 1024 * 1024;
 pub const ACCESS_ENTRIES: u32 = 262_144;
 /// The least time between two records of one use of a file, nanoseconds.
 pub const ACCESS_INTERVAL_NS: u64 = 100_000_000;
+/// Bytes of the text of a call that matters by itself, its NUL included: more than the name of a task (16) or of a module
+/// (`MODULE_NAME_LEN`, 56) has.
+pub const CALL_TEXT_BYTES: u32 = 64;
 /// Descriptors looked at when observation starts.
 pub const INHERITED_FDS: u32 = 1_024;
 /// Open files that are remembered to have been opened under another path than the first. What is done with one that

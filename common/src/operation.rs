@@ -86,6 +86,9 @@ pub const RECEIVE: u32 = 47;
 /// One of these, which the first argument says; the others are in memory (`socketcall` of i386).
 pub const SOCKET_CALL: u32 = 48;
 
+/// Neither: a call that matters by itself.
+pub const CALL: u32 = 63;
+
 /// Whether an operation changes something: of those that have no path, only their failures say something of a file.
 pub const fn is_change(operation: u32) -> bool {
     operation == TRUNCATE || operation >= DELETE && operation <= PIVOT_ROOT

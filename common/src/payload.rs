@@ -304,7 +304,7 @@ record! {
         executable_maps: u64,
         /// Shared writable maps.
         writable_maps: u64,
-        /// Failed attempts.
+        /// Failed attempts, or calls that matter by themselves.
         failures: u64,
         /// Bytes read.
         bytes_read: u64,
@@ -404,6 +404,38 @@ record! {
         abi: u32,
         /// Bytes that follow, of the first path argument.
         length: u32,
+    }
+}
+
+record! {
+    /// [`crate::kind::CALL`]. Calls that are alike (process, call, arguments that are told, target, error) are told once,
+    /// with the number of their totals: as of what fails, `failures` says how often, and `bytes_written` sums results
+    /// that are bytes.
+    CallRecord, 280, {
+        /// Common header.
+        header: Header,
+        /// Number of these calls.
+        access: u64,
+        /// Totals so far.
+        totals: AccessTotals,
+        /// Those arguments that are told, by their positions; of the others 0.
+        arguments: [u64; 6],
+        /// What the first of them returned.
+        result: i64,
+        /// Process in the initial pid namespace that a descriptor of a process led to; 0 if none did.
+        target: u32,
+        /// Number of the system call.
+        call: u32,
+        /// ABI of that call.
+        abi: u32,
+        /// Bytes of the text, its NUL not included.
+        length: u32,
+        /// A text argument, NUL-padded.
+        text: [u64; 8],
+        /// 1 if the call has a text.
+        has_text: u32,
+        /// Errno of an unreadable text, positive.
+        text_errno: u32,
     }
 }
 

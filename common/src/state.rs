@@ -94,7 +94,7 @@ pub struct Access {
     pub tgid: u32,
     /// Device of the superblock.
     pub device: u32,
-    /// 0 of a file; of failed attempts, [`crate::operation`] and errno.
+    /// 0 of a file; of failed attempts, and of calls that matter by themselves, [`crate::operation`] and errno.
     pub failed: u32,
     /// Records of it that found no room since one did.
     pub dropped: u32,

@@ -45,6 +45,69 @@ pub const CLASS_FILE: u32 = 6;
 /// Has to do with sockets; what exactly the call's [`FileCall`] says.
 pub const CLASS_SOCKET: u32 = 7;
 
+/// Matters by itself, whatever became of it: told with its arguments. Which of them its [`ToldCall`] says.
+pub const CLASS_TOLD: u32 = 8;
+
+/// What is told of a call that matters by itself: one word, in the place of the [`FileCall`] that it has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldCall(pub u64);
+
+impl ToldCall {
+    /// Shift of the argument that is the number of a process or thread, 4 bits; [`NO_ARGUMENT`] if none is.
+    pub const TARGET: u32 = 8;
+    /// The same of a descriptor of a process.
+    pub const DESCRIPTOR: u32 = 12;
+    /// The same of the address of a text.
+    pub const TEXT: u32 = 16;
+    /// The result is a number of bytes.
+    pub const BYTES: u64 = 1 << 20;
+    /// `prctl`: only some options are told, those of [`PRCTL_TOLD`] and [`PR_SET_PTRACER`].
+    pub const OPTIONS: u64 = 1 << 21;
+
+    /// A call of which nothing but that it was made is told so far.
+    pub const NOTHING: Self =
+        Self(NO_ARGUMENT << Self::TARGET | NO_ARGUMENT << Self::DESCRIPTOR | NO_ARGUMENT << Self::TEXT);
+
+    /// The same, with an argument whose value is told: calls that differ in it are told apart. At most the first six.
+    #[must_use]
+    pub const fn keeping(self, argument: u64) -> Self {
+        Self(self.0 | 1 << argument)
+    }
+
+    /// The same, with an argument that is something.
+    #[must_use]
+    pub const fn with(self, shift: u32, argument: u64) -> Self {
+        Self(self.0 & !(0xf << shift) | argument << shift)
+    }
+
+    /// The same, with a mark.
+    #[must_use]
+    pub const fn marked(self, mark: u64) -> Self {
+        Self(self.0 | mark)
+    }
+
+    /// Whether the value of an argument is told.
+    pub const fn keeps(self, argument: u64) -> bool {
+        self.0 >> argument & 1 != 0
+    }
+
+    /// Which argument it is; [`NO_ARGUMENT`] if none is.
+    pub const fn argument(self, shift: u32) -> u64 {
+        self.0 >> shift & 0xf
+    }
+}
+
+/// `PR_SET_NAME` of `linux/prctl.h`: its second argument is a text.
+pub const PR_SET_NAME: u64 = 15;
+/// `PR_SET_MM`: says where the arguments lie that others see, among other things.
+pub const PR_SET_MM: u64 = 35;
+/// `PR_SET_PTRACER` (`Yama` in ASCII): lets another process trace this one.
+pub const PR_SET_PTRACER: u64 = 0x5961_6d61;
+/// Options of `prctl` that are told, a bit for each number: programs use the others for much that says nothing.
+/// Beside the above these are `PR_SET_DUMPABLE`, by which a process closes its files in procfs, `PR_SET_SECCOMP`,
+/// `PR_SET_CHILD_SUBREAPER` and `PR_SET_SYSCALL_USER_DISPATCH`.
+pub const PRCTL_TOLD: u64 = 1 << 4 | 1 << PR_SET_NAME | 1 << 22 | 1 << PR_SET_MM | 1 << 36 | 1 << 59;
+
 /// What a call does to files, and which of its arguments say so: one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileCall(pub u64);

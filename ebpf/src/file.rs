@@ -341,7 +341,8 @@ unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
     key
 }
 
-/// Fills in the entry of attempts that fail alike, whose base directory is in the scratch memory. Returns its key.
+/// Fills in the entry of attempts that fail alike, or of calls that are alike, whose base directory is in the scratch
+/// memory. Returns its key.
 #[inline(always)]
 pub(crate) unsafe fn begin_failure(
     found: *mut Found,

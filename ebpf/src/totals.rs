@@ -65,6 +65,13 @@ pub(crate) unsafe fn copy_totals(entry: *const Access, to: *mut AccessTotals) {
     bpf_probe_read_kernel(to.cast(), size_of::<AccessTotals>() as u32, from.cast());
 }
 
+/// Adds a call that matters by itself, and the bytes that it moved.
+#[inline(always)]
+pub(crate) unsafe fn count_call(entry: *mut Access, bytes: u64, now: u64) {
+    add(&raw mut (*entry).totals.bytes_written, bytes);
+    count_failure(entry, now);
+}
+
 /// Adds a failed attempt.
 #[inline(always)]
 pub(crate) unsafe fn count_failure(entry: *mut Access, now: u64) {

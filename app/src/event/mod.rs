@@ -5,12 +5,14 @@
 //! users and groups are those of the initial namespaces unless a field says otherwise. Texts are the exact bytes.
 
 mod calls;
+mod counts;
 mod files;
 mod network;
 
 use std::sync::Arc;
 
 pub use calls::*;
+pub use counts::*;
 pub use files::*;
 pub use network::*;
 
@@ -273,6 +275,8 @@ pub enum EventKind {
     SocketFailed(Box<SocketFailed>),
     /// The beginning of a packet's payload.
     Payload(Box<Payload>),
+    /// A call that matters by itself was made for the first time; how often is in its totals.
+    Called(Box<Called>),
 }
 
 /// A new process.

@@ -1,5 +1,6 @@
 //! From records to events: joins each record with the texts that were sent before it. Pure.
 
+mod calls;
 pub(super) mod files;
 pub(super) mod network;
 mod texts;
@@ -153,6 +154,7 @@ impl Assembler {
                 let mut texts = self.take_texts(&unix.header);
                 Some(event(&unix.header, network::unix(&unix, &mut texts)))
             }
+            Record::Call(call) => calls::called(&call).map(|kind| event(&call.header, kind)),
             Record::SocketFailed(failed) => Some(event(&failed.header, network::failed(&failed))),
             Record::Packet(packet, bytes) => Some(event(&packet.header, network::payload(&packet, bytes))),
             Record::FileFailed(failed, argument) => {

@@ -1,9 +1,10 @@
 //! From bytes to records. Pure; bytes of any content and length give records or an error, never a panic.
 
 use glasshouse_common::{
-    CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, FileChangeRecord, FileFailedRecord,
-    FileRecord, FileTotalsRecord, FlowRecord, ForkRecord, Header, PacketRecord, RingResultRecord,
-    SocketFailedRecord, SocketUsedRecord, SyscallCount, SyscallsRecord, TextRecord, UnixRecord, kind,
+    CallRecord, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, FileChangeRecord,
+    FileFailedRecord, FileRecord, FileTotalsRecord, FlowRecord, ForkRecord, Header, PacketRecord,
+    RingResultRecord, SocketFailedRecord, SocketUsedRecord, SyscallCount, SyscallsRecord, TextRecord,
+    UnixRecord, kind,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -48,6 +49,8 @@ pub enum Record<'a> {
     SocketFailed(SocketFailedRecord),
     /// The beginning of a packet's payload.
     Packet(PacketRecord, &'a [u8]),
+    /// A call that matters by itself.
+    Call(CallRecord),
 }
 
 /// Entries of a [`SyscallsRecord`].
@@ -159,6 +162,7 @@ fn decode<'a>(header: &Header, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         kind::FLOW => Record::Flow(fixed(header, bytes)?.0),
         kind::SOCKET_USED => Record::SocketUsed(fixed(header, bytes)?.0),
         kind::UNIX_SOCKET => Record::UnixSocket(fixed(header, bytes)?.0),
+        kind::CALL => Record::Call(fixed(header, bytes)?.0),
         kind::SOCKET_FAILED => Record::SocketFailed(fixed(header, bytes)?.0),
         kind::PACKET => {
             let (record, at): (PacketRecord, _) = fixed(header, bytes)?;

@@ -156,8 +156,10 @@ pub fn run<B: Backend, O: Observation>(
 
 impl Run {
     fn new(timings: Timings) -> Self {
+        let mut session = Session::new();
+        session.observed_by(std::process::id());
         Self {
-            session: Session::new(),
+            session,
             hasher: Hasher::new(),
             timings,
             boot_to_unix_ns: report::boot_to_unix_ns(),

@@ -40,6 +40,9 @@ pub const MAX_UNIX_SOCKETS: u64 = 50_000;
 pub const MAX_OTHER_SOCKETS: u64 = 20_000;
 /// Failed calls on sockets by process, call, address and errno: a scan of all ports of one host makes 65,536.
 pub const MAX_SOCKET_FAILURES: u64 = 500_000;
+/// Calls that matter by themselves, by process, call, arguments and errno: who signals all processes of a machine makes
+/// some hundred.
+pub const MAX_CALLS: u64 = 100_000;
 /// Questions to name servers: a large crawl asks for some 10,000 names.
 pub const MAX_DNS: u64 = 500_000;
 /// Records of their answers: most have fewer than ten.
@@ -90,6 +93,8 @@ pub struct Caps {
     pub other_sockets: u64,
     /// See [`MAX_SOCKET_FAILURES`].
     pub socket_failures: u64,
+    /// See [`MAX_CALLS`].
+    pub calls: u64,
     /// See [`MAX_DNS`].
     pub dns: u64,
     /// See [`MAX_DNS_ANSWERS`].
@@ -120,6 +125,7 @@ impl Default for Caps {
             unix_sockets: MAX_UNIX_SOCKETS,
             other_sockets: MAX_OTHER_SOCKETS,
             socket_failures: MAX_SOCKET_FAILURES,
+            calls: MAX_CALLS,
             dns: MAX_DNS,
             dns_answers: MAX_DNS_ANSWERS,
             network_text_bytes: MAX_NETWORK_TEXT_BYTES,

@@ -4,6 +4,7 @@
 //! therefore be named before its creation is known, and its totals can come after its end. Whatever the order, the
 //! state at the end is the same.
 
+mod calls;
 mod caps;
 mod files;
 mod network;
@@ -16,6 +17,8 @@ use std::{
     sync::Arc,
 };
 
+use calls::Calls;
+pub use calls::{CallEntry, Whom};
 pub use caps::*;
 use files::Files;
 pub use files::{
@@ -50,6 +53,9 @@ pub struct Session {
     paths: Shared<KeptPath>,
     accesses: Files,
     network: Network,
+    calls: Calls,
+    /// Pid of glasshouse, in its own pid namespace.
+    observer: Option<u32>,
     /// Of all processes: those created beyond the cap.
     untracked: u64,
     live: u64,
@@ -92,6 +98,8 @@ impl Session {
             paths: Shared::default(),
             accesses: Files::new(&caps),
             network: Network::new(&caps),
+            calls: Calls::new(&caps),
+            observer: None,
             untracked: 0,
             live: 0,
             impossible_parents: 0,
@@ -121,7 +129,7 @@ impl Session {
                 self.accesses.seen(key, event.at, seen);
             }
             EventKind::FileTotals(totals) => {
-                if !self.network.totals(totals) {
+                if !self.network.totals(totals) && !self.calls.totals(totals) {
                     self.accesses.totals(totals);
                 }
             }
@@ -133,6 +141,7 @@ impl Session {
                 self.process_mut(key);
                 self.accesses.failed(key, event.at, failed);
             }
+            EventKind::Called(called) => self.called(key, event.at, called),
             EventKind::Flow(_)
             | EventKind::SocketUsed(_)
             | EventKind::UnixSocket(_)
@@ -203,35 +212,10 @@ impl Session {
         self.impossible_parents
     }
 
-    /// What became of the files that were made or changed, from what is known by now. This takes a while, as do the
-    /// other accounts of files: they are meant for the end.
-    pub fn remains(&self) -> Remains {
-        self.accesses.remains()
-    }
-
-    /// Files, changes of them and failed attempts, put together.
-    pub fn files(&self) -> FilesView<'_> {
-        self.files_with(&self.remains())
-    }
-
-    /// The same, where it is known already what became of them.
-    pub fn files_with(&self, remains: &Remains) -> FilesView<'_> {
-        FilesView::new(self, remains)
-    }
-
-    /// Uses and changes of files and failed attempts as rows, which takes no time.
-    pub fn file_rows(&self) -> FileRows<'_> {
-        FileRows::new(&self.accesses)
-    }
-
-    /// What the run leaves behind, by path.
-    pub fn left_behind(&self) -> Vec<LeftBehind> {
-        self.remains().left_behind
-    }
-
     /// Uses of files that have totals, and of which the first use was not recorded.
     pub fn unannounced_accesses(&self) -> u64 {
-        if self.network.has_refused_failures() { 0 } else { self.accesses.unannounced() }
+        let refused = self.network.has_refused_failures() || self.calls.has_refused();
+        if refused { 0 } else { self.accesses.unannounced() }
     }
 
     /// What is known of sockets by now.
@@ -256,6 +240,7 @@ impl Session {
         own.into_iter()
             .chain(self.accesses.limits())
             .chain(self.network.limits())
+            .chain([("syscalls.notable", self.calls.tally())])
             .map(|(list, tally)| Limit { list, tally })
             .collect()
     }

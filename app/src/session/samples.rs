@@ -133,6 +133,29 @@ pub(crate) fn hashed(exec_at: BootNs, byte: u8) -> EventKind {
     })
 }
 
+/// A call that matters by itself, made once.
+pub(crate) fn called(
+    access: AccessId,
+    action: Action,
+    number: Option<u64>,
+    target: Option<Target>,
+    result: i64,
+) -> EventKind {
+    let call = Syscall { abi: Abi::Native, number: 60_000 + action as u32 };
+    let totals = AccessTotals { failures: 1, ..AccessTotals::default() };
+    EventKind::Called(Box::new(Called {
+        access,
+        totals,
+        call,
+        action,
+        number,
+        value: None,
+        target,
+        text: None,
+        result,
+    }))
+}
+
 /// A use of a regular file, opened under a path that the kernel resolved.
 pub(crate) fn file_seen(access: AccessId, name: &str, inode: u64, totals: AccessTotals) -> FileSeen {
     let mut facts = file(name, inode).facts.unwrap_or_else(|| unreachable!());
@@ -322,6 +345,10 @@ impl Run {
             5 => (true, failed(["/usr/bin/x", "/bin/x"][uid as usize], 2)),
             6 => (true, credential_call(uid)),
             7 => (false, totals(&[(u32::from(choice), at), (0, at / 2)])),
+            8 if choice == 3 => {
+                let target = Some(Target::Process(100 + at as i32 / 2));
+                (false, called(2_000_000 + at, Action::Signal, Some(0), target, 0))
+            }
             8 => (false, denied(u32::from(choice), 13, at)),
             _ => (false, hashed(at - 10, choice)),
         };

@@ -5,12 +5,13 @@
 
 mod files;
 pub mod rings;
+pub mod told;
 
 use glasshouse_common::{
     operation,
     syscall::{
         CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
-        CLASS_SHIFT, CLASS_SOCKET, FileCall, NO_SLOT, SLOTS, TABLE_LEN,
+        CLASS_SHIFT, CLASS_SOCKET, CLASS_TOLD, FileCall, NO_SLOT, SLOTS, TABLE_LEN,
     },
 };
 
@@ -97,7 +98,8 @@ fn bare_name(abi: Abi, number: u32) -> Option<&'static str> {
 pub struct Table {
     /// By number: the slot of its counter, and its class shifted by [`CLASS_SHIFT`].
     pub words: [u32; TABLE_LEN],
-    /// By number: what it does to files ([`FileCall`]).
+    /// By number: what it does to files ([`FileCall`]), or what is told of it
+    /// ([`ToldCall`](glasshouse_common::syscall::ToldCall)).
     pub file_calls: [u64; TABLE_LEN],
     abi: Abi,
     /// The number that each slot counts.
@@ -131,13 +133,18 @@ impl Table {
             };
             *file_call = file_call_of(abi, name).0;
             let operation = FileCall(*file_call).operation();
+            let told = told::by_name(name);
             let class = match operation {
+                _ if told.is_some() => CLASS_TOLD,
                 0 => class(name),
                 operation::SOCKET..=operation::SOCKET_CALL => CLASS_SOCKET,
                 // It gives a socket a name, which may be a file's.
                 _ if name == "bind" => CLASS_SOCKET,
                 _ => CLASS_FILE,
             };
+            if let Some(told) = told {
+                *file_call = told.word().0;
+            }
             *word = slot | class << CLASS_SHIFT;
         }
         Self { words, file_calls, abi, slots }

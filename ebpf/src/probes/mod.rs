@@ -4,6 +4,7 @@
 
 use aya_ebpf::{EbpfContext, maps::ProgramArray};
 
+mod call;
 mod descriptor;
 mod exec;
 mod exit;

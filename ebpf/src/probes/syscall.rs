@@ -6,11 +6,11 @@ use glasshouse_common::{
     state::{FILES, NEW_IMAGE, SOCKETS, TASKS},
     syscall::{
         ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE,
-        CLASS_NONE, CLASS_SHIFT, CLASS_SOCKET, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
+        CLASS_NONE, CLASS_SHIFT, CLASS_SOCKET, CLASS_TOLD, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
-use super::{descriptor, exec, file, fork, go_on, network, probe, ring};
+use super::{call, descriptor, exec, file, fork, go_on, network, probe, ring};
 use crate::{
     emit::{send, wait_for_room},
     file::{IS_SOCKET, tid, use_descriptor, use_file, use_known},
@@ -249,6 +249,10 @@ unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
     keep_arguments(scratch, ((*noted).call >> 32) as u32);
     let (start, tgid, result, class) = ((*noted).start, (*noted).tgid, (*noted).result, (*noted).class);
     let (number, abi) = ((*noted).call as u32, ((*noted).call >> 32) as u32);
+    if class == CLASS_TOLD {
+        call::told(start, u64::from(tgid), result, (*noted).call);
+        return;
+    }
     let owner = &raw mut (*scratch).text.owner;
     (*owner).at = task::now();
     (*owner).start = start;

@@ -1,5 +1,6 @@
 //! From the session and the facts of the run to the receipt. Pure, but for the receipt's random id.
 
+mod calls;
 mod filesystem;
 mod network;
 mod observation;
@@ -12,9 +13,9 @@ use std::{collections::BTreeMap, mem::take, sync::Arc};
 use super::{
     Receipt, Redactor,
     schema::{
-        CallCounts, Command, Denied, Executable, ExecutionSummary, File, Host, Milliseconds, Outcome,
-        OutcomeStatus, Process, Reason, RunResources, SCHEMA_VERSION, Sha256, Syscalls, Timestamp, Tool,
-        User,
+        CallCounts, Command, Denied, Executable, ExecutionSummary, File, Host, Milliseconds, NotableCall,
+        Outcome, OutcomeStatus, Process, Reason, RunResources, SCHEMA_VERSION, Sha256, Syscalls, Timestamp,
+        Tool, User,
     },
 };
 use crate::{
@@ -66,6 +67,7 @@ pub fn from_session(
     let filesystem = builder.filesystem(session.files_with(&remains));
     drop(remains);
     let network = network::Builder::new(clock, &ids, &mut texts).network(session.network());
+    let notable = calls::Builder::new(clock, &ids, &mut texts).calls(&session.calls());
     let started =
         processes.first().and_then(|root| root.executions.first()).filter(|_| session.root().is_some());
 
@@ -94,7 +96,7 @@ pub fn from_session(
             error,
         ),
         observation: observation::observation(session, &facts),
-        syscalls: syscalls(session, &order),
+        syscalls: syscalls(session, &order, notable),
         processes,
         filesystem,
         network,
@@ -245,7 +247,7 @@ fn status(status: facts::OutcomeStatus) -> OutcomeStatus {
     }
 }
 
-fn syscalls(session: &Session, order: &[ProcessKey]) -> Syscalls {
+fn syscalls(session: &Session, order: &[ProcessKey], notable: Vec<NotableCall>) -> Syscalls {
     let mut totals: BTreeMap<Syscall, u64> = BTreeMap::new();
     let mut denied = Vec::new();
     for (id, process) in (1..).zip(order.iter().filter_map(|key| session.process(*key))) {
@@ -266,6 +268,7 @@ fn syscalls(session: &Session, order: &[ProcessKey]) -> Syscalls {
         total: totals.values().fold(0, |sum, count| sum.saturating_add(*count)),
         by_name: CallCounts(Arc::from_iter(totals)),
         denied,
+        notable,
     }
 }
 

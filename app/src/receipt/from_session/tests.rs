@@ -219,6 +219,29 @@ pub(crate) fn network_events() -> Vec<Event> {
     ]
 }
 
+/// What they do beside that.
+pub(crate) fn calls() -> Vec<Event> {
+    let child = key(40, 101);
+    let mut renamed = called(30, Action::Rename, None, None, 0);
+    let mut written = called(31, Action::WriteMemory, None, Some(Target::Process(50)), 8);
+    if let (EventKind::Called(renamed), EventKind::Called(written)) = (&mut renamed, &mut written) {
+        renamed.text = Some(Observed::Complete(b"[s3cret]".to_vec()));
+        (written.totals.bytes_written, written.totals.failures) = (16, 2);
+    }
+    let mut unread = called(32, Action::RemoveModule, None, None, -14);
+    if let EventKind::Called(unread) = &mut unread {
+        (unread.text, unread.value) = (Some(Observed::Unreadable(Unreadable::Fault(14))), Some(0o4000));
+    }
+    vec![
+        event(300, child, called(33, Action::Signal, Some(9), Some(Target::Process(1)), -1)),
+        event(301, child, renamed),
+        event(302, child, written),
+        event(303, ROOT, unread),
+        event(304, ROOT, called(34, Action::Trace, Some(16), Some(Target::Descriptor(101)), 0)),
+        event(305, ROOT, called(35, Action::KernelProgram, Some(5), None, -1)),
+    ]
+}
+
 /// A ClientHello of TLS 1.3 with a server name, and HTTP/2 on offer.
 fn client_hello(name: &str) -> Vec<u8> {
     fn sized(bytes: &[u8]) -> Vec<u8> {
@@ -236,9 +259,9 @@ fn client_hello(name: &str) -> Vec<u8> {
     [&[22, 3, 1][..], &sized(&message)].concat()
 }
 
-/// Those of processes, of files and of sockets.
+/// Those of processes, of files, of sockets and of calls.
 fn all_events() -> Vec<Event> {
-    events().into_iter().chain(file_events()).chain(network_events()).collect()
+    events().into_iter().chain(file_events()).chain(network_events()).chain(calls()).collect()
 }
 
 /// What was found of the files that [`file_events`] leave.

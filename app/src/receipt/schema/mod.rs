@@ -3,6 +3,7 @@
 //! A value that is not known is `null`, and a field beside it, named like it with `_reason`, says why.
 
 mod artifacts;
+mod calls;
 mod filesystem;
 mod network;
 mod observation;
@@ -16,6 +17,7 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde::Serialize;
 
 pub use artifacts::*;
+pub use calls::*;
 pub use filesystem::*;
 pub use network::*;
 pub use observation::*;
@@ -265,6 +267,9 @@ pub struct Syscalls {
     pub by_name: CallCounts,
     /// Calls that failed with EPERM or EACCES, by process, name and errno.
     pub denied: Vec<Denied>,
+    /// Calls that matter by themselves: signals, tracing, the memory of others, modules and programs of the kernel, names
+    /// of threads. In order of time.
+    pub notable: Vec<NotableCall>,
 }
 
 /// Denied calls of one kind by one process.

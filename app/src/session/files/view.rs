@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use super::{
     super::{Session, TextId, Texts},
-    Change, Files, Target,
+    Change, FileRows, Files, LeftBehind, Target,
     build::{Builder, Failed, Use, What, earlier_origin},
     index,
     kind::FileKind,
@@ -132,6 +132,34 @@ pub struct FilesView<'a> {
     uses: Vec<Use>,
     /// By key.
     processes: Vec<ProcessKey>,
+}
+
+impl Session {
+    /// What became of the files that were made or changed, from what is known by now. This takes a while, as do the
+    /// other accounts of files: they are meant for the end.
+    pub fn remains(&self) -> Remains {
+        self.accesses.remains()
+    }
+
+    /// Files, changes of them and failed attempts, put together.
+    pub fn files(&self) -> FilesView<'_> {
+        self.files_with(&self.remains())
+    }
+
+    /// The same, where it is known already what became of them.
+    pub fn files_with(&self, remains: &Remains) -> FilesView<'_> {
+        FilesView::new(self, remains)
+    }
+
+    /// Uses and changes of files and failed attempts as rows, which takes no time.
+    pub fn file_rows(&self) -> FileRows<'_> {
+        FileRows::new(&self.accesses)
+    }
+
+    /// What the run leaves behind, by path.
+    pub fn left_behind(&self) -> Vec<LeftBehind> {
+        self.remains().left_behind
+    }
 }
 
 impl<'a> FilesView<'a> {

@@ -121,7 +121,8 @@ impl Timeline {
             | EventKind::FileTotals(_)
             | EventKind::SocketUsed(_)
             | EventKind::UnixSocket(_)
-            | EventKind::Payload(_) => return,
+            | EventKind::Payload(_)
+            | EventKind::Called(_) => return,
         };
         if self.moments.len() == CAPACITY {
             self.moments.pop_front();

@@ -1,0 +1,320 @@
+//! Calls that matter by themselves, and whom they were about.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Caps, Process, Session, Tally, Text};
+use crate::{
+    event::{AccessId, AccessTotals, Action, BootNs, Called, FileTotals, ProcessKey, Syscall, Target},
+    maps::HashMap,
+};
+
+/// Calls that are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallEntry {
+    /// What they do.
+    pub action: Action,
+    /// The call.
+    pub call: Syscall,
+    /// What exactly: a signal, a request, a command, an option.
+    pub number: Option<u64>,
+    /// A second number.
+    pub value: Option<u64>,
+    /// Whom they were about, as the caller said.
+    pub target: Option<Target>,
+    /// Who that was; filled in by [`Session::calls`].
+    pub whom: Option<Whom>,
+    /// A name that they were given.
+    pub text: Option<Text>,
+    /// Positive errno, if they failed.
+    pub errno: Option<i32>,
+    /// The process.
+    pub process: ProcessKey,
+    /// How often.
+    pub count: u64,
+    /// Bytes that they moved.
+    pub bytes: u64,
+    /// The first.
+    pub first_at: BootNs,
+    /// The last.
+    pub last_at: BootNs,
+}
+
+/// Who the target of a call was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whom {
+    /// The caller itself.
+    Itself,
+    /// Another process of the run.
+    Process(ProcessKey),
+    /// glasshouse.
+    Observer,
+    /// A process that is none of the run's.
+    Outside,
+    /// The caller's process group, or another one.
+    Group,
+    /// Whoever the caller may reach.
+    Everyone,
+    /// It cannot be told: a thread, or a number of a pid namespace whose processes are not all known by their numbers.
+    Unknown,
+}
+
+/// All of them. A text is 63 bytes at most, so that their number is cap enough.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Calls {
+    cap: u64,
+    entries: BTreeMap<AccessId, CallEntry>,
+    tally: Tally,
+}
+
+impl Calls {
+    pub(super) fn new(caps: &Caps) -> Self {
+        Self { cap: caps.calls, entries: BTreeMap::new(), tally: Tally::default() }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Whether some found no room, of which totals may still come.
+    pub(super) fn has_refused(&self) -> bool {
+        self.tally.seen > self.tally.kept
+    }
+
+    /// Takes in totals; gives back whether they are those of calls.
+    pub(super) fn totals(&mut self, totals: &FileTotals) -> bool {
+        self.entries.get_mut(&totals.access).map(|known| known.raise(&totals.totals)).is_some()
+    }
+
+    /// Takes in the first of calls that are alike; `early` are totals that came before.
+    pub(super) fn called(
+        &mut self,
+        process: ProcessKey,
+        at: BootNs,
+        called: &Called,
+        early: Option<AccessTotals>,
+    ) {
+        if let Some(known) = self.entries.get_mut(&called.access) {
+            known.first_at = known.first_at.min(at);
+            known.raise(&called.totals);
+            return;
+        }
+        let room = (self.entries.len() as u64) < self.cap;
+        if !self.tally.count(1, room) {
+            return;
+        }
+        let mut entry = CallEntry {
+            action: called.action,
+            call: called.call,
+            number: called.number,
+            value: called.value,
+            target: called.target,
+            whom: None,
+            text: called.text.as_ref().map(|text| text.as_ref().map(|text| Arc::from(text.as_slice()))),
+            errno: called.errno(),
+            process,
+            // It is told because it was made.
+            count: 1,
+            bytes: 0,
+            first_at: at,
+            last_at: at,
+        };
+        entry.raise(&called.totals);
+        if let Some(early) = early {
+            entry.raise(&early);
+        }
+        self.entries.insert(called.access, entry);
+    }
+}
+
+impl CallEntry {
+    fn raise(&mut self, totals: &AccessTotals) {
+        self.count = self.count.max(totals.failures);
+        self.bytes = self.bytes.max(totals.bytes_written);
+        self.last_at = self.last_at.max(totals.last_at);
+    }
+
+    /// What makes entries alike: the kernel side may have had to count some anew.
+    fn alike(&self) -> impl Ord + use<> {
+        let text = self.text.as_ref().map(|text| text.value().cloned());
+        let how = (self.action, self.call, self.number, self.value, self.errno);
+        (self.process, how, self.target, self.whom, text)
+    }
+}
+
+impl Session {
+    /// Says which process it is that observes, by its pid in the pid namespace that the command begins in.
+    pub fn observed_by(&mut self, pid: u32) {
+        self.observer = Some(pid);
+    }
+
+    /// Takes in the first of calls that are alike.
+    pub(super) fn called(&mut self, process: ProcessKey, at: BootNs, called: &Called) {
+        self.process_mut(process);
+        let early = self.accesses.take_orphan(called.access);
+        self.calls.called(process, at, called, early);
+    }
+
+    /// Calls that matter by themselves, in order of time.
+    pub fn calls(&self) -> Vec<CallEntry> {
+        if self.calls.entries.is_empty() {
+            return Vec::new();
+        }
+        let numbers = Numbers::of(self);
+        let mut found = BTreeMap::new();
+        for entry in self.calls.entries.values() {
+            let mut entry = entry.clone();
+            entry.whom = entry.target.map(|target| numbers.whom(&entry, target));
+            match found.get_mut(&entry.alike()) {
+                None => _ = found.insert(entry.alike(), entry),
+                Some(known) => {
+                    let known: &mut CallEntry = known;
+                    known.count = known.count.saturating_add(entry.count);
+                    known.bytes = known.bytes.saturating_add(entry.bytes);
+                    known.first_at = known.first_at.min(entry.first_at);
+                    known.last_at = known.last_at.max(entry.last_at);
+                }
+            }
+        }
+        let mut entries: Vec<_> = found.into_values().collect();
+        entries.sort_by_key(|entry| (entry.first_at, entry.process));
+        entries
+    }
+}
+
+/// `PROC_PID_INIT_INO` of `linux/proc_ns.h`: the initial pid namespace.
+const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
+
+/// Processes by their numbers.
+struct Numbers<'a> {
+    session: &'a Session,
+    /// By pid namespace and number.
+    inner: HashMap<(u32, u32), Vec<ProcessKey>>,
+    /// By number in the initial namespace.
+    initial: HashMap<u32, Vec<ProcessKey>>,
+    /// The namespace that the command began in, which is that of glasshouse.
+    outermost: Option<u32>,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(session: &'a Session) -> Self {
+        let mut inner: HashMap<_, Vec<_>> = HashMap::default();
+        let mut initial: HashMap<_, Vec<_>> = HashMap::default();
+        for (key, process) in session.processes() {
+            initial.entry(key.tgid).or_default().push(key);
+            if let (Some(namespace), Some(pid)) = (process.pid_namespace, process.namespace_pid) {
+                inner.entry((namespace, pid)).or_default().push(key);
+            }
+        }
+        let root = session.root().and_then(|root| session.process(root));
+        Self { session, inner, initial, outermost: root.and_then(|root| root.pid_namespace) }
+    }
+
+    fn whom(&self, entry: &CallEntry, target: Target) -> Whom {
+        let namespace = self.session.process(entry.process).and_then(|caller| caller.pid_namespace);
+        let (number, namespace, is_thread) = match target {
+            Target::Process(0) if entry.action != Action::Signal => return Whom::Itself,
+            Target::Process(0) => return Whom::Group,
+            Target::Process(-1) => return Whom::Everyone,
+            Target::Process(..0) => return Whom::Group,
+            Target::Process(number) => (number as u32, namespace, false),
+            Target::Thread(number) => (number as u32, namespace, true),
+            Target::Descriptor(number) => (number, Some(INITIAL_PID_NAMESPACE), false),
+        };
+        let Some(namespace) = namespace else { return Whom::Unknown };
+        let known = match namespace {
+            INITIAL_PID_NAMESPACE => self.initial.get(&number),
+            _ => self.inner.get(&(namespace, number)),
+        };
+        let at = entry.first_at;
+        let alive = known
+            .into_iter()
+            .flatten()
+            .rfind(|key| self.session.process(**key).is_some_and(|process| was_alive(**key, process, at)));
+        let observer = self.session.observer.filter(|_| Some(namespace) == self.outermost);
+        // A number of this namespace may be that of a process of the run that has another one in its own.
+        let all_known = namespace == INITIAL_PID_NAMESPACE
+            || self.inner.keys().all(|(other, _)| *other == namespace || Some(*other) == self.outermost);
+        match alive {
+            Some(key) if *key == entry.process => Whom::Itself,
+            Some(key) => Whom::Process(*key),
+            None if observer == Some(number) => Whom::Observer,
+            None if is_thread || !all_known => Whom::Unknown,
+            None => Whom::Outside,
+        }
+    }
+}
+
+fn was_alive(key: ProcessKey, process: &Process, at: BootNs) -> bool {
+    key.start <= at && process.ended.as_ref().is_none_or(|ended| ended.at >= at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Abi, Event},
+        session::{
+            MAX_CALLS,
+            samples::{called, event, exec, exit, fork, key},
+        },
+    };
+
+    const SIGTERM: u64 = 15;
+
+    fn run(events: impl IntoIterator<Item = Event>) -> Session {
+        let (root, child) = (key(10, 100), key(20, 101));
+        let mut first = exec("sh", key(1, 1), 1000);
+        (first.is_root, first.namespace_pid) = (true, 100);
+        let mut session = Session::new();
+        session.observed_by(90);
+        for event in [
+            event(11, root, crate::event::EventKind::Exec(Box::new(first))),
+            event(20, root, fork(child, root, 1000)),
+            event(50, child, exit(0)),
+        ]
+        .into_iter()
+        .chain(events)
+        {
+            session.apply(&event);
+        }
+        session
+    }
+
+    #[test]
+    fn whom_a_number_names() {
+        let check = |at, target, expected| {
+            let call = called(1, Action::Signal, Some(SIGTERM), Some(target), 0);
+            let session = run([event(at, key(10, 100), call)]);
+            assert_eq!(session.calls()[0].whom, Some(expected), "{target:?} at {at}");
+        };
+        check(30, Target::Process(100), Whom::Itself);
+        check(30, Target::Process(101), Whom::Process(key(20, 101)));
+        check(60, Target::Process(101), Whom::Outside);
+        check(30, Target::Process(90), Whom::Observer);
+        check(30, Target::Descriptor(90), Whom::Observer);
+        check(30, Target::Process(1), Whom::Outside);
+        check(30, Target::Process(0), Whom::Group);
+        check(30, Target::Process(-100), Whom::Group);
+        check(30, Target::Process(-1), Whom::Everyone);
+        check(30, Target::Thread(102), Whom::Unknown);
+    }
+
+    #[test]
+    fn equal_calls_are_one_whatever_their_order() {
+        let root = key(10, 100);
+        let again = |access, count| {
+            let mut kind = called(access, Action::Signal, Some(0), Some(Target::Process(1)), -1);
+            if let crate::event::EventKind::Called(called) = &mut kind {
+                called.totals.failures = count;
+            }
+            event(30 + access, root, kind)
+        };
+        let session = run([again(1, 5), again(2, 7)]);
+        let calls = session.calls();
+        assert_eq!(calls.len(), 1);
+        assert_eq!((calls[0].count, calls[0].first_at, calls[0].errno), (12, 31, Some(1)));
+        assert_eq!(calls[0].call.abi, Abi::Native);
+        assert_eq!(session.calls(), run([again(2, 7), again(1, 5)]).calls());
+        assert!(session.calls.tally().kept <= MAX_CALLS);
+    }
+}
