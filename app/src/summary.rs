@@ -4,6 +4,7 @@
 //! escaped: a name must not move the cursor or turn the reading direction.
 
 mod files;
+mod findings;
 mod network;
 mod sensitive;
 
@@ -54,6 +55,7 @@ pub fn write(out: &mut dyn Write, receipt: &Receipt, written: Option<&Written>) 
     }
     files::write(out, receipt)?;
     network::write(out, receipt)?;
+    findings::write(out, receipt)?;
     if let Some(text) = not_hashed(receipt) {
         line(out, "not hashed", &text)?;
     }
@@ -303,7 +305,7 @@ mod tests {
         facts::{BackpressureFacts, Gap, GapKind, OutcomeStatus, RunFacts},
         receipt::{
             ReceiptOptions,
-            from_session::tests::{artifacts, events, facts, file_events, network_events, receipt_of},
+            from_session::tests::{artifacts, calls, events, facts, file_events, network_events, receipt_of},
         },
         session::samples::{change, create, event, exec, key, made, seen},
     };
@@ -385,6 +387,21 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             "  sensitive     denied: /run/user/7/bus by gone (pid 101)",
         ];
         assert_eq!(lines[..expected.len()], expected);
+    }
+
+    #[test]
+    fn what_was_found_that_matters() {
+        let events: Vec<_> = events().into_iter().chain(calls()).collect();
+        let text = summary(&events, &facts(), None);
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  finding")).collect();
+        let expected = [
+            "  finding, high calls itself like a thread of the kernel: gone (pid 101)",
+            "  finding, high writes to another process or takes control of it: gone (pid 101)",
+            "  finding       loads or removes a kernel module: gone (pid 100)",
+            "  finding       writes to another process or takes control of it: gone (pid 100)",
+            "  finding       uses programs or maps of the kernel (bpf): gone (pid 100)",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Caps, Process, Session, Tally, Text};
+use super::{Caps, Session, Tally, Text};
 use crate::{
     event::{AccessId, AccessTotals, Action, BootNs, Called, FileTotals, ProcessKey, Syscall, Target},
     maps::HashMap,
@@ -54,7 +54,8 @@ pub enum Whom {
     Group,
     /// Whoever the caller may reach.
     Everyone,
-    /// It cannot be told: a thread, or a number of a pid namespace whose processes are not all known by their numbers.
+    /// It cannot be told: a thread, a process that had ended, or a number of a pid namespace whose processes are not all
+    /// known by their numbers.
     Unknown,
 }
 
@@ -226,26 +227,25 @@ impl<'a> Numbers<'a> {
             _ => self.inner.get(&(namespace, number)),
         };
         let at = entry.first_at;
-        let alive = known
-            .into_iter()
-            .flatten()
-            .rfind(|key| self.session.process(**key).is_some_and(|process| was_alive(**key, process, at)));
+        let last = known.into_iter().flatten().rfind(|key| key.start <= at);
+        let has_ended = |key: ProcessKey| {
+            let ended = self.session.process(key).and_then(|process| process.ended.as_ref());
+            ended.is_some_and(|ended| ended.at < at)
+        };
         let observer = self.session.observer.filter(|_| Some(namespace) == self.outermost);
         // A number of this namespace may be that of a process of the run that has another one in its own.
         let all_known = namespace == INITIAL_PID_NAMESPACE
             || self.inner.keys().all(|(other, _)| *other == namespace || Some(*other) == self.outermost);
-        match alive {
+        match last {
             Some(key) if *key == entry.process => Whom::Itself,
+            // Its parent may not have asked for its end yet, or the number may be another's by now.
+            Some(key) if has_ended(*key) => Whom::Unknown,
             Some(key) => Whom::Process(*key),
             None if observer == Some(number) => Whom::Observer,
             None if is_thread || !all_known => Whom::Unknown,
             None => Whom::Outside,
         }
     }
-}
-
-fn was_alive(key: ProcessKey, process: &Process, at: BootNs) -> bool {
-    key.start <= at && process.ended.as_ref().is_none_or(|ended| ended.at >= at)
 }
 
 #[cfg(test)]
@@ -289,7 +289,7 @@ mod tests {
         };
         check(30, Target::Process(100), Whom::Itself);
         check(30, Target::Process(101), Whom::Process(key(20, 101)));
-        check(60, Target::Process(101), Whom::Outside);
+        check(60, Target::Process(101), Whom::Unknown);
         check(30, Target::Process(90), Whom::Observer);
         check(30, Target::Descriptor(90), Whom::Observer);
         check(30, Target::Process(1), Whom::Outside);

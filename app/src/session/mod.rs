@@ -7,6 +7,7 @@
 mod calls;
 mod caps;
 mod files;
+mod findings;
 mod network;
 mod process;
 mod shared;
@@ -25,6 +26,7 @@ pub use files::{
     ChangeEntry, Done, FailedEntry, FileEntry, FileKind, FileRow, FileRowId, FileRows, FileUse, FilesView,
     LeftBehind, LeftChange, Remains, Text, TextRef, add_count,
 };
+pub use findings::{Evidence, Fact, Finding, Findings, RULES, Rule, Severity};
 use network::Network;
 pub use network::*;
 use process::grow;

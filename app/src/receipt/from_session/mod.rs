@@ -2,6 +2,7 @@
 
 mod calls;
 mod filesystem;
+mod findings;
 mod network;
 mod observation;
 mod process;
@@ -67,7 +68,11 @@ pub fn from_session(
     let filesystem = builder.filesystem(session.files_with(&remains));
     drop(remains);
     let network = network::Builder::new(clock, &ids, &mut texts).network(session.network());
-    let notable = calls::Builder::new(clock, &ids, &mut texts).calls(&session.calls());
+    let calls = session.calls();
+    let found = session.findings_with(&calls);
+    let mut builder = calls::Builder::new(clock, &ids, &mut texts);
+    let notable = builder.calls(&calls);
+    let findings = findings::findings(&mut builder, &found);
     let started =
         processes.first().and_then(|root| root.executions.first()).filter(|_| session.root().is_some());
 
@@ -95,12 +100,13 @@ pub fn from_session(
             session.root().and_then(|root| ids.get(&root).copied()),
             error,
         ),
-        observation: observation::observation(session, &facts),
+        observation: observation::observation(session, &facts, &found),
         syscalls: syscalls(session, &order, notable),
         processes,
         filesystem,
         network,
         artifacts,
+        findings,
         redactions: texts.redactions,
     }
 }

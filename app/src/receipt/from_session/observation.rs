@@ -1,17 +1,19 @@
 //! How complete the receipt is, and why not.
 
+use super::findings::blind_spots;
 use crate::{
     facts::{self, FamilyFacts, OutcomeStatus, RunFacts},
     receipt::schema::{
         Backpressure, BlindSpot, Completeness, Family, Gap, GapKind, Limit, Milliseconds, Observation, Probe,
     },
-    session::{Origin, Session},
+    session::{Findings, Origin, Session},
 };
 
 /// The observation section.
-pub(super) fn observation(session: &Session, facts: &RunFacts) -> Observation {
+pub(super) fn observation(session: &Session, facts: &RunFacts, found: &Findings) -> Observation {
     let seen = &facts.observation;
-    let limits: Vec<Limit> = limits(session, &seen.limits);
+    let mut limits: Vec<Limit> = limits(session, &seen.limits);
+    limits.push(Limit { list: "findings".into(), total: found.tally.seen, kept: found.tally.kept });
     let reasons = reasons(session, facts, &limits);
     let delays = seen.backpressure;
     Observation {
@@ -30,6 +32,7 @@ pub(super) fn observation(session: &Session, facts: &RunFacts) -> Observation {
             .blind_spots
             .iter()
             .map(|spot| BlindSpot { code: spot.code.into(), detail: spot.detail.clone() })
+            .chain(blind_spots(found))
             .collect(),
     }
 }

@@ -125,6 +125,6 @@ pub enum TargetKind {
     Group,
     /// Whoever the caller may reach.
     Everyone,
-    /// It cannot be told: a thread, or a number in another pid namespace.
+    /// It cannot be told: a thread, a process that had ended, or a number in another pid namespace.
     Unknown,
 }

@@ -5,6 +5,7 @@
 mod artifacts;
 mod calls;
 mod filesystem;
+mod findings;
 mod network;
 mod observation;
 mod process;
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use artifacts::*;
 pub use calls::*;
 pub use filesystem::*;
+pub use findings::*;
 pub use network::*;
 pub use observation::*;
 pub use process::*;
@@ -55,6 +57,8 @@ pub struct Receipt {
     pub syscalls: Syscalls,
     /// Files that the run made or changed and left behind, by path.
     pub artifacts: Vec<Artifact>,
+    /// What was done to hide, to outlive the run or to act through others: worst first, then in order of time.
+    pub findings: Vec<Finding>,
     /// What was removed because a pattern of --redact matches it.
     pub redactions: Vec<Redaction>,
 }

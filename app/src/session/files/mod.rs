@@ -74,6 +74,9 @@ struct Tallies {
     failures: Tally,
 }
 
+/// `O_ACCMODE` of `asm-generic/fcntl.h`: of `open_flags`, whether it is for more than reading.
+const O_ACCMODE: u32 = 3;
+
 /// What makes a file one and the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct FileKey {
@@ -111,6 +114,7 @@ struct Access {
     process: u32,
     origin: FileOrigin,
     unlinked: bool,
+    for_writing: bool,
 }
 
 /// Attempts that failed.
@@ -224,6 +228,7 @@ impl Files {
             process,
             origin: seen.origin,
             unlinked,
+            for_writing: seen.open_flags & O_ACCMODE != 0,
         };
         let access = match self.accesses.entry(seen.access) {
             Entry::Vacant(place) => place.insert(new),

@@ -54,6 +54,8 @@ pub enum Done {
         totals: AccessTotals,
         /// How the process came to have it.
         origin: FileOrigin,
+        /// It could be written to through the descriptor by which it was first seen.
+        for_writing: bool,
         /// The sort of file.
         kind: FileKind,
         /// Device: major, minor.
@@ -182,6 +184,7 @@ impl<'a> FileRows<'a> {
             done: Done::Used {
                 totals,
                 origin: access.origin,
+                for_writing: access.for_writing,
                 kind: known.kind,
                 device: key.device,
                 inode: key.inode,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Tally, connections::Connection};
+use super::{Tally, connections::Connection, sockets::AskedService};
 use crate::{
     event::{
         AccessId, AccessTotals, BootNs, Endpoint, FileTotals, ProcessKey, SocketAddress, SocketFailed,
@@ -105,6 +105,21 @@ impl Failures {
             failure.raise(&early);
         }
         self.failures.insert(failed.access, failure);
+    }
+
+    /// Services that could not be talked to.
+    pub(super) fn asked_services(&self) -> impl Iterator<Item = AskedService<'_>> {
+        let talks =
+            |one: &&SocketFailure| matches!(one.operation, SocketOperation::Connect | SocketOperation::Send);
+        self.failures.values().filter(talks).filter_map(|one| {
+            Some(AskedService {
+                name: one.path.as_ref()?.value()?,
+                process: one.process,
+                errno: Some(one.errno),
+                first_at: one.first_at,
+                count: one.count,
+            })
+        })
     }
 
     /// Those that are no connection, by time. Failures that are alike are one: the kernel side may have had to count them

@@ -62,6 +62,20 @@ struct UnixFlow {
     origin: Option<SocketOrigin>,
 }
 
+/// A service that somebody talked to, or tried to, by the name of its socket.
+pub(in super::super) struct AskedService<'a> {
+    /// The path or abstract name that was asked for.
+    pub(in super::super) name: &'a [u8],
+    /// Who asked.
+    pub(in super::super) process: ProcessKey,
+    /// Positive errno, if that failed.
+    pub(in super::super) errno: Option<i32>,
+    /// The first that is known of it.
+    pub(in super::super) first_at: BootNs,
+    /// How often.
+    pub(in super::super) count: u64,
+}
+
 /// All unix sockets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UnixSockets {
@@ -183,6 +197,22 @@ impl UnixSockets {
             known.process = process;
         }
         known.totals = later(&known.totals, &flow.totals);
+    }
+}
+
+impl Network {
+    /// Services by the names of their sockets, in no particular order.
+    pub(in super::super) fn asked_services(&self) -> impl Iterator<Item = AskedService<'_>> {
+        let talked = self.unix.sockets.iter().filter(|(key, _)| key.is_peers).filter_map(|(key, known)| {
+            Some(AskedService {
+                name: key.name?.value().map(|name| self.texts.bytes_of(*name))?,
+                process: self.process_of(key.process)?,
+                errno: None,
+                first_at: known.first_at,
+                count: 1,
+            })
+        });
+        talked.chain(self.failures.asked_services())
     }
 }
 
