@@ -13,6 +13,8 @@ macro_rules! command {
 
 mod cleanup;
 mod credentials;
+mod evasion;
+mod evasion_ordinary;
 mod executions;
 mod exits;
 mod failures;

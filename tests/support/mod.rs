@@ -10,6 +10,7 @@
 pub(crate) mod differences;
 pub(crate) mod file_trace;
 pub(crate) mod files;
+pub(crate) mod findings;
 pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod network_trace;

@@ -13,7 +13,9 @@ use crate::{
     session::{CallEntry, Whom},
 };
 
-/// Requests of ptrace (`linux/ptrace.h`) by which a process is taken control of.
+/// The request of ptrace (`linux/ptrace.h`) by which a process has its parent trace it.
+const TRACEME: u64 = 0;
+/// Those by which a process is taken control of.
 const ATTACH: [u64; 2] = [16, 0x4206];
 /// Those that write to it: text, data, registers.
 const WRITE: [u64; 6] = [4, 5, 6, 13, 15, 0x4205];
@@ -55,6 +57,10 @@ fn judge(session: &Session, entry: &CallEntry) -> Option<(&'static Rule, Severit
         // To ask whether it is there, or for a descriptor of it, does nothing to it yet.
         let asks = entry.action == Action::OpenProcess || entry.action == Action::Signal && number == 0;
         return Some((&OBSERVER, if asks { Low } else { High }));
+    }
+    if entry.action == Action::Trace && number == TRACEME && session.root() == Some(entry.process) {
+        // Its parent is glasshouse, which must not become its tracer: it would stop for good at its next signal.
+        return Some((&OBSERVER, Medium));
     }
     Some(match entry.action {
         Action::LoadModule | Action::RemoveModule => (&KERNEL_MODULE, unless_refused(entry, High, Medium)),

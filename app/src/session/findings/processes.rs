@@ -26,8 +26,10 @@ const KERNEL_NAMES: [&str; 12] = [
     "scsi_eh_",
 ];
 
-/// A name like those that `ps` shows of threads of the kernel: in brackets, or one of theirs.
+/// A name like those that `ps` shows of threads of the kernel: in brackets, or one of theirs. White space around it does not
+/// show there.
 pub(super) fn is_kernel_name(name: &[u8]) -> bool {
+    let name = name.trim_ascii();
     let in_brackets = name.len() > 2 && name.starts_with(b"[") && name.ends_with(b"]");
     in_brackets || KERNEL_NAMES.iter().any(|known| name.starts_with(known.as_bytes()))
 }
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn names_of_the_kernel() {
-        for name in ["[kworker/0:1]", "kworker/u8:2", "[x]", "kthreadd", "jbd2/sda1-8"] {
+        for name in ["[kworker/0:1]", "kworker/u8:2", "[x]", "kthreadd", "jbd2/sda1-8", " [x]\n"] {
             assert!(is_kernel_name(name.as_bytes()), "{name}");
         }
         for name in ["[", "[]", "kworks", "sh", "[ -f x", ""] {

@@ -71,6 +71,8 @@ fn control_of_others() {
     check(call(Action::Trace, ATTACH, 1, EPERM), &[("process_injection", Severity::Medium)]);
     check(call(Action::Trace, ATTACH, 102, 0), &[("process_injection", Severity::Medium)]);
     check(called(1, Action::Trace, Some(0), Some(Target::Process(0)), 0), &[("tracing", Severity::Low)]);
+    let of_root = event(30, ROOT, called(1, Action::Trace, Some(0), Some(Target::Process(0)), 0));
+    assert_eq!(found([of_root]), [("observer_attacked", Severity::Medium)]);
     check(call(Action::WriteMemory, 0, 1, 8), &[("process_injection", Severity::High)]);
     check(call(Action::ReadMemory, 0, 1, 8), &[("memory_read", Severity::Medium)]);
     check(opened_for_writing("/proc/1/mem"), &[("process_injection", Severity::High)]);
