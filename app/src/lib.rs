@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod cli;
 pub mod commands;
+pub mod disclosure;
 pub mod event;
 pub mod facts;
 pub mod hash;

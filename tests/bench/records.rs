@@ -12,6 +12,7 @@ use std::{
 };
 
 use glasshouse::{
+    disclosure::Disclosure,
     observe::{assemble::Assembler, decode::next_record, replay::Recording},
     receipt::{ReceiptOptions, from_session},
     session::Session,
@@ -60,7 +61,7 @@ fn main() {
 
 /// One round: how long each part took.
 fn round(records: &[u8], out: &mut Vec<u8>) -> [Duration; PARTS.len()] {
-    let mut session = Session::new();
+    let (mut session, mut disclosure) = (Session::new(), Disclosure::default());
     let mut assembler = Assembler::new(Table::native(), Table::compat(), 4096);
     let (mut assembled, mut applied) = (Duration::ZERO, Duration::ZERO);
     for batch in batches(records) {
@@ -69,8 +70,7 @@ fn round(records: &[u8], out: &mut Vec<u8>) -> [Duration; PARTS.len()] {
         assembler.events(batch, &mut events);
         assembled += start.elapsed();
         let start = Instant::now();
-        events.iter().for_each(|event| session.apply(event));
-        drop(events);
+        disclosure.pass_all(events).iter().for_each(|event| session.apply(event));
         applied += start.elapsed();
     }
     session.observation_ended(&[]);

@@ -12,6 +12,7 @@ use std::{fs, path::PathBuf};
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use glasshouse::{
+    disclosure::Disclosure,
     event::EventKind,
     observe::replay::Recording,
     runner::{Progress, Stage},
@@ -40,7 +41,7 @@ fn picture(keys: &[KeyCode]) -> String {
     let (mut session, mut app) = (Session::new(), App::new(Keymap::default(), theme, SIZE, None));
     app.users.insert(65_534, "nobody".into());
     let mut progress = Progress { stage: Stage::Finished, ..Progress::default() };
-    for event in &replayed.events {
+    for event in &Disclosure::default().pass_all(replayed.events) {
         session.apply(event);
         app.observe(event, &session, event.at);
         progress.now = progress.now.max(event.at);

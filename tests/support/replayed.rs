@@ -1,6 +1,7 @@
 //! From the records of a recording to a receipt, without a kernel.
 
 use glasshouse::{
+    disclosure::Disclosure,
     event::{Event, EventKind, Exec},
     facts::{
         CommandFacts, ExecutionFacts, HostFacts, ObservationFacts, Outcome, OutcomeStatus, RunFacts,
@@ -15,7 +16,7 @@ use glasshouse::{
 pub(crate) fn receipt_of(recording: Recording<'_>) -> Vec<u8> {
     let replayed = recording.replay();
     let mut session = Session::new();
-    for event in &replayed.events {
+    for event in &Disclosure::default().pass_all(replayed.events.iter().cloned()) {
         session.apply(event);
     }
     session.observation_ended(&[]);

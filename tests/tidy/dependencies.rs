@@ -82,6 +82,12 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        why: "what may be known of an event is decided by the event alone",
+        parts: &["app/src/disclosure"],
+        except: &[],
+        words: &["crate::observe", "crate::receipt", "crate::runner", "crate::session", "crate::tui"],
+    },
+    Rule {
         why: "observe, receipt and tui never import each other",
         parts: &["app/src/observe"],
         except: &[],
@@ -113,6 +119,7 @@ const RULES: &[Rule] = &[
             "app/src/observe/decode",
             "app/src/observe/assemble",
             "app/src/observe/replay",
+            "app/src/disclosure",
             "app/src/event",
             "app/src/facts",
             "app/src/protocol",

@@ -273,10 +273,15 @@ pub enum EventKind {
     UnixSocket(Box<UnixSocket>),
     /// A call on a socket failed for the first time.
     SocketFailed(Box<SocketFailed>),
-    /// The beginning of a packet's payload.
+    /// The beginning of a packet's payload: as it comes from the kernel, and never further than
+    /// [`crate::disclosure`], which says what it means.
     Payload(Box<Payload>),
     /// A call that matters by itself was made for the first time; how often is in its totals.
     Called(Box<Called>),
+    /// A DNS message.
+    Dns(Box<DnsMessage>),
+    /// What the first bytes of a connection said.
+    Said(Box<Said>),
 }
 
 /// A new process.

@@ -282,3 +282,139 @@ pub struct Payload {
     /// What was kept of it.
     pub bytes: Vec<u8>,
 }
+
+/// A DNS message that was sent or received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsMessage {
+    /// Which flow.
+    pub flow: FlowId,
+    /// Which socket.
+    pub socket: SocketId,
+    /// The socket's own end.
+    pub local: Option<Endpoint>,
+    /// The peer.
+    pub remote: Option<Endpoint>,
+    /// Out of the socket; else into it.
+    pub sent: bool,
+    /// How it travelled.
+    pub transport: DnsTransport,
+    /// Its id, by which an answer finds its question.
+    pub id: u16,
+    /// It answers; else it asks.
+    pub is_response: bool,
+    /// Code of a response, with the upper bits that EDNS adds.
+    pub rcode: u16,
+    /// What is asked for.
+    pub questions: Vec<DnsQuestion>,
+    /// The records of the answer section.
+    pub answers: Vec<DnsRecord>,
+}
+
+/// How a DNS message travelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DnsTransport {
+    /// In a datagram.
+    Udp,
+    /// In a stream.
+    Tcp,
+    /// Multicast DNS (RFC 6762).
+    Mdns,
+    /// Link-local multicast name resolution (RFC 4795).
+    Llmnr,
+}
+
+impl DnsTransport {
+    /// Whether everybody may answer.
+    pub fn is_multicast(self) -> bool {
+        matches!(self, Self::Mdns | Self::Llmnr)
+    }
+}
+
+/// What a DNS message asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsQuestion {
+    /// The name, as in zone files.
+    pub name: Vec<u8>,
+    /// Number of the record type.
+    pub kind: u16,
+}
+
+/// A record of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsRecord {
+    /// Whose record it is, as in zone files.
+    pub name: Vec<u8>,
+    /// Number of its type.
+    pub kind: u16,
+    /// How long it holds, s.
+    pub ttl: u32,
+    /// What it says.
+    pub value: DnsRecordValue,
+}
+
+/// What a record of an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsRecordValue {
+    /// An address.
+    Address(IpAddr),
+    /// Another name.
+    Name(Vec<u8>),
+    /// Something that is not kept.
+    Other,
+}
+
+/// What the first bytes of a connection said so far. A later one of the same flow replaces it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Said {
+    /// Which flow.
+    pub flow: FlowId,
+    /// A TLS ClientHello.
+    pub tls: Option<SaidTls>,
+    /// A request of HTTP/1, or the preface of HTTP/2.
+    pub http: Option<SaidHttp>,
+    /// The identification line of SSH that the socket sent.
+    pub ssh_sent: Option<Vec<u8>>,
+    /// The one that it received.
+    pub ssh_received: Option<Vec<u8>>,
+    /// The first line of an SMTP server, without its code.
+    pub smtp_greeting: Option<Vec<u8>>,
+    /// How an SMTP client calls itself.
+    pub smtp_helo: Option<Vec<u8>>,
+}
+
+/// A ClientHello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaidTls {
+    /// Whom the client wants.
+    pub sni: Option<Vec<u8>>,
+    /// Protocols that it offers.
+    pub alpn: Vec<Vec<u8>>,
+    /// Versions that it offers.
+    pub versions: Vec<u16>,
+    /// Fingerprint of the client, if all that it is made of was seen.
+    pub ja4: Option<Vec<u8>>,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaidHttp {
+    /// The method; `PRI` of HTTP/2.
+    pub method: Vec<u8>,
+    /// The target. How long one is that was cut is not known: longer than what there is.
+    pub target: Option<Observed<Vec<u8>>>,
+    /// The host.
+    pub host: Option<Vec<u8>>,
+    /// The version, if the end of the first line was seen.
+    pub version: Option<HttpVersion>,
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HttpVersion {
+    /// `HTTP/1.0`.
+    Http10,
+    /// `HTTP/1.1`.
+    Http11,
+    /// `HTTP/2`.
+    Http2,
+}

@@ -35,7 +35,8 @@ use outcome::End;
 
 use crate::{
     backend::{Backend, ExecutionMetadata, Reach},
-    event::BootNs,
+    disclosure::Disclosure,
+    event::{BootNs, Event},
     facts::{Gap, GapKind, ObservationFacts, OutcomeStatus, Resources},
     hash::Hasher,
     launch::{
@@ -58,6 +59,9 @@ const HASH_PATIENCE: Duration = Duration::from_secs(5);
 /// What becomes known in the course of a run.
 struct Run {
     session: Session,
+    disclosure: Disclosure,
+    /// Events on their way to the session; empty but for their memory in between.
+    disclosed: Vec<Event>,
     hasher: Hasher,
     timings: Timings,
     boot_to_unix_ns: i64,
@@ -160,6 +164,8 @@ impl Run {
         session.observed_by(std::process::id());
         Self {
             session,
+            disclosure: Disclosure::default(),
+            disclosed: Vec::new(),
             hasher: Hasher::new(),
             timings,
             boot_to_unix_ns: report::boot_to_unix_ns(),
@@ -267,18 +273,27 @@ impl Run {
         self.finished_at.get_or_insert_with(boot_time);
         self.show(Stage::Concluding, interface);
         let finished = observation.finish(&mut self.timings);
-        self.take_in(finished, interface);
+        self.take_in_the_rest(finished, interface);
         self.timings.mark("end the observation");
         end
     }
 
-    /// Takes in what was left when the observation ended, and waits for the digests.
-    fn take_in(&mut self, finished: Finished, interface: &mut impl Interface) {
-        for event in &finished.events {
-            self.hasher.observe(event);
+    /// Takes in events, and leaves their list empty.
+    fn take_in(&mut self, events: &mut Vec<Event>, interface: &mut impl Interface) {
+        for event in events.drain(..) {
+            self.hasher.observe(&event);
+            self.disclosure.pass(event, &mut self.disclosed);
+        }
+        for event in &self.disclosed {
             self.session.apply(event);
             interface.observed(event, &self.session);
         }
+        self.disclosed.clear();
+    }
+
+    /// Takes in what was left when the observation ended, and waits for the digests.
+    fn take_in_the_rest(&mut self, mut finished: Finished, interface: &mut impl Interface) {
+        self.take_in(&mut finished.events, interface);
         self.session.observation_ended(&finished.alive);
         self.observation = Some(finished.facts);
         let hasher = std::mem::take(&mut self.hasher);

@@ -115,14 +115,10 @@ impl Run {
                     }
                 }
                 events = observation.next() => {
-                    let Some(events) = events else {
+                    let Some(mut events) = events else {
                         return Ending::Failed("the collector of events failed".into());
                     };
-                    for event in &events {
-                        self.hasher.observe(event);
-                        self.session.apply(event);
-                        interface.observed(event, &self.session);
-                    }
+                    self.take_in(&mut events, interface);
                     observation.take_back(events);
                     Action::Nothing
                 }

@@ -148,7 +148,10 @@ impl Session {
             | EventKind::SocketUsed(_)
             | EventKind::UnixSocket(_)
             | EventKind::SocketFailed(_)
-            | EventKind::Payload(_) => self.socket_event(event),
+            | EventKind::Dns(_)
+            | EventKind::Said(_) => self.socket_event(event),
+            // It has been said already what it means.
+            EventKind::Payload(_) => {}
         }
     }
 

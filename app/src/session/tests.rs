@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::{prelude::*, sample::Index};
 
 use super::{samples::*, *};
-use crate::event::*;
+use crate::{disclosure::Disclosure, event::*};
 
 const ROOT: ProcessKey = ProcessKey { start: 10, tgid: 100 };
 const OUTSIDE: ProcessKey = ProcessKey { start: 1, tgid: 50 };
@@ -22,6 +22,7 @@ pub(crate) fn session(events: &[Event]) -> Session {
 
 fn session_with(caps: Caps, events: &[Event]) -> Session {
     let mut session = Session::with_caps(caps);
+    let events = Disclosure::default().pass_all(events.iter().cloned());
     events.iter().for_each(|event| session.apply(event));
     session
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    disclosure::Disclosure,
     event::*,
     facts::*,
     receipt::schema,
@@ -280,6 +281,7 @@ pub(crate) fn artifacts() -> Vec<ArtifactFacts> {
 
 pub(crate) fn receipt_of(events: &[Event], facts: &RunFacts, options: &ReceiptOptions) -> Receipt {
     let mut session = Session::new();
+    let events = Disclosure::default().pass_all(events.iter().cloned());
     events.iter().for_each(|event| session.apply(event));
     let alive: &[ProcessKey] = if events.is_empty() { &[] } else { &[key(50, 102)] };
     session.observation_ended(alive);

@@ -4,7 +4,7 @@ use super::{
     Network,
     flow::{Class, KnownFlow, join},
     names::HostnameSource,
-    payload::Told,
+    said::Told,
 };
 use crate::{
     event::{BootNs, Direction, Endpoint, FlowId, FlowTotals, ProcessKey, SocketId, SocketOrigin, TcpState},
@@ -281,7 +281,7 @@ fn connection(network: &Network, flow: FlowId, known: &KnownFlow) -> Connection 
         peer: None,
         network_namespace: known.network_namespace,
         inode: known.inode,
-        told: network.payloads.told(&network.texts, flow, known.direction),
+        told: network.sayings.told(&network.texts, flow, known.direction),
         socket: known.socket,
         has_states: known.has_states(),
     };
@@ -301,7 +301,7 @@ impl Connection {
         self.totals = join(&self.totals, &known.totals, known.absolute);
         self.by_calls |= known.by_calls;
         if self.told.is_none() {
-            self.told = network.payloads.told(&network.texts, flow, self.direction);
+            self.told = network.sayings.told(&network.texts, flow, self.direction);
         }
         self.closed_at = known.closed_at();
         if self.has_states {

@@ -4,9 +4,11 @@ use core::net::IpAddr;
 
 use super::{Network, Tally, Texts, connections::Assembled};
 use crate::{
-    event::{BootNs, Endpoint, FlowId, Observed, ProcessKey, SocketId},
+    event::{
+        BootNs, DnsMessage, DnsQuestion, DnsRecord, DnsRecordValue, DnsTransport, Endpoint, FlowId, Observed,
+        ProcessKey,
+    },
     maps::{HashMap, HashSet},
-    protocol::dns::{Answer, Data, Message, Name, Question},
     session::{Caps, Text, TextId, files::text},
 };
 
@@ -15,35 +17,11 @@ const ANY: u16 = 255;
 /// Queries of one multicast question by several sockets that are this near are one: each socket of the group has it.
 const SAME_MULTICAST_NS: BootNs = 1_000_000_000;
 
-/// How a message travelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DnsTransport {
-    /// In a datagram.
-    Udp,
-    /// In a stream.
-    Tcp,
-    /// Multicast DNS (RFC 6762).
-    Mdns,
-    /// Link-local multicast name resolution (RFC 4795).
-    Llmnr,
-}
-
-impl DnsTransport {
-    fn is_multicast(self) -> bool {
-        matches!(self, Self::Mdns | Self::Llmnr)
-    }
-}
-
-/// A message, and how it came.
-pub(super) struct Heard<'a> {
-    pub(super) message: &'a Message,
-    pub(super) at: BootNs,
-    pub(super) sent: bool,
-    pub(super) flow: FlowId,
-    pub(super) socket: SocketId,
-    pub(super) local: Option<Endpoint>,
-    pub(super) remote: Option<Endpoint>,
-    pub(super) transport: DnsTransport,
+/// A message, and when it came.
+#[derive(Clone, Copy)]
+struct Heard<'a> {
+    message: &'a DnsMessage,
+    at: BootNs,
 }
 
 /// By what an answer finds its question. Of a multicast question the answer comes from somebody else than it was sent to,
@@ -122,18 +100,18 @@ impl Exchanges {
     }
 
     /// Takes in a message.
-    pub(super) fn heard(&mut self, texts: &mut Texts, heard: &Heard<'_>) {
-        if heard.message.is_response { self.answer(texts, heard) } else { self.query(texts, heard) }
+    pub(super) fn heard(&mut self, texts: &mut Texts, at: BootNs, message: &DnsMessage) {
+        let heard = Heard { message, at };
+        if message.is_response { self.answer(texts, heard) } else { self.query(texts, heard) }
     }
 
-    fn query(&mut self, texts: &mut Texts, heard: &Heard<'_>) {
-        for question in &heard.message.questions {
-            let Question { name, kind, .. } = question;
+    fn query(&mut self, texts: &mut Texts, heard: Heard<'_>) {
+        for DnsQuestion { name, kind } in &heard.message.questions {
             let folded = self.keep(texts, name);
-            let received = !heard.sent;
+            let received = !heard.message.sent;
             let key = |received| folded.map(|name| heard.key(name, *kind, received));
             // Its own question comes back to a socket of the group.
-            if received && heard.transport.is_multicast() && self.find(key(false)).is_some() {
+            if received && heard.message.transport.is_multicast() && self.find(key(false)).is_some() {
                 continue;
             }
             if let Some(known) = self.find(key(received)).and_then(|at| self.exchanges.get_mut(at))
@@ -150,17 +128,17 @@ impl Exchanges {
         }
     }
 
-    fn answer(&mut self, texts: &mut Texts, heard: &Heard<'_>) {
-        let received = heard.sent;
-        let Message { questions, answers, .. } = heard.message;
+    fn answer(&mut self, texts: &mut Texts, heard: Heard<'_>) {
+        let received = heard.message.sent;
+        let DnsMessage { questions, answers, .. } = heard.message;
         if questions.is_empty() {
             return self.answer_without_question(texts, heard, received);
         }
-        for Question { name, kind, .. } in questions {
+        for DnsQuestion { name, kind } in questions {
             let folded = self.keep(texts, name);
             let key = folded.map(|name| heard.key(name, *kind, received));
             // Of several questions each gets its own.
-            let of_this = |owner: &Name| questions.len() == 1 || same(owner, name);
+            let of_this = |owner: &[u8]| questions.len() == 1 || same(owner, name);
             let known = self.find(key);
             let already = known.is_some_and(|at| self.exchanges[at].answered_at.is_some());
             if already {
@@ -168,7 +146,7 @@ impl Exchanges {
             }
             let exchange = match known {
                 Some(at) => Some(at),
-                None if heard.transport.is_multicast() && received => None,
+                None if heard.message.transport.is_multicast() && received => None,
                 None => self.unasked().then(|| {
                     let exchange = heard.exchange(texts, name, *kind, folded, received);
                     self.add(exchange, key)
@@ -181,11 +159,11 @@ impl Exchanges {
     }
 
     /// As mDNS answers: every record may be what somebody asked for.
-    fn answer_without_question(&mut self, texts: &mut Texts, heard: &Heard<'_>, received: bool) {
+    fn answer_without_question(&mut self, texts: &mut Texts, heard: Heard<'_>, received: bool) {
         let answers = &heard.message.answers;
         let mut found = false;
         for (position, first) in answers.iter().enumerate() {
-            let is_of_it = |name: &Name| same(&first.name, name);
+            let is_of_it = |name: &[u8]| same(&first.name, name);
             let Some(name) = texts.find(&folded(&first.name)) else { continue };
             for kind in [first.kind, ANY] {
                 let key = Key { id: 0, ..heard.key(name, kind, received) };
@@ -206,20 +184,20 @@ impl Exchanges {
         }
     }
 
-    fn answered(&mut self, texts: &mut Texts, heard: &Heard<'_>, at: usize, answers: &[&Answer]) {
+    fn answered(&mut self, texts: &mut Texts, heard: Heard<'_>, at: usize, answers: &[&DnsRecord]) {
         let room = self.answers_cap.saturating_sub(self.answers_tally.kept);
         let kept = answers.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         self.answers_tally.count(kept as u64, true);
         self.answers_tally.count((answers.len() - kept) as u64, false);
         let Some(exchange) = self.exchanges.get_mut(at) else { return };
-        let keep = |answer: &&Answer| KnownAnswer {
-            name: texts.keep_whole(answer.name.to_string().as_bytes()),
+        let keep = |answer: &&DnsRecord| KnownAnswer {
+            name: texts.keep_whole(&answer.name),
             kind: answer.kind,
             ttl: answer.ttl,
-            value: match &answer.data {
-                Data::Address(address) => KnownValue::Address(*address),
-                Data::Name(name) => KnownValue::Name(texts.keep_whole(name.to_string().as_bytes())),
-                Data::Other(_) => KnownValue::Other,
+            value: match &answer.value {
+                DnsRecordValue::Address(address) => KnownValue::Address(*address),
+                DnsRecordValue::Name(name) => KnownValue::Name(texts.keep_whole(name)),
+                DnsRecordValue::Other => KnownValue::Other,
             },
         };
         exchange.answers = answers[..kept].iter().map(keep).collect();
@@ -236,7 +214,7 @@ impl Exchanges {
     }
 
     /// A name as it is compared; of what finds no room, only if it is known.
-    fn keep(&self, texts: &mut Texts, name: &Name) -> Option<TextId> {
+    fn keep(&self, texts: &mut Texts, name: &[u8]) -> Option<TextId> {
         let name = folded(name);
         if self.has_room() { texts.keep(&name) } else { texts.find(&name) }
     }
@@ -263,33 +241,34 @@ impl Exchanges {
 
 impl Heard<'_> {
     fn key(&self, name: TextId, kind: u16, received: bool) -> Key {
-        let multicast = self.transport.is_multicast();
+        let DnsMessage { transport, flow, socket, id, .. } = self.message;
         // mDNS has no ids, and answers may have the question's or none.
-        let id = if self.transport == DnsTransport::Mdns { 0 } else { self.message.id };
-        Key { flow: if multicast { self.socket } else { self.flow }, id, kind, name, received }
+        let id = if *transport == DnsTransport::Mdns { 0 } else { *id };
+        Key { flow: if transport.is_multicast() { *socket } else { *flow }, id, kind, name, received }
     }
 
     fn exchange(
         &self,
         texts: &mut Texts,
-        name: &Name,
+        name: &[u8],
         kind: u16,
         folded: Option<TextId>,
         received: bool,
     ) -> Exchange {
+        let message = self.message;
         Exchange {
-            name: texts.keep_whole(name.to_string().as_bytes()),
+            name: texts.keep_whole(name),
             folded,
-            flow: self.flow,
-            server: if received { self.local } else { self.remote },
+            flow: message.flow,
+            server: if received { message.local } else { message.remote },
             asked_at: None,
             answered_at: None,
             answers: Box::default(),
             repeats: 0,
-            id: self.message.id,
+            id: message.id,
             kind,
             rcode: None,
-            transport: self.transport,
+            transport: message.transport,
             received,
         }
     }
@@ -475,10 +454,10 @@ fn small(texts: &Texts, name: Observed<TextId>) -> Vec<u8> {
 }
 
 /// A name as it is compared: DNS does not tell small letters from large ones.
-fn folded(name: &Name) -> Vec<u8> {
-    name.to_string().to_ascii_lowercase().into_bytes()
+fn folded(name: &[u8]) -> Vec<u8> {
+    name.to_ascii_lowercase()
 }
 
-fn same(one: &Name, other: &Name) -> bool {
-    one == other || one.to_lowercase() == other.to_lowercase()
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
 }

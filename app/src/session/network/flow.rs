@@ -75,10 +75,6 @@ impl Flows {
         Self { cap, flows: HashMap::default(), refused: Refused::default() }
     }
 
-    pub(super) fn get(&self, flow: FlowId) -> Option<&KnownFlow> {
-        self.flows.get(&flow)
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (FlowId, &KnownFlow)> {
         self.flows.iter().map(|(flow, known)| (*flow, known))
     }

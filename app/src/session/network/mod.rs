@@ -9,17 +9,17 @@ mod dns;
 mod failures;
 mod flow;
 mod names;
-mod payload;
 mod peers;
+mod said;
 mod sockets;
 mod view;
 
 pub use self::{
     connections::{Connection, ConnectionResult, Listener, SocketUser},
-    dns::{DnsAnswer, DnsEntry, DnsTransport, DnsValue},
+    dns::{DnsAnswer, DnsEntry, DnsValue},
     failures::SocketFailure,
     names::HostnameSource,
-    payload::{HttpFacts, SmtpFacts, SshFacts, TlsFacts, Told},
+    said::{HttpFacts, SmtpFacts, SshFacts, TlsFacts, Told},
     sockets::{OtherSocket, UnixEntry},
     view::NetworkView,
 };
@@ -27,14 +27,14 @@ use self::{
     dns::Exchanges,
     failures::Failures,
     flow::{Class, Flows},
-    payload::Payloads,
+    said::Sayings,
     sockets::{OtherSockets, UnixSockets},
 };
 use super::{Caps, Session, Tally, Texts};
 use crate::{
     event::{
-        AF_INET, AF_INET6, AF_UNIX, AccessTotals, BootNs, Event, EventKind, FileTotals, Flow, Payload,
-        ProcessKey, SocketFailed, SocketId, SocketOrigin, SocketUsed, UnixSocket,
+        AF_INET, AF_INET6, AF_UNIX, AccessTotals, BootNs, DnsMessage, Event, EventKind, FileTotals, Flow,
+        ProcessKey, Said, SocketFailed, SocketId, SocketOrigin, SocketUsed, UnixSocket,
     },
     maps::{HashMap, IndexMap, IndexSet},
 };
@@ -54,7 +54,8 @@ impl Session {
                 let early = self.accesses.take_orphan(failed.access);
                 self.network.failed(key, event.at, failed, early);
             }
-            EventKind::Payload(payload) => self.network.payload(event.at, payload),
+            EventKind::Dns(message) => self.network.dns(event.at, message),
+            EventKind::Said(said) => self.network.said(said),
             _ => {}
         }
     }
@@ -77,7 +78,7 @@ pub(super) struct Network {
     unix: UnixSockets,
     others: OtherSockets,
     exchanges: Exchanges,
-    payloads: Payloads,
+    sayings: Sayings,
     failures: Failures,
     users_tally: Tally,
 }
@@ -100,7 +101,7 @@ impl Network {
             unix: UnixSockets::new(caps.unix_sockets),
             others: OtherSockets::new(caps.other_sockets),
             exchanges: Exchanges::new(caps),
-            payloads: Payloads::new(caps.connections),
+            sayings: Sayings::new(caps.connections),
             failures: Failures::new(caps.socket_failures),
             users_tally: Tally::default(),
         }
@@ -125,12 +126,7 @@ impl Network {
     pub(super) fn flow(&mut self, process: ProcessKey, at: BootNs, flow: &Flow) {
         let process = self.process(process);
         match flow.family {
-            AF_INET | AF_INET6 => {
-                self.flows.told(process, at, flow);
-                if flow.ended {
-                    self.payloads.ended(flow.flow);
-                }
-            }
+            AF_INET | AF_INET6 => self.flows.told(process, at, flow),
             AF_UNIX => self.unix.flow(process, flow),
             _ => self.others.told(process, flow),
         }
@@ -178,10 +174,14 @@ impl Network {
         tally.seen > tally.kept
     }
 
-    /// The beginning of a packet's payload.
-    pub(super) fn payload(&mut self, at: BootNs, payload: &Payload) {
-        let direction = self.flows.get(payload.flow).and_then(|flow| flow.direction);
-        self.payloads.take_in(&mut self.texts, &mut self.exchanges, at, direction, payload);
+    /// A DNS message.
+    pub(super) fn dns(&mut self, at: BootNs, message: &DnsMessage) {
+        self.exchanges.heard(&mut self.texts, at, message);
+    }
+
+    /// What a connection said.
+    pub(super) fn said(&mut self, said: &Said) {
+        self.sayings.said(&mut self.texts, said);
     }
 
     fn process(&mut self, process: ProcessKey) -> u32 {

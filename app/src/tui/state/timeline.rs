@@ -122,7 +122,9 @@ impl Timeline {
             | EventKind::SocketUsed(_)
             | EventKind::UnixSocket(_)
             | EventKind::Payload(_)
-            | EventKind::Called(_) => return,
+            | EventKind::Called(_)
+            | EventKind::Dns(_)
+            | EventKind::Said(_) => return,
         };
         if self.moments.len() == CAPACITY {
             self.moments.pop_front();
