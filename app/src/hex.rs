@@ -26,6 +26,24 @@ pub(crate) fn hex_digits<const N: usize, const M: usize>(bytes: &[u8; N]) -> [u8
     digits
 }
 
+/// The bytes that lower-case hexadecimal digits stand for; `None` if it is not exactly so many.
+pub(crate) fn bytes_of_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let mut bytes = [0; N];
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = value(*high)? << 4 | value(*low)?;
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +52,9 @@ mod tests {
     fn digits() {
         assert_eq!(hex(&[0, 0xab, 0x10]), "00ab10");
         assert_eq!(hex_digits(&[0xff, 1]), *b"ff01");
+        assert_eq!(bytes_of_hex(b"ff01"), Some([0xff, 1]));
+        for wrong in [b"ff0".as_slice(), b"ff011", b"fg01", b"FF01", b""] {
+            assert_eq!(bytes_of_hex::<2>(wrong), None);
+        }
     }
 }

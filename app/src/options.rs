@@ -9,8 +9,8 @@ use std::{
 
 use crate::{
     cli::WatchArgs,
+    disclosure::Redactor,
     launch::{UserSpec, quoted},
-    receipt::Redactor,
 };
 
 /// Options of `glasshouse watch`.

@@ -16,11 +16,13 @@ use glasshouse::{
 pub(crate) fn receipt_of(recording: Recording<'_>) -> Vec<u8> {
     let replayed = recording.replay();
     let mut session = Session::new();
-    for event in &Disclosure::default().pass_all(replayed.events.iter().cloned()) {
+    let mut facts = facts(&recording.header, &replayed.events);
+    let mut disclosure = Disclosure::default();
+    facts.command = disclosure.command(facts.command);
+    for event in &disclosure.pass_all(replayed.events) {
         session.apply(event);
     }
     session.observation_ended(&[]);
-    let facts = facts(&recording.header, &replayed.events);
     let receipt = from_session(&session, session.remains(), facts, &ReceiptOptions::default());
     let mut json = Vec::new();
     receipt.write_json(&mut json).unwrap();

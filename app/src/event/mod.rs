@@ -7,6 +7,7 @@
 mod calls;
 mod counts;
 mod files;
+pub mod marks;
 mod network;
 
 use std::sync::Arc;

@@ -4,11 +4,9 @@
 //! [`write`](mod@write) puts it where the workload can neither redirect nor prevent it.
 
 pub(crate) mod from_session;
-mod redact;
 pub mod schema;
 mod time;
 pub mod write;
 
 pub use from_session::{ReceiptOptions, from_session};
-pub use redact::{RedactError, Redactor};
 pub use schema::Receipt;

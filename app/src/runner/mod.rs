@@ -113,7 +113,7 @@ pub fn run<B: Backend, O: Observation>(
         },
     };
     let caller = Caller::current();
-    let mut run = Run::new(timings);
+    let mut run = Run::new(options, timings);
     let resolve = |identity| {
         Command::new(options.command.clone(), &options.environment, options.cwd.as_deref(), identity)
     };
@@ -159,12 +159,12 @@ pub fn run<B: Backend, O: Observation>(
 }
 
 impl Run {
-    fn new(timings: Timings) -> Self {
+    fn new(options: &WatchOptions, timings: Timings) -> Self {
         let mut session = Session::new();
         session.observed_by(std::process::id());
         Self {
             session,
-            disclosure: Disclosure::default(),
+            disclosure: Disclosure::new(options.env_values, options.redactor.clone()),
             disclosed: Vec::new(),
             hasher: Hasher::new(),
             timings,

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{End, Interface, Run, Stage, say};
 use crate::{
+    disclosure::Disclosure,
     event::Observed,
     facts::{
         ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, Gap, GapKind, PresentArtifact,
@@ -55,14 +56,16 @@ impl Run {
         let mut exit_code = end.exit_code;
         let mut failure = None;
         let mut facts = self.facts(command, end);
+        let disclosure = std::mem::take(&mut self.disclosure);
         let remains;
         (remains, facts.artifacts) = self.meanwhile(Stage::Hashing, interface, |session| {
             let remains = session.remains();
-            let artifacts = artifacts(&remains.left_behind, options.artifact_limit);
+            let artifacts = artifacts(&remains.left_behind, &disclosure, options.artifact_limit);
             (remains, artifacts)
         });
+        self.disclosure = disclosure;
         self.timings.mark("artifacts");
-        let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
+        let how = texts(options);
         let (receipt, committed) = self.meanwhile(Stage::Writing, interface, |session| {
             let receipt = receipt::from_session(session, remains, facts, &how);
             let committed = target.commit(&receipt, Some(owner));
@@ -112,7 +115,7 @@ impl Run {
             code: "unfinished",
             detail: "written while the command was running".into(),
         });
-        let how = ReceiptOptions { env_values: options.env_values, redactor: options.redactor.clone() };
+        let how = texts(options);
         let receipt = receipt::from_session(&self.session, self.session.remains(), facts, &how);
         match target.commit(&receipt, Some(owner)) {
             Ok(_) => format!("written so far: {}", path.display()),
@@ -138,13 +141,15 @@ impl Run {
         if self.root_pid.is_some() {
             observation.blind_spots.extend(blind_spots(identity.uid));
         }
+        let mut outcome = end.outcome.clone();
+        outcome.error = outcome.error.map(|error| self.disclosure.message(&error));
         RunFacts {
             tool: ToolFacts {
                 name: "glasshouse",
                 version: env!("CARGO_PKG_VERSION"),
                 bpf_object_sha256: Sha256::digest(observe::OBJECT).into(),
             },
-            command: CommandFacts {
+            command: self.disclosure.command(CommandFacts {
                 argv: command.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
                 cwd: command.directory.as_os_str().as_bytes().to_vec(),
                 user: UserFacts {
@@ -154,7 +159,7 @@ impl Run {
                 },
                 executable: self.executable.clone(),
                 environment: command.environment.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
-            },
+            }),
             host: host::facts(),
             execution: ExecutionFacts {
                 backend: self.metadata.backend,
@@ -162,7 +167,7 @@ impl Run {
                 root_pid: self.root_pid,
                 started_at: self.started_at.unwrap_or(finished_at),
                 finished_at,
-                outcome: end.outcome.clone(),
+                outcome,
                 resources: self.resources,
             },
             observation,
@@ -173,26 +178,30 @@ impl Run {
 }
 
 /// Looks at what the run should have left behind. What is not there any more is nothing that was left behind.
-fn artifacts(left: &[LeftBehind], limit_bytes: u64) -> Vec<ArtifactFacts> {
-    // A path that is not known as a whole leads elsewhere.
-    let whole = || {
-        left.iter().filter_map(|left| match &left.path {
-            Observed::Complete(path) => Some((path, left.identity)),
-            _ => None,
-        })
-    };
-    let candidate = |(path, identity): (&Arc<[u8]>, Option<_>)| {
-        let (device, inode) = identity.unzip();
-        Candidate { path: Arc::clone(path), device, inode }
-    };
+fn artifacts(left: &[LeftBehind], disclosure: &Disclosure, limit_bytes: u64) -> Vec<ArtifactFacts> {
     let mut candidates = Vec::with_capacity(left.len());
-    candidates.extend(whole().map(candidate));
+    let mut known = Vec::with_capacity(left.len());
+    for left in left {
+        // A path that is not known as a whole leads elsewhere.
+        if let Observed::Complete(path) = &left.path
+            && let Some(original) = disclosure.original(path)
+        {
+            let (device, inode) = left.identity.unzip();
+            candidates.push(Candidate { path: original, device, inode });
+            known.push((path, left.identity));
+        }
+    }
     let found = hash_artifacts(candidates, &artifacts::Options { limit_bytes, ..Default::default() });
     let mut facts = Vec::with_capacity(found.len());
-    for ((path, identity), found) in whole().zip(found) {
+    for ((path, identity), found) in known.into_iter().zip(found) {
         facts.push(ArtifactFacts { path: Arc::clone(path), identity, state: artifact_state(found) });
     }
     facts
+}
+
+/// How the receipt is to read the texts that `options` let pass.
+fn texts(options: &WatchOptions) -> ReceiptOptions {
+    ReceiptOptions { env_values: options.env_values, redacts: options.redactor.is_some() }
 }
 
 fn artifact_state(found: Found) -> ArtifactState {

@@ -100,7 +100,7 @@ fn run_with(
         options.cwd.as_deref(),
         Identity::unchanged(),
     );
-    let mut run = Run::new(Timings::default());
+    let mut run = Run::new(options, Timings::default());
     let end = run.command(options, &command, ProcessBackend::new, observe, &mut Headless);
     assert_eq!(groups_left(), [] as [PathBuf; 0]);
     mask.thread_set_mask().unwrap();

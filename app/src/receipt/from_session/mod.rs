@@ -12,7 +12,7 @@ mod texts;
 use std::{collections::BTreeMap, mem::take, sync::Arc};
 
 use super::{
-    Receipt, Redactor,
+    Receipt,
     schema::{
         CallCounts, Command, Denied, Executable, ExecutionSummary, File, Host, Milliseconds, NotableCall,
         Outcome, OutcomeStatus, Process, Reason, RunResources, SCHEMA_VERSION, Sha256, Syscalls, Timestamp,
@@ -28,13 +28,13 @@ use crate::{
     syscalls,
 };
 
-/// What goes into the receipt beside the facts.
-#[derive(Clone, Debug, Default)]
+/// How its texts are to be read.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ReceiptOptions {
-    /// Values of environment variables instead of their SHA-256.
+    /// Variables have values, and not their SHA-256.
     pub env_values: bool,
-    /// What must not appear in it.
-    pub redactor: Option<Redactor>,
+    /// Parts of texts may have been removed.
+    pub redacts: bool,
 }
 
 /// Makes the receipt. What it does not need any more of what it is given goes as soon as that is so: of a run with very

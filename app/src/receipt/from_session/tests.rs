@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    disclosure::Disclosure,
+    disclosure::{Disclosure, Redactor},
     event::*,
     facts::*,
     receipt::schema,
@@ -280,12 +280,35 @@ pub(crate) fn artifacts() -> Vec<ArtifactFacts> {
 }
 
 pub(crate) fn receipt_of(events: &[Event], facts: &RunFacts, options: &ReceiptOptions) -> Receipt {
+    receipt_with(events, facts, options, Disclosure::new(options.env_values, None))
+}
+
+/// A receipt without what the patterns match.
+fn redacted(events: &[Event], facts: &RunFacts, patterns: &[&str], env_values: bool) -> Receipt {
+    let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+    let disclosure = Disclosure::new(env_values, Some(Redactor::new(&patterns).unwrap()));
+    receipt_with(events, facts, &ReceiptOptions { env_values, redacts: true }, disclosure)
+}
+
+fn receipt_with(
+    events: &[Event],
+    facts: &RunFacts,
+    options: &ReceiptOptions,
+    mut disclosure: Disclosure,
+) -> Receipt {
     let mut session = Session::new();
-    let events = Disclosure::default().pass_all(events.iter().cloned());
+    let events = disclosure.pass_all(events.iter().cloned());
     events.iter().for_each(|event| session.apply(event));
     let alive: &[ProcessKey] = if events.is_empty() { &[] } else { &[key(50, 102)] };
     session.observation_ended(alive);
-    let mut receipt = from_session(&session, session.remains(), facts.clone(), options);
+    let mut facts = facts.clone();
+    facts.command = disclosure.command(facts.command);
+    let outcome = &mut facts.execution.outcome;
+    outcome.error = outcome.error.as_ref().map(|error| disclosure.message(error));
+    for artifact in &mut facts.artifacts {
+        artifact.path = disclosure.path(&artifact.path).into();
+    }
+    let mut receipt = from_session(&session, session.remains(), facts, options);
     receipt.receipt_id = "00000000-0000-4000-8000-000000000000".into();
     receipt
 }
@@ -294,11 +317,6 @@ fn json(receipt: &Receipt) -> Value {
     let mut bytes = Vec::new();
     receipt.write_json(&mut bytes).unwrap();
     serde_json::from_slice(&bytes).unwrap()
-}
-
-fn with_redactor(patterns: &[&str], env_values: bool) -> ReceiptOptions {
-    let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-    ReceiptOptions { env_values, redactor: Some(Redactor::new(&patterns).unwrap()) }
 }
 
 /// Compares a file with what it should be; with `BLESS=1` in the environment it is written instead.
@@ -319,7 +337,7 @@ fn check_file(path: &str, expected: &str) {
 #[test]
 fn the_whole_receipt() {
     let facts = RunFacts { artifacts: artifacts(), ..facts() };
-    let receipt = receipt_of(&all_events(), &facts, &with_redactor(&["s3cret"], false));
+    let receipt = redacted(&all_events(), &facts, &["s3cret"], false);
     let mut bytes = Vec::new();
     receipt.write_json(&mut bytes).unwrap();
     check_file("src/receipt/from_session/receipt.snapshot.json", &String::from_utf8(bytes).unwrap());
@@ -333,11 +351,11 @@ fn the_schema_file_is_current() {
 #[test]
 fn every_field_is_in_the_schema() {
     let schema: Value = serde_json::from_str(&schema::json_schema().unwrap()).unwrap();
-    for options in [with_redactor(&["s3cret", "TOKEN"], false), with_redactor(&["abc"], true)] {
+    for (patterns, env_values) in [(["s3cret", "TOKEN"], false), (["abc", "abc"], true)] {
         let mut facts = facts();
         facts.observation.gaps.push(Gap { kind: facts::GapKind::Partial, code: "x", detail: "y".into() });
         facts.artifacts = artifacts();
-        let receipt = json(&receipt_of(&all_events(), &facts, &options));
+        let receipt = json(&redacted(&all_events(), &facts, &patterns, env_values));
         let mut problems = BTreeSet::new();
         check_against(&schema, &schema, &receipt, "", &mut problems);
         assert!(problems.is_empty(), "{problems:#?}");
@@ -438,7 +456,7 @@ fn every_field_is_described() {
 fn nothing_redacted_remains() {
     let mut facts = facts();
     facts.execution.outcome.error = Some("s3cret: not found".into());
-    let receipt = json(&receipt_of(&all_events(), &facts, &with_redactor(&["s3cret", "abc"], true)));
+    let receipt = json(&redacted(&all_events(), &facts, &["s3cret", "abc"], true));
     let text = receipt.to_string();
     assert!(!text.contains("s3cret") && !text.contains("abc"), "{text}");
     let pointers: Vec<_> = receipt["redactions"]
@@ -459,8 +477,8 @@ fn nothing_redacted_remains() {
         "/filesystem/changes/3/new_path",
         "/filesystem/changes/4/target",
         "/filesystem/failed/1/new_path",
-        "/artifacts/1/path",
-        "/artifacts/0/target",
+        "/artifacts/0/path",
+        "/artifacts/1/target",
     ] {
         assert!(pointers.contains(&expected), "{expected} is not in {pointers:?}");
     }
@@ -535,7 +553,7 @@ fn totals_without_a_first_use_are_a_loss() {
 
 #[test]
 fn a_redacted_value_has_no_hash() {
-    let receipt = json(&receipt_of(&events(), &facts(), &with_redactor(&["TOKEN"], false)));
+    let receipt = json(&redacted(&events(), &facts(), &["TOKEN"], false));
     let variable = &receipt["processes"][0]["executions"][0]["environment"][1];
     assert_eq!(variable, &json!({"name": "TOKEN", "value_sha256": null, "value_sha256_reason": "redacted"}));
 }
@@ -650,7 +668,7 @@ proptest! {
 
     #[test]
     fn any_events_give_a_receipt(events in crate::session::tests::any_events()) {
-        let receipt = receipt_of(&events, &facts(), &with_redactor(&["x"], true));
+        let receipt = redacted(&events, &facts(), &["x"], true);
         let ids: Vec<u64> = receipt.processes.iter().map(|process| process.id).collect();
         prop_assert_eq!(ids, (1..=receipt.processes.len() as u64).collect::<Vec<_>>());
         for process in &receipt.processes {

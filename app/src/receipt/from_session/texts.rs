@@ -1,21 +1,18 @@
 //! Texts on their way into the receipt: shared with the session where nothing is removed from them.
 
-use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
+use std::{borrow::Cow, sync::Arc};
 
 use super::{ReceiptOptions, split};
 use crate::{
-    event::{Observed, Syscall},
+    event::{
+        Observed, Syscall,
+        marks::{self, HASHED},
+    },
+    hex::bytes_of_hex,
     maps::HashMap,
     names,
-    receipt::{
-        Redactor,
-        redact::RedactedVariable,
-        schema::{
-            self, Bytes, EnvironmentPointer, EnvironmentVariable, OptionalText, Reason, Redaction, True,
-            Value,
-        },
+    receipt::schema::{
+        self, Bytes, EnvironmentPointer, EnvironmentVariable, OptionalText, Reason, Redaction, True, Value,
     },
     session::{ListId, TextId, Texts as Kept},
     syscalls,
@@ -36,13 +33,13 @@ pub(super) type Environment = Arc<[Arc<EnvironmentVariable>]>;
 pub(super) struct Texts<'a> {
     kept: &'a Kept,
     env_values: bool,
-    redactor: Option<&'a Redactor>,
+    redacts: bool,
     /// Names of calls and of errors.
     calls: HashMap<Syscall, Arc<str>>,
     errors: HashMap<i32, Arc<str>>,
     /// Argument lists.
     arguments: HashMap<ListId, ArgumentList>,
-    /// Each distinct environment string is hashed once.
+    /// Environment strings.
     variables: HashMap<TextId, Variable>,
     /// Where an environment was given first.
     environments: HashMap<Observed<ListId>, EnvironmentPointer>,
@@ -75,11 +72,11 @@ pub(super) enum Given {
 }
 
 impl<'a> Texts<'a> {
-    pub(super) fn new(kept: &'a Kept, options: &'a ReceiptOptions) -> Self {
+    pub(super) fn new(kept: &'a Kept, options: &ReceiptOptions) -> Self {
         Self {
             kept,
             env_values: options.env_values,
-            redactor: options.redactor.as_ref(),
+            redacts: options.redacts,
             calls: HashMap::default(),
             errors: HashMap::default(),
             arguments: HashMap::default(),
@@ -92,10 +89,10 @@ impl<'a> Texts<'a> {
 
     /// A text that is not the session's.
     pub(super) fn redacted(&mut self, text: &[u8], pointer: impl FnOnce() -> String) -> Bytes {
-        match self.redactor.and_then(|redactor| redactor.text(text)) {
+        match self.without_marks(text) {
             Some(redacted) => {
                 self.removed(pointer());
-                Bytes(Arc::from(redacted))
+                redacted
             }
             None => Bytes::from(text),
         }
@@ -107,13 +104,19 @@ impl<'a> Texts<'a> {
     }
 
     fn shared_text(&mut self, text: &Arc<[u8]>, pointer: impl FnOnce() -> String) -> Bytes {
-        match self.redactor.and_then(|redactor| redactor.text(text)) {
+        match self.without_marks(text) {
             Some(redacted) => {
                 self.removed(pointer());
-                Bytes(Arc::from(redacted))
+                redacted
             }
             None => Bytes(Arc::clone(text)),
         }
+    }
+
+    /// A text as it is shown, if parts of it were removed.
+    fn without_marks(&self, text: &[u8]) -> Option<Bytes> {
+        let shown = self.redacts.then(|| marks::shown(text));
+        shown.filter(|shown| matches!(shown, Cow::Owned(_))).map(|shown| Bytes(Arc::from(shown)))
     }
 
     /// A text of the session, as far as it was observed. `pointer` leads to the field.
@@ -215,10 +218,10 @@ impl<'a> Texts<'a> {
         let mut list = Vec::new();
         for (index, text) in self.kept.list(id).iter().enumerate() {
             let text = self.kept.text(*text);
-            list.push(match self.redactor.and_then(|redactor| redactor.text(&text)) {
+            list.push(match self.without_marks(&text) {
                 Some(text) => {
                     redacted.push(index);
-                    Bytes(Arc::from(text))
+                    text
                 }
                 None => Bytes(text),
             });
@@ -270,40 +273,39 @@ impl<'a> Texts<'a> {
         made
     }
 
-    /// An environment string, and the name of the field that was redacted.
+    /// An environment string, and the name of the field that something was removed from.
     fn variable(&self, string: &[u8]) -> (EnvironmentVariable, Option<&'static str>) {
         let equals = string.iter().position(|byte| *byte == b'=');
         let (name, value) = match equals {
             Some(at) => (&string[..at], Ok(&string[at + 1..])),
             None => (string, Err(Reason::None)),
         };
-        match self.redactor.and_then(|redactor| redactor.variable(string)) {
-            None => (self.show(name, value), None),
-            Some(RedactedVariable::Name(name)) => (self.show(&name, value), Some("name")),
-            Some(RedactedVariable::Value(value)) if self.env_values => {
-                (self.show(name, Ok(&value)), Some("value"))
-            }
-            Some(RedactedVariable::Value(_)) => {
-                (self.show(name, Err(Reason::Redacted)), Some("value_sha256"))
-            }
-        }
-    }
-
-    fn show(&self, name: &[u8], value: Result<&[u8], Reason>) -> EnvironmentVariable {
-        let name = Bytes::from(name);
-        if self.env_values {
-            let (value, value_reason) = split(value.map(Bytes::from));
-            EnvironmentVariable::Kept { name, value, value_reason }
+        let shown =
+            |text| self.without_marks(text).map_or_else(|| (Bytes::from(text), false), |it| (it, true));
+        let (name, name_redacted) = shown(name);
+        let (variable, value_redacted) = if self.env_values {
+            let (value, value_reason) = split(value.map(shown));
+            let (value, redacted) = value.unzip();
+            let redacted = redacted == Some(true);
+            (EnvironmentVariable::Kept { name, value, value_reason }, redacted.then_some("value"))
         } else {
-            let hash = value.map(|value| schema::Sha256(Sha256::digest(value).into()));
-            let (value_sha256, value_sha256_reason) = split(hash);
-            EnvironmentVariable::Hashed { name, value_sha256, value_sha256_reason }
-        }
+            let (value_sha256, value_sha256_reason) = split(value.and_then(hash));
+            let redacted = value_sha256_reason == Some(Reason::Redacted);
+            let variable = EnvironmentVariable::Hashed { name, value_sha256, value_sha256_reason };
+            (variable, redacted.then_some("value_sha256"))
+        };
+        (variable, name_redacted.then_some("name").or(value_redacted))
     }
 
     fn removed(&mut self, pointer: String) {
         self.redactions.push(Redaction { pointer, method: "pattern" });
     }
+}
+
+/// The hash that stands for a value.
+fn hash(value: &[u8]) -> Result<schema::Sha256, Reason> {
+    let mark = value.strip_prefix(HASHED).ok_or(Reason::Unknown)?;
+    bytes_of_hex(mark).map(schema::Sha256).ok_or(Reason::Redacted)
 }
 
 fn whole_or_truncated<T>(value: T, length: Option<u64>) -> Value<T> {

@@ -1,11 +1,10 @@
-//! Removes what a pattern matches before it reaches the receipt.
+//! Finds what a pattern matches, and may not be known.
 
 use std::ops::Range;
 
 use regex::bytes::Regex;
 
-/// What stands for a removed part.
-pub(super) const REDACTED: &[u8] = b"[redacted]";
+use crate::event::marks::REDACTED;
 
 /// Compiled patterns of `--redact`.
 #[derive(Clone, Debug)]
@@ -26,13 +25,15 @@ pub struct RedactError {
     pub reason: String,
 }
 
-/// A redacted environment string.
+/// What matches of an environment string.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RedactedVariable {
-    /// The value, with what was removed replaced.
-    Value(Vec<u8>),
-    /// A string without an equals sign, with what was removed replaced.
-    Name(Vec<u8>),
+pub(super) enum Matches {
+    /// Nothing.
+    None,
+    /// Parts of a string without an equals sign.
+    Name(Vec<Range<usize>>),
+    /// Parts of the value; of the whole string these.
+    Value(Vec<Range<usize>>),
 }
 
 impl Redactor {
@@ -49,39 +50,42 @@ impl Redactor {
             .map(|patterns| Self { patterns })
     }
 
-    /// A text without what matches; `None` when nothing does.
-    pub(super) fn text(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let matches = self.matches(text);
-        (!matches.is_empty()).then(|| replace(text, 0, &matches))
-    }
-
     /// A message for people without what matches; `None` when nothing does.
     pub fn message(&self, text: &str) -> Option<String> {
-        self.text(text.as_bytes()).map(|text| String::from_utf8_lossy(&text).into_owned())
+        let matches = self.matches(text.as_bytes());
+        let mut out = Vec::with_capacity(text.len());
+        let mut at = 0;
+        for found in &matches {
+            out.extend_from_slice(&text.as_bytes()[at..found.start]);
+            out.extend_from_slice(REDACTED.as_bytes());
+            at = found.end;
+        }
+        out.extend_from_slice(&text.as_bytes()[at..]);
+        (!matches.is_empty()).then(|| String::from_utf8_lossy(&out).into_owned())
     }
 
-    /// An environment string (`NAME=value`) without what matches; `None` when nothing does. A match that lies within
-    /// the name removes the whole value: who names a variable means what is in it.
-    pub(super) fn variable(&self, string: &[u8]) -> Option<RedactedVariable> {
+    /// What matches of an environment string (`NAME=value`). A match that lies within the name removes the whole value:
+    /// who names a variable means what is in it.
+    pub(super) fn variable(&self, string: &[u8]) -> Matches {
         let mut matches = self.matches(string);
         if matches.is_empty() {
-            return None;
+            return Matches::None;
         }
         let Some(equals) = string.iter().position(|byte| *byte == b'=') else {
-            return Some(RedactedVariable::Name(replace(string, 0, &matches)));
+            return Matches::Name(matches);
         };
         let value = equals + 1;
         if matches.iter().any(|found| found.end <= value) {
-            return Some(RedactedVariable::Value(REDACTED.to_vec()));
+            return Matches::Value(std::iter::once(value..string.len()).collect());
         }
         for found in &mut matches {
             found.start = found.start.max(value);
         }
-        Some(RedactedVariable::Value(replace(string, value, &matches)))
+        Matches::Value(matches)
     }
 
     /// All matches of all patterns, in order; those that overlap or touch are one.
-    fn matches(&self, text: &[u8]) -> Vec<Range<usize>> {
+    pub(super) fn matches(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found: Vec<_> = self
             .patterns
             .iter()
@@ -113,19 +117,6 @@ fn compile(pattern: &str) -> Result<Regex, RedactError> {
     })
 }
 
-/// `text` from `start`, with each match replaced.
-fn replace(text: &[u8], start: usize, matches: &[Range<usize>]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = start;
-    for found in matches {
-        out.extend_from_slice(&text[at..found.start]);
-        out.extend_from_slice(REDACTED);
-        at = found.end;
-    }
-    out.extend_from_slice(&text[at..]);
-    out
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
@@ -137,29 +128,30 @@ mod tests {
 
     #[test]
     fn texts() {
-        let check = |patterns: &[&str], text: &[u8], expected: Option<&[u8]>| {
-            assert_eq!(redactor(patterns).text(text).as_deref(), expected, "{patterns:?}");
+        let check = |patterns: &[&str], text: &str, expected: Option<&str>| {
+            assert_eq!(redactor(patterns).message(text).as_deref(), expected, "{patterns:?}");
         };
-        check(&["s3cret"], b"--password=s3cret!", Some(b"--password=[redacted]!"));
-        check(&["s3cret"], b"nothing", None);
-        check(&["x*"], b"aaa", None);
-        check(&["abc", "bcd", "z"], b"-abcd-z-", Some(b"-[redacted]-[redacted]-"));
-        check(&["(?-u)\\xff+"], b"a\xff\xffb", Some(b"a[redacted]b"));
+        check(&["s3cret"], "--password=s3cret!", Some("--password=[redacted]!"));
+        check(&["s3cret"], "nothing", None);
+        check(&["x*"], "aaa", None);
+        check(&["abc", "bcd", "z"], "-abcd-z-", Some("-[redacted]-[redacted]-"));
+        assert_eq!(redactor(&["(?-u)\\xff+"]).matches(b"a\xff\xffb").first(), Some(&(1..3)));
     }
 
     #[test]
     fn variables() {
-        let check = |pattern: &str, string: &[u8], expected: Option<&[u8]>| {
-            let expected = expected.map(|value| RedactedVariable::Value(value.to_vec()));
+        let check = |pattern: &str, string: &[u8], expected: Option<Range<usize>>| {
+            let expected =
+                expected.map_or(Matches::None, |range| Matches::Value(Vec::from_iter(Some(range))));
             assert_eq!(redactor(&[pattern]).variable(string), expected, "{pattern}");
         };
-        check("hunter2", b"PASS=is hunter2.", Some(b"is [redacted]."));
-        check("PASS", b"MY_PASS=anything", Some(REDACTED));
-        check("PASS=", b"PASS=anything", Some(REDACTED));
-        check("PASS=\\w+", b"PASS=one two", Some(b"[redacted] two"));
+        check("hunter2", b"PASS=is hunter2.", Some(8..15));
+        check("PASS", b"MY_PASS=anything", Some(8..16));
+        check("PASS=", b"PASS=anything", Some(5..13));
+        check("PASS=\\w+", b"PASS=one two", Some(5..8));
         check("nothing", b"PASS=one", None);
         let name = redactor(&["key"]).variable(b"a key");
-        assert_eq!(name, Some(RedactedVariable::Name(b"a [redacted]".to_vec())));
+        assert_eq!(name, Matches::Name(Vec::from_iter(Some(2..5))));
     }
 
     #[test]
