@@ -25,6 +25,8 @@ pub struct Cli {
 pub enum Subcommands {
     /// Run a command, observe it, and write its receipt
     Watch(Box<WatchArgs>),
+    /// Make the receipt of a run again from its events, even if glasshouse was killed meanwhile
+    Receipt(ReceiptArgs),
     /// Say what this kernel and this user can do, and what to do about what they cannot
     Doctor(DoctorArgs),
     /// Print the JSON Schema of the receipt
@@ -49,6 +51,10 @@ pub struct WatchArgs {
     /// Where the receipt goes; `-` for standard output
     #[arg(long, value_name = "PATH", default_value = "./receipt.json")]
     pub receipt: PathBuf,
+
+    /// Also write every event to a new file as it happens, a line each, of which `glasshouse receipt` makes the receipt
+    #[arg(long, value_name = "PATH")]
+    pub events: Option<PathBuf>,
 
     /// Print no summary at the end
     #[arg(long, short)]
@@ -101,6 +107,22 @@ pub struct WatchArgs {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// `glasshouse receipt`.
+#[derive(Debug, Args)]
+pub struct ReceiptArgs {
+    /// Where the receipt goes; `-` for standard output
+    #[arg(long, value_name = "PATH", default_value = "./receipt.json")]
+    pub receipt: PathBuf,
+
+    /// Print no summary at the end
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// What `glasshouse watch --events` wrote
+    #[arg(value_name = "EVENTS")]
+    pub events: PathBuf,
 }
 
 /// `glasshouse doctor`.

@@ -1,12 +1,14 @@
 //! What is known of a run beside its events: filled in by the runner, read by the receipt and the summary.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::event::{BootNs, Unreadable};
 
 /// Everything about a run that is not an event.
 #[derive(Clone, Debug)]
 pub struct RunFacts {
+    /// Random UUID of the receipt.
+    pub receipt_id: String,
     /// The program that observed.
     pub tool: ToolFacts,
     /// What was asked for.
@@ -27,9 +29,9 @@ pub struct RunFacts {
 #[derive(Clone, Debug)]
 pub struct ToolFacts {
     /// Always `glasshouse`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its version.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// SHA-256 of the embedded eBPF object.
     pub bpf_object_sha256: [u8; 32],
 }
@@ -83,9 +85,9 @@ pub struct HostFacts {
 #[derive(Clone, Debug)]
 pub struct ExecutionFacts {
     /// Name of the backend.
-    pub backend: &'static str,
+    pub backend: Cow<'static, str>,
     /// Isolation that it gives: `none` or `vm`.
-    pub isolation: &'static str,
+    pub isolation: Cow<'static, str>,
     /// Pid of the root process as glasshouse sees it; absent when none was made.
     pub root_pid: Option<u32>,
     /// When the command was released (or, when it never was, when that was decided).
@@ -262,7 +264,7 @@ pub struct Gap {
     /// Facts, or a part of the observation.
     pub kind: GapKind,
     /// A stable code: `records_dropped`, `cgroup_unavailable`, …
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The same in words, with numbers.
     pub detail: String,
 }
@@ -280,7 +282,7 @@ pub enum GapKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlindSpot {
     /// A stable code.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The same in words.
     pub detail: String,
 }

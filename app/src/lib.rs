@@ -20,6 +20,7 @@ pub mod observe;
 pub mod options;
 pub mod protocol;
 pub mod receipt;
+pub mod recording;
 pub mod runner;
 pub mod session;
 pub mod summary;

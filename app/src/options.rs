@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
+    path::{self, Path, PathBuf},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ pub struct WatchOptions {
     pub command: Vec<OsString>,
     /// Where the receipt goes.
     pub receipt: ReceiptDestination,
+    /// Where events go as they happen.
+    pub events: Option<PathBuf>,
     /// The interface is wanted, where there can be one.
     pub tui: bool,
     /// No summary at the end.
@@ -57,6 +59,18 @@ pub enum ReceiptDestination {
     File(PathBuf),
 }
 
+impl TryFrom<PathBuf> for ReceiptDestination {
+    type Error = UsageError;
+
+    fn try_from(path: PathBuf) -> Result<Self, UsageError> {
+        match path.as_os_str().as_bytes() {
+            b"-" => Ok(Self::Stdout),
+            b"" => Err(UsageError("--receipt '': expected a path, or - for standard output".into())),
+            _ => Ok(Self::File(path)),
+        }
+    }
+}
+
 /// An option whose value makes no sense. The text says what to type.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -87,15 +101,11 @@ impl TryFrom<WatchArgs> for WatchOptions {
             [] => None,
             patterns => Some(Redactor::new(patterns).map_err(|error| UsageError(error.to_string()))?),
         };
+        let receipt = ReceiptDestination::try_from(args.receipt)?;
         Ok(Self {
             command: args.command,
-            receipt: match args.receipt.as_os_str().as_bytes() {
-                b"-" => ReceiptDestination::Stdout,
-                b"" => {
-                    return Err(UsageError("--receipt '': expected a path, or - for standard output".into()));
-                }
-                _ => ReceiptDestination::File(args.receipt),
-            },
+            events: args.events.map(|path| events(path, &receipt)).transpose()?,
+            receipt,
             tui: !args.no_tui,
             quiet: args.quiet,
             user: user.transpose()?,
@@ -111,6 +121,19 @@ impl TryFrom<WatchArgs> for WatchOptions {
             record_records: args.record_records,
         })
     }
+}
+
+/// Where events go: to a file, which is not the receipt's.
+fn events(path: PathBuf, receipt: &ReceiptDestination) -> Result<PathBuf, UsageError> {
+    let usage = |reason: &str| Err(UsageError(format!("--events {}: {reason}", quoted(&path))));
+    if matches!(path.as_os_str().as_bytes(), b"" | b"-") {
+        return usage("expected the path of a file that does not exist yet");
+    }
+    let absolute = |path: &Path| path::absolute(path).ok();
+    if matches!(receipt, ReceiptDestination::File(receipt) if absolute(receipt) == absolute(&path)) {
+        return usage("the receipt goes there; name another file");
+    }
+    Ok(path)
 }
 
 fn variable(entry: &OsStr) -> Result<(OsString, OsString), UsageError> {
@@ -227,6 +250,8 @@ mod tests {
             (&["--env", "x"], "NAME=VALUE"),
             (&["--user", ":x"], "NAME:GROUP"),
             (&["--receipt", ""], "--receipt"),
+            (&["--events", "-"], "does not exist yet"),
+            (&["--events", "receipt.json"], "the receipt goes there"),
         ] {
             let error = watch(&[arguments.as_slice(), &["--", "true"]].concat()).unwrap_err();
             assert!(error.contains(hint), "{error}");

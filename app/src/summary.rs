@@ -429,7 +429,11 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
         let mut facts = facts();
         facts.observation.families[0].recovered = 0;
         let detail = "no cgroup\u{1b}[2J".into();
-        facts.observation.gaps.push(Gap { kind: GapKind::Partial, code: "cgroup_unavailable", detail });
+        facts.observation.gaps.push(Gap {
+            kind: GapKind::Partial,
+            code: "cgroup_unavailable".into(),
+            detail,
+        });
         let text = summary(&events(), &facts, None);
         assert!(text.contains("  lost          cgroup_unavailable: no cgroup\\x1b[2J\n"), "{text}");
         assert!(

@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn help_goes_to_stdout_and_succeeds() {
-    for arguments in [&["--help"][..], &["watch", "--help"], &["doctor", "--help"]] {
+    for arguments in [&["--help"][..], &["watch", "--help"], &["receipt", "--help"], &["doctor", "--help"]] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(text(&output.stdout).contains("Usage"), "{arguments:?}");
@@ -36,6 +36,7 @@ fn help_names_every_option_of_watch() {
     for option in [
         "--no-tui",
         "--receipt",
+        "--events",
         "--quiet",
         "--user",
         "--cwd",
@@ -86,6 +87,32 @@ fn an_unwritable_receipt_is_found_out_before_anything_else() {
     assert_eq!(output.status.code(), Some(125));
     assert!(text(&output.stderr).contains("/nonexistent/folder"), "{}", text(&output.stderr));
     assert!(!marker.exists());
+}
+
+/// A recording that is none is a mistake like others, and the message says where.
+#[test]
+fn what_is_no_recording_of_events_is_said_with_its_line() {
+    let folder = public_folder();
+    let (events, receipt) = (folder.path().join("events"), folder.path().join("receipt.json"));
+    let rebuild = |content: &[u8]| {
+        fs::write(&events, content).unwrap();
+        run(&["receipt", events.to_str().unwrap(), "--receipt", receipt.to_str().unwrap()])
+    };
+    for (content, message) in [
+        (&b""[..], "line 1: the recording was cut within its first line"),
+        (b"\x7fELF\n", "line 1: this is no recording of events"),
+        (b"{\"format\":\"glasshouse-events\",\"version\":9}\n", "has version 9 of the format"),
+        (b"{\"format\":\"glasshouse-events\",\"version\":1}\n", "line 1: run: expected an object"),
+        (b"glassrec", "line 1: the recording was cut"),
+    ] {
+        let output = rebuild(content);
+        assert_eq!(output.status.code(), Some(125), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
+        assert!(!receipt.exists());
+    }
+    let output = run(&["receipt", "/nonexistent/events", "--receipt", receipt.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(text(&output.stderr).contains("/nonexistent/events"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -78,6 +78,44 @@ fn a_moved_folder_does_not_redirect_the_receipt() {
     run.expect_code(3);
 }
 
+/// What the command may do to a folder of its own: forbid writing there, for everybody or by taking it away.
+#[test]
+fn a_folder_that_was_closed_or_removed_does_not_cost_the_receipt() {
+    needs!("unshare", "mount");
+    for (script, stays) in [
+        ("chmod 0 $0; exit 3", true),
+        ("mount -o remount,ro $0; exit 3", false),
+        ("rm -rf $0; exit 3", false),
+        ("mkdir $0/receipt.json; exit 3", false),
+    ] {
+        let outside = public_folder();
+        let (place, elsewhere) = (outside.path().join("place"), outside.path().join("elsewhere"));
+        fs::create_dir(&place).unwrap();
+        fs::create_dir(&elsewhere).unwrap();
+        let mounts = script.starts_with("mount");
+        let preparation =
+            if mounts { format!("mount -t tmpfs none {}", place.display()) } else { "true".into() };
+        let run = watch(command!["sh", "-c", script, &place])
+            .under(["unshare", "-m"])
+            .after(&preparation)
+            .env("TMPDIR", &elsewhere)
+            .receipt_at(&place.join("receipt.json"))
+            .run();
+        run.expect_code(3);
+        let fallback = fs::read_dir(&elsewhere).unwrap().map(|entry| entry.unwrap().path()).next();
+        assert_eq!(fallback.is_none(), stays, "{script}: {}", run.stderr);
+        let path = fallback.unwrap_or_else(|| run.receipt_path.clone());
+        let bytes = fs::read(&path).unwrap();
+        crate::support::Receipt::parse(&bytes).expect_complete();
+        assert!(run.stderr.contains(path.to_str().unwrap()), "{script}: {}", run.stderr);
+        assert!(
+            run.stderr.contains(&crate::support::sha256(&bytes)),
+            "the summary has its SHA-256: {}",
+            run.stderr
+        );
+    }
+}
+
 #[test]
 fn closed_descriptors_are_no_trouble() {
     needs!();

@@ -216,6 +216,23 @@ fn a_shell_is_watched_typed_into_frozen_and_left() {
     terminal.shows(" icanon");
 }
 
+/// What is recorded with an interface is what is recorded without one.
+#[test]
+fn events_are_recorded_beside_the_interface() {
+    needs!("tmux");
+    let terminal =
+        Terminal::run((120, 40), "$GLASSHOUSE --events events -- sh -c 'cat /etc/hostname; exit 3'");
+    terminal.shows("exited 3");
+    terminal.press(&["q"]);
+    terminal.shows("exit code 3.");
+    let folder = terminal.folder.path();
+    let rebuilt = folder.join("rebuilt.json");
+    let mut rebuild = Command::new(glasshouse());
+    rebuild.arg("receipt").arg(folder.join("events")).arg("--receipt").arg(&rebuilt).arg("--quiet");
+    assert!(rebuild.status().unwrap().success());
+    assert!(fs::read(rebuilt).unwrap() == fs::read(terminal.receipt_path()).unwrap());
+}
+
 #[test]
 fn a_pipe_stays_a_pipe() {
     needs!("tmux");

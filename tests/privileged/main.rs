@@ -15,6 +15,7 @@ mod cleanup;
 mod credentials;
 mod evasion;
 mod evasion_ordinary;
+mod events;
 mod executions;
 mod exits;
 mod failures;

@@ -44,7 +44,8 @@ fn facts(header: &RecordingHeader, events: &[Event]) -> RunFacts {
     let strings =
         |of: fn(&Exec) -> Option<Vec<Vec<u8>>>| root.and_then(|(_, exec)| of(exec)).unwrap_or_default();
     RunFacts {
-        tool: ToolFacts { name: "glasshouse", version: "0.0.0", bpf_object_sha256: [0; 32] },
+        receipt_id: "00000000-0000-0000-0000-000000000000".into(),
+        tool: ToolFacts { name: "glasshouse".into(), version: "0.0.0".into(), bpf_object_sha256: [0; 32] },
         command: CommandFacts {
             argv: strings(|exec| exec.argv.value().cloned()),
             cwd: root.and_then(|(_, exec)| exec.cwd.path.value().cloned()).unwrap_or_default(),
@@ -66,8 +67,8 @@ fn facts(header: &RecordingHeader, events: &[Event]) -> RunFacts {
             virtualization: None,
         },
         execution: ExecutionFacts {
-            backend: "replay",
-            isolation: "none",
+            backend: "replay".into(),
+            isolation: "none".into(),
             root_pid: root.map(|(event, _)| event.process.tgid),
             started_at: root.map_or(0, |(event, _)| event.at),
             finished_at: exit.map_or(0, |(event, _)| event.at),

@@ -45,7 +45,7 @@ impl ProcessBackend {
 
     fn misses_cgroup(&mut self, reason: String) {
         self.cgroup = None;
-        self.gaps.push(Gap { kind: GapKind::Partial, code: "cgroup_unavailable", detail: reason });
+        self.gaps.push(Gap { kind: GapKind::Partial, code: "cgroup_unavailable".into(), detail: reason });
     }
 }
 

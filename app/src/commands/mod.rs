@@ -1,6 +1,7 @@
 //! The subcommands.
 
 pub mod doctor;
+pub mod receipt;
 pub mod schema;
 pub mod watch;
 
@@ -20,6 +21,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, timings: Timings) -> u8 {
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => match cli.subcommand {
             Subcommands::Watch(args) => watch::run(*args, timings),
+            Subcommands::Receipt(args) => receipt::run(args),
             Subcommands::Doctor(args) => doctor::run(args.programs),
             Subcommands::Schema => match schema::write(&mut std::io::stdout().lock()) {
                 Ok(()) => 0,

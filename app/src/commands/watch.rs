@@ -8,6 +8,7 @@ use crate::{
     launch::EXIT_FAILED,
     observe::{Groundwork, Manner, Observer},
     options::{ReceiptDestination, WatchOptions},
+    recording::FLUSH_EVERY,
     runner::{self, Headless, say},
     timings::Timings,
     tui::{Live, config::Config, screen},
@@ -19,8 +20,11 @@ pub fn run(args: WatchArgs, timings: Timings) -> u8 {
         Ok(options) => {
             let groundwork = Groundwork::begin();
             let observe = |target, timings: &mut Timings| {
-                let recording = options.record_records.as_deref();
-                let manner = Manner { recording, backpressure: options.backpressure };
+                let manner = Manner {
+                    recording: options.record_records.as_deref(),
+                    patience: options.events.is_some().then_some(FLUSH_EVERY),
+                    backpressure: options.backpressure,
+                };
                 Observer::start(groundwork, target, manner, timings)
             };
             match interface(&options) {

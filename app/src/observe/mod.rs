@@ -19,7 +19,7 @@ pub mod replay;
 mod ring;
 mod sweep;
 
-use std::{os::fd::OwnedFd, path::Path, sync::Arc, thread::JoinHandle};
+use std::{os::fd::OwnedFd, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 
@@ -62,6 +62,8 @@ pub struct Target {
 pub struct Manner<'a> {
     /// The records go to this new file as well.
     pub recording: Option<&'a Path>,
+    /// No event waits longer than that to be given out, also while little happens.
+    pub patience: Option<Duration>,
     /// The workload is slowed down rather than that anything is lost.
     pub backpressure: bool,
 }
@@ -187,7 +189,7 @@ impl Observer {
         let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;
         let pressure = Pressure::new(target.freeze.take().filter(|_| manner.backpressure));
         let freezes = pressure.freezes();
-        let collector = Collector::start(rings, pressure)
+        let collector = Collector::start(rings, pressure, manner.patience)
             .map_err(|error| ObserveError::Failed(format!("cannot start the collector: {error}")))?;
         let assembler = Assembler::new(native, compat, page_bytes);
         let intake = Intake { assembler, recorder, received: [0; FAMILIES] };
@@ -265,7 +267,7 @@ fn packets_unseen(probes: &[ProbeFacts]) -> Option<Gap> {
     let unseen = probes.iter().find(|probe| of_group(&probe.name) && !probe.attached)?;
     Some(Gap {
         kind: GapKind::Partial,
-        code: "packets_unseen",
+        code: "packets_unseen".into(),
         detail: format!(
             "packets are not seen ({}): of datagrams the bytes are those of system calls and packets are not counted, and \
              there are no DNS messages, server names or other first bytes",

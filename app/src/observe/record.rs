@@ -49,7 +49,7 @@ impl Recorder {
     pub(super) fn gap(&self) -> Option<Gap> {
         self.failure.as_ref().map(|error| Gap {
             kind: GapKind::Partial,
-            code: "recording_failed",
+            code: "recording_failed".into(),
             detail: format!("the recording {} ends early: {error}", self.path.display()),
         })
     }

@@ -134,8 +134,13 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Starts it.
-    pub(super) fn start(mut rings: Rings, pressure: Pressure) -> std::io::Result<Self> {
+    /// Starts it. With `patience` it never sleeps longer than that.
+    pub(super) fn start(
+        mut rings: Rings,
+        pressure: Pressure,
+        patience: Option<Duration>,
+    ) -> std::io::Result<Self> {
+        let longest = patience.map_or(IDLE_SLEEP, |patience| patience.min(IDLE_SLEEP));
         let (sender, batches) = mpsc::channel(BATCHES);
         let (spares, returned) = sync_channel::<Vec<u8>>(SPARES);
         let stop = Arc::new(AtomicBool::new(false));
@@ -174,7 +179,7 @@ impl Collector {
                     sleep = match (outlet.waits(), found) {
                         (true, _) => FULL_SLEEP,
                         (false, true) => BUSY_SLEEP,
-                        (false, false) => (sleep * 2).clamp(BUSY_SLEEP, IDLE_SLEEP),
+                        (false, false) => (sleep * 2).clamp(BUSY_SLEEP, longest),
                     };
                     let timeout = EpollTimeout::try_from(sleep).unwrap_or(EpollTimeout::ZERO);
                     let _ = sleeper.wait(&mut [EpollEvent::empty()], timeout);

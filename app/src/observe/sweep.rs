@@ -56,7 +56,7 @@ pub(super) struct Sweeper {
 pub(super) fn collector_failed() -> Gap {
     Gap {
         kind: GapKind::Loss,
-        code: "collector_failed",
+        code: "collector_failed".into(),
         detail:
             "the thread that empties the rings ended early; what the kernel recorded afterwards is missing"
                 .into(),
@@ -171,7 +171,7 @@ impl Sweeper {
         if let Some(error) = first {
             facts.gaps.push(Gap {
                 kind: GapKind::Loss,
-                code: "records_undecodable",
+                code: "records_undecodable".into(),
                 detail: format!("{undecodable} records could not be understood; the first: {error}"),
             });
         }
@@ -180,7 +180,7 @@ impl Sweeper {
             if missed > 0 && !program.probe.has_twin() {
                 facts.gaps.push(Gap {
                     kind: GapKind::Loss,
-                    code: "probe_missed",
+                    code: "probe_missed".into(),
                     detail: format!(
                         "the kernel did not run the probe {} {missed} times because it was already running",
                         program.probe.name
@@ -201,7 +201,7 @@ impl Sweeper {
             .collect();
         if !named.is_empty() {
             facts.blind_spots.push(BlindSpot {
-                code: "io_uring",
+                code: "io_uring".into(),
                 detail: format!(
                     "requests through rings of which not everything is known: {}",
                     named.join(", ")
@@ -316,7 +316,7 @@ impl Sweeper {
         if unseen > 0 {
             facts.gaps.push(Gap {
                 kind: GapKind::Loss,
-                code: "paths_lost",
+                code: "paths_lost".into(),
                 detail: format!(
                     "{unseen} files and failed attempts could not be named: their paths found no room"
                 ),
@@ -407,7 +407,7 @@ fn note_unswept(error: &MapError, facts: &mut ObservationFacts) {
     if !is_gone {
         facts.gaps.push(Gap {
             kind: GapKind::Loss,
-            code: "sweep_failed",
+            code: "sweep_failed".into(),
             detail: format!("an entry of the kernel side's maps could not be read: {error}"),
         });
     }
@@ -418,7 +418,7 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
     if counters.sockets_outside > 0 {
         facts.gaps.push(Gap {
             kind: GapKind::Partial,
-            code: "sockets_outside_group",
+            code: "sockets_outside_group".into(),
             detail: format!(
                 "{} sockets were made outside of the command's control group, by processes that have left it: their packets \
                  are not seen, so that of datagrams the bytes are those of calls, and there are no names or other first bytes",
@@ -438,7 +438,7 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
         facts.limits.push(LimitFacts { list: list.into(), total: capacity + count, kept: capacity });
         facts.gaps.push(Gap {
             kind: GapKind::Partial,
-            code,
+            code: code.into(),
             detail: format!("{count} {list} {consequence}: the limit is {capacity}"),
         });
     }

@@ -20,6 +20,7 @@ mod tests;
 
 use std::{
     io::Write as _,
+    mem::take,
     os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -37,7 +38,7 @@ use crate::{
     backend::{Backend, ExecutionMetadata, Reach},
     disclosure::Disclosure,
     event::{BootNs, Event},
-    facts::{Gap, GapKind, ObservationFacts, OutcomeStatus, Resources},
+    facts::{Gap, GapKind, HostFacts, ObservationFacts, OutcomeStatus, Resources},
     hash::Hasher,
     launch::{
         Command, EXIT_FAILED, Ended, Identity, LaunchError, Signals, boot_time, identity::Caller,
@@ -46,6 +47,7 @@ use crate::{
     observe::{Finished, ObserveError, Target},
     options::{ReceiptDestination, WatchOptions},
     receipt::write::ReceiptTarget,
+    recording::Recording,
     session::Session,
     timings::Timings,
 };
@@ -58,6 +60,7 @@ const HASH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What becomes known in the course of a run.
 struct Run {
+    receipt_id: String,
     session: Session,
     disclosure: Disclosure,
     /// Events on their way to the session; empty but for their memory in between.
@@ -65,12 +68,16 @@ struct Run {
     hasher: Hasher,
     timings: Timings,
     boot_to_unix_ns: i64,
+    /// Where it runs, if that was asked for already.
+    host: Option<HostFacts>,
     root_pid: Option<u32>,
     executable: Option<Vec<u8>>,
     started_at: Option<BootNs>,
     finished_at: Option<BootNs>,
     resources: Option<Resources>,
     observation: Option<ObservationFacts>,
+    /// What is written of events as they happen.
+    recording: Option<Recording>,
     /// Gaps beside those that the observation knows of.
     gaps: Vec<Gap>,
     metadata: ExecutionMetadata,
@@ -117,7 +124,7 @@ pub fn run<B: Backend, O: Observation>(
     let resolve = |identity| {
         Command::new(options.command.clone(), &options.environment, options.cwd.as_deref(), identity)
     };
-    let (command, owner, end) = match Identity::resolve(options.user.as_ref(), &caller) {
+    let (command, owner, failed) = match Identity::resolve(options.user.as_ref(), &caller) {
         Ok(identity) => {
             let mut command = resolve(identity);
             if let Some(terminal) = interface.terminal() {
@@ -126,11 +133,24 @@ pub fn run<B: Backend, O: Observation>(
             run.timings.mark("options");
             let owner = (command.identity.uid, command.identity.gid);
             run.asked = Some((command.clone(), owner));
-            let end = run.command(options, &command, make_backend, observe, &mut interface);
-            (command, owner, end)
+            (command, owner, None)
         }
         // Nobody was found to run it as: the receipt belongs to who asked.
-        Err(error) => (resolve(Identity::unchanged()), caller.owner(), End::failed_to_start(&error)),
+        Err(error) => (resolve(Identity::unchanged()), caller.owner(), Some(End::failed_to_start(&error))),
+    };
+    if let Some(path) = &options.events {
+        match Recording::create(path, &run.header(options, &command)) {
+            Ok(recording) => run.recording = Some(recording),
+            Err(error) => {
+                say(&format!("{error}; nothing was run"));
+                return EXIT_FAILED;
+            }
+        }
+        run.timings.mark("begin the recording");
+    }
+    let end = match failed {
+        Some(end) => end,
+        None => run.command(options, &command, make_backend, observe, &mut interface),
     };
     if let Some(error) = &end.outcome.error {
         // It names what was asked for, and a log keeps it longer than a terminal does.
@@ -163,18 +183,21 @@ impl Run {
         let mut session = Session::new();
         session.observed_by(std::process::id());
         Self {
+            receipt_id: uuid::Uuid::new_v4().to_string(),
             session,
             disclosure: Disclosure::new(options.env_values, options.redactor.clone()),
             disclosed: Vec::new(),
             hasher: Hasher::new(),
             timings,
             boot_to_unix_ns: report::boot_to_unix_ns(),
+            host: None,
             root_pid: None,
             executable: None,
             started_at: None,
             finished_at: None,
             resources: None,
             observation: None,
+            recording: None,
             gaps: Vec::new(),
             metadata: ExecutionMetadata { backend: "process", isolation: "none", gaps: Vec::new() },
             asked: None,
@@ -254,6 +277,10 @@ impl Run {
                 self.root_pid = Some(root.pid);
                 self.started_at = Some(root.released_at);
                 self.executable.clone_from(&root.executable);
+                if let Some(recording) = &self.recording {
+                    let executable = self.executable.as_ref().map(|path| self.disclosure.path(path));
+                    recording.started(root.pid, root.released_at, executable);
+                }
                 interface.enter();
                 if interface.has_screen() {
                     hold_messages();
@@ -288,19 +315,41 @@ impl Run {
             self.session.apply(event);
             interface.observed(event, &self.session);
         }
-        self.disclosed.clear();
+        let disclosed = take(&mut self.disclosed);
+        self.disclosed = self.record(disclosed);
+    }
+
+    /// Takes in what was found out of files that were executed.
+    fn take_in_digests(&mut self, events: Vec<Event>, interface: &mut impl Interface) {
+        for event in &events {
+            self.session.apply(event);
+            interface.observed(event, &self.session);
+        }
+        self.record(events);
+    }
+
+    /// Writes down what the session has taken in, if that was asked for; gives back an empty list.
+    fn record(&self, mut events: Vec<Event>) -> Vec<Event> {
+        match &self.recording {
+            Some(recording) if !events.is_empty() => recording.events(events),
+            _ => {
+                events.clear();
+                events
+            }
+        }
     }
 
     /// Takes in what was left when the observation ended, and waits for the digests.
     fn take_in_the_rest(&mut self, mut finished: Finished, interface: &mut impl Interface) {
         self.take_in(&mut finished.events, interface);
         self.session.observation_ended(&finished.alive);
-        self.observation = Some(finished.facts);
-        let hasher = std::mem::take(&mut self.hasher);
-        let answers = self.meanwhile(Stage::Hashing, interface, |_| hasher.finish(HASH_PATIENCE));
-        for event in answers {
-            self.session.apply(&event);
+        if let Some(recording) = &self.recording {
+            recording.observation_ended(&finished.alive);
         }
+        self.observation = Some(finished.facts);
+        let hasher = take(&mut self.hasher);
+        let digests = self.meanwhile(Stage::Hashing, interface, |_| hasher.finish(HASH_PATIENCE));
+        self.take_in_digests(digests, interface);
     }
 
     /// Ends a command that must not go on unobserved; blocks for [`KILL_AFTER`] at most, and a moment.
@@ -328,7 +377,7 @@ impl Run {
     }
 
     fn misses(&mut self, kind: GapKind, code: &'static str, detail: String) {
-        self.gaps.push(Gap { kind, code, detail });
+        self.gaps.push(Gap { kind, code: code.into(), detail });
     }
 }
 

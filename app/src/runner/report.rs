@@ -27,6 +27,7 @@ use crate::{
         self, ReceiptOptions,
         write::{ReceiptTarget, Written},
     },
+    recording::Header,
     session::LeftBehind,
     summary,
     timings::Timings,
@@ -65,6 +66,14 @@ impl Run {
         });
         self.disclosure = disclosure;
         self.timings.mark("artifacts");
+        if let Some(recording) = self.recording.take() {
+            let gap = recording.finish(&facts, owner);
+            if let Some(gap) = gap.as_ref().filter(|_| options.quiet) {
+                say(&gap.detail);
+            }
+            facts.observation.gaps.extend(gap);
+            self.timings.mark("recording");
+        }
         let how = texts(options);
         let (receipt, committed) = self.meanwhile(Stage::Writing, interface, |session| {
             let receipt = receipt::from_session(session, remains, facts, &how);
@@ -110,9 +119,10 @@ impl Run {
         };
         let end = End::unfinished();
         let mut facts = self.facts(&command, &end);
+        facts.receipt_id = uuid::Uuid::new_v4().to_string();
         facts.observation.gaps.push(Gap {
             kind: GapKind::Partial,
-            code: "unfinished",
+            code: "unfinished".into(),
             detail: "written while the command was running".into(),
         });
         let how = texts(options);
@@ -123,8 +133,40 @@ impl Run {
         }
     }
 
-    fn facts(&mut self, command: &Command, end: &End) -> RunFacts {
+    /// What is known before the run begins.
+    pub(super) fn header(&mut self, options: &WatchOptions, command: &Command) -> Header {
+        let ReceiptOptions { env_values, redacts } = texts(options);
+        Header {
+            receipt_id: self.receipt_id.clone(),
+            tool: tool(),
+            observer_pid: std::process::id(),
+            boot_to_unix_ns: self.boot_to_unix_ns,
+            env_values,
+            redacts,
+            command: self.command_facts(command),
+            host: self.host.get_or_insert_with(host::facts).clone(),
+            backend: self.metadata.backend.into(),
+            isolation: self.metadata.isolation.into(),
+            blind_spots: blind_spots(command.identity.uid).into_iter().collect(),
+        }
+    }
+
+    fn command_facts(&mut self, command: &Command) -> CommandFacts {
         let identity = &command.identity;
+        self.disclosure.command(CommandFacts {
+            argv: command.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
+            cwd: command.directory.as_os_str().as_bytes().to_vec(),
+            user: UserFacts {
+                uid: identity.uid,
+                gid: identity.gid,
+                name: identity.name.clone().or_else(|| user_name(identity.uid)),
+            },
+            executable: self.executable.clone(),
+            environment: command.environment.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
+        })
+    }
+
+    fn facts(&mut self, command: &Command, end: &End) -> RunFacts {
         let now = boot_time();
         let finished_at = self.finished_at.unwrap_or(now);
         if self.observation.is_none() && self.gaps.is_empty() && self.finished_at.is_some() {
@@ -139,31 +181,18 @@ impl Run {
             }
         }
         if self.root_pid.is_some() {
-            observation.blind_spots.extend(blind_spots(identity.uid));
+            observation.blind_spots.extend(blind_spots(command.identity.uid));
         }
         let mut outcome = end.outcome.clone();
         outcome.error = outcome.error.map(|error| self.disclosure.message(&error));
         RunFacts {
-            tool: ToolFacts {
-                name: "glasshouse",
-                version: env!("CARGO_PKG_VERSION"),
-                bpf_object_sha256: Sha256::digest(observe::OBJECT).into(),
-            },
-            command: self.disclosure.command(CommandFacts {
-                argv: command.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
-                cwd: command.directory.as_os_str().as_bytes().to_vec(),
-                user: UserFacts {
-                    uid: identity.uid,
-                    gid: identity.gid,
-                    name: identity.name.clone().or_else(|| user_name(identity.uid)),
-                },
-                executable: self.executable.clone(),
-                environment: command.environment.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
-            }),
-            host: host::facts(),
+            receipt_id: self.receipt_id.clone(),
+            tool: tool(),
+            command: self.command_facts(command),
+            host: self.host.clone().unwrap_or_else(host::facts),
             execution: ExecutionFacts {
-                backend: self.metadata.backend,
-                isolation: self.metadata.isolation,
+                backend: self.metadata.backend.into(),
+                isolation: self.metadata.isolation.into(),
                 root_pid: self.root_pid,
                 started_at: self.started_at.unwrap_or(finished_at),
                 finished_at,
@@ -174,6 +203,14 @@ impl Run {
             artifacts: Vec::new(),
             boot_to_unix_ns: self.boot_to_unix_ns,
         }
+    }
+}
+
+fn tool() -> ToolFacts {
+    ToolFacts {
+        name: "glasshouse".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        bpf_object_sha256: Sha256::digest(observe::OBJECT).into(),
     }
 }
 
@@ -232,7 +269,7 @@ fn blind_spots(uid: u32) -> Option<BlindSpot> {
     } else {
         return None;
     };
-    Some(BlindSpot { code, detail: detail.into() })
+    Some(BlindSpot { code: code.into(), detail: detail.into() })
 }
 
 /// What to add to a boot time to get nanoseconds of the Unix epoch.

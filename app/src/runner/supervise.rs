@@ -123,8 +123,7 @@ impl Run {
                     Action::Nothing
                 }
                 event = self.hasher.next() => {
-                    self.session.apply(&event);
-                    interface.observed(&event, &self.session);
+                    self.take_in_digests(Vec::from([event]), interface);
                     Action::Nothing
                 }
                 () = tokio::time::sleep(LOOK_EVERY), if ended.is_some() => Action::Nothing,

@@ -73,6 +73,7 @@ fn options(argv: &[&str]) -> WatchOptions {
         artifact_limit: 0,
         command: argv.iter().map(OsString::from).collect(),
         receipt: ReceiptDestination::Stdout,
+        events: None,
         tui: false,
         quiet: true,
         user: None,

@@ -8,7 +8,8 @@ use glasshouse::facts::{
 /// Facts of a run of which nothing else is known.
 pub(crate) fn facts() -> RunFacts {
     RunFacts {
-        tool: ToolFacts { name: "glasshouse", version: "0", bpf_object_sha256: [0; 32] },
+        receipt_id: "00000000-0000-0000-0000-000000000000".into(),
+        tool: ToolFacts { name: "glasshouse".into(), version: "0".into(), bpf_object_sha256: [0; 32] },
         command: CommandFacts {
             argv: Vec::new(),
             cwd: b"/".to_vec(),
@@ -26,8 +27,8 @@ pub(crate) fn facts() -> RunFacts {
             virtualization: None,
         },
         execution: ExecutionFacts {
-            backend: "process",
-            isolation: "none",
+            backend: "process".into(),
+            isolation: "none".into(),
             root_pid: None,
             started_at: 0,
             finished_at: 0,

@@ -1,4 +1,4 @@
-//! From the session and the facts of the run to the receipt. Pure, but for the receipt's random id.
+//! From the session and the facts of the run to the receipt. Pure.
 
 mod calls;
 mod filesystem;
@@ -78,10 +78,10 @@ pub fn from_session(
 
     Receipt {
         schema_version: SCHEMA_VERSION,
-        receipt_id: uuid::Uuid::new_v4().to_string(),
+        receipt_id: take(&mut facts.receipt_id),
         tool: Tool {
-            name: facts.tool.name,
-            version: facts.tool.version,
+            name: facts.tool.name.clone(),
+            version: facts.tool.version.clone(),
             bpf_object_sha256: Sha256(facts.tool.bpf_object_sha256),
         },
         command: Command {
@@ -220,8 +220,8 @@ fn execution(
         Reason::Ended
     };
     ExecutionSummary {
-        backend: run.backend,
-        isolation: run.isolation,
+        backend: run.backend.clone(),
+        isolation: run.isolation.clone(),
         root_pid: run.root_pid,
         root_pid_reason: unless(&run.root_pid, Reason::NotStarted),
         root_process: root,

@@ -31,7 +31,7 @@ pub(super) fn observation(session: &Session, facts: &RunFacts, found: &Findings)
         blind_spots: seen
             .blind_spots
             .iter()
-            .map(|spot| BlindSpot { code: spot.code.into(), detail: spot.detail.clone() })
+            .map(|spot| BlindSpot { code: spot.code.to_string(), detail: spot.detail.clone() })
             .chain(blind_spots(found))
             .collect(),
     }
@@ -83,7 +83,7 @@ fn reported(gap: &facts::Gap) -> Gap {
         facts::GapKind::Loss => GapKind::Loss,
         facts::GapKind::Partial => GapKind::Partial,
     };
-    Gap { code: gap.code.into(), kind, detail: gap.detail.clone() }
+    Gap { code: gap.code.to_string(), kind, detail: gap.detail.clone() }
 }
 
 fn loss(code: &str, detail: String) -> Gap {

@@ -19,7 +19,8 @@ const OUTSIDE: ProcessKey = ProcessKey { start: 1, tgid: 50 };
 
 pub(crate) fn facts() -> RunFacts {
     RunFacts {
-        tool: ToolFacts { name: "glasshouse", version: "0.1.0", bpf_object_sha256: [1; 32] },
+        receipt_id: "00000000-0000-4000-8000-000000000000".into(),
+        tool: ToolFacts { name: "glasshouse".into(), version: "0.1.0".into(), bpf_object_sha256: [1; 32] },
         command: CommandFacts {
             argv: strings(&["sh", "-c", "cc --key=s3cret"]),
             cwd: b"/srv".to_vec(),
@@ -37,8 +38,8 @@ pub(crate) fn facts() -> RunFacts {
             virtualization: None,
         },
         execution: ExecutionFacts {
-            backend: "process",
-            isolation: "none",
+            backend: "process".into(),
+            isolation: "none".into(),
             root_pid: Some(100),
             started_at: 20,
             finished_at: 2_000_020,
@@ -65,7 +66,7 @@ pub(crate) fn facts() -> RunFacts {
                 dropped: 1,
                 recovered: 1,
             }],
-            blind_spots: vec![BlindSpot { code: "root", detail: "the command ran as root".into() }],
+            blind_spots: vec![BlindSpot { code: "root".into(), detail: "the command ran as root".into() }],
             ..ObservationFacts::default()
         },
         artifacts: Vec::new(),
@@ -308,9 +309,7 @@ fn receipt_with(
     for artifact in &mut facts.artifacts {
         artifact.path = disclosure.path(&artifact.path).into();
     }
-    let mut receipt = from_session(&session, session.remains(), facts, options);
-    receipt.receipt_id = "00000000-0000-4000-8000-000000000000".into();
-    receipt
+    from_session(&session, session.remains(), facts, options)
 }
 
 fn json(receipt: &Receipt) -> Value {
@@ -353,7 +352,11 @@ fn every_field_is_in_the_schema() {
     let schema: Value = serde_json::from_str(&schema::json_schema().unwrap()).unwrap();
     for (patterns, env_values) in [(["s3cret", "TOKEN"], false), (["abc", "abc"], true)] {
         let mut facts = facts();
-        facts.observation.gaps.push(Gap { kind: facts::GapKind::Partial, code: "x", detail: "y".into() });
+        facts.observation.gaps.push(Gap {
+            kind: facts::GapKind::Partial,
+            code: "x".into(),
+            detail: "y".into(),
+        });
         facts.artifacts = artifacts();
         let receipt = json(&redacted(&all_events(), &facts, &patterns, env_values));
         let mut problems = BTreeSet::new();
@@ -598,7 +601,8 @@ fn completeness_follows_from_the_numbers() {
             .collect();
         assert_eq!((observation["completeness"].as_str().unwrap(), &found[..]), (expected, codes));
     };
-    let partial = Gap { kind: facts::GapKind::Partial, code: "cgroup_unavailable", detail: String::new() };
+    let partial =
+        Gap { kind: facts::GapKind::Partial, code: "cgroup_unavailable".into(), detail: String::new() };
     check(&|_| {}, "complete", &[]);
     check(&|facts| facts.observation.families[0].recovered = 0, "lossy", &["records_dropped"]);
     check(&|facts| facts.observation.families[0].received = 8, "lossy", &["accounting_mismatch"]);

@@ -12,7 +12,10 @@ mod process;
 mod sockets;
 mod value;
 
-use std::io::{self, Write as _};
+use std::{
+    borrow::Cow,
+    io::{self, Write as _},
+};
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::Serialize;
@@ -67,9 +70,9 @@ pub struct Receipt {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Tool {
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its version.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// SHA-256 of the eBPF object that it loads into the kernel.
     pub bpf_object_sha256: Sha256,
 }
@@ -187,9 +190,9 @@ pub struct Host {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ExecutionSummary {
     /// How it was run: "process".
-    pub backend: &'static str,
+    pub backend: Cow<'static, str>,
     /// What isolated it from the host: "none" or "vm".
-    pub isolation: &'static str,
+    pub isolation: Cow<'static, str>,
     /// Pid of the command, as glasshouse sees it.
     pub root_pid: Option<u32>,
     /// Why `root_pid` is null.
