@@ -1,10 +1,11 @@
 //! Programs that try to hide, to act through others, or to harm their observer: one technique each, and what the receipt
 //! says of it. `assets/docs/EVASION.md` names each of these tests.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -412,29 +413,35 @@ fn message_buses() {
 fn jobs_and_services() {
     needs!();
     // In a mount namespace of its own, so that nobody runs them.
-    let hidden = |folder: &str| format!("mount none {folder} tmpfs 0 null ; ");
-    let private = "unshare CLONE_NEWNS ; mount none / null MS_REC|MS_PRIVATE null ; ";
-    let cron = "mkdir /var/spool/cron 0755 ; a=openat AT_FDCWD /var/spool/cron/ann O_CREAT|O_WRONLY 0600 ; write a 9";
-    let unit = "mkdir /run/systemd 0755 ; mkdir /run/systemd/system 0755 ; \
-                b=openat AT_FDCWD /run/systemd/system/x.service O_CREAT|O_WRONLY 0600 ; write b 9";
-    let steps = format!("{private}{}{cron} ; {}{unit}", hidden("/var/spool"), hidden("/run"));
-    let receipt = calls(&[&steps]).run().complete(0);
+    let steps = "unshare CLONE_NEWNS ; mount none / null MS_REC|MS_PRIVATE null ; mount none /var tmpfs 0 null ; \
+        mkdir /var/spool 0755 ; mkdir /var/spool/cron 0755 ; \
+        a=openat AT_FDCWD /var/spool/cron/ann O_CREAT|O_WRONLY 0600 ; write a 9 ; mount none /run tmpfs 0 null ; \
+        mkdir /run/systemd 0755 ; mkdir /run/systemd/system 0755 ; \
+        b=openat AT_FDCWD /run/systemd/system/x.service O_CREAT|O_WRONLY 0600 ; write b 9";
+    let receipt = calls(&[steps]).run().complete(0);
     assert_eq!(receipt.expect_finding("scheduled_job", "medium").evidence("path"), ["/var/spool/cron/ann"]);
     let units = receipt.expect_finding("service_unit", "medium").evidence("path");
     assert!(units.contains(&"/run/systemd/system/x.service".to_owned()), "{units:?}");
     assert!(receipt.has_blind_spot("work_by_others"));
 }
 
-/// The document tells of each test here, and of no other.
+/// The document tells of each test here and of no other, and of programs that these run.
 #[test]
 fn the_document_names_these_tests() {
     let here = include_str!("evasion.rs");
-    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/docs/EVASION.md");
-    let document = fs::read_to_string(document).unwrap();
+    let document = include_str!("../../assets/docs/EVASION.md");
+    let rows = document.lines().filter(|line| line.starts_with('|') && line.ends_with("` |"));
+    let mut named = BTreeSet::new();
+    for cell in rows.filter_map(|row| row.trim_end_matches("` |").rsplit(" | ").next()) {
+        let (programs, test) = cell.split_once(": `").unwrap_or_else(|| panic!("no program in {cell}"));
+        assert!(named.insert(test), "{test} has two rows");
+        for program in programs.split('`').skip(1).step_by(2) {
+            let runs =
+                [format!("\"{program}\""), format!("{program}(")].iter().any(|call| here.contains(call));
+            assert!(runs, "no test runs {program}");
+        }
+    }
     let own = "the_document_names_these_tests";
     let tests = here.split("#[test]\nfn ").skip(1).filter_map(|text| text.split('(').next());
-    let tests: std::collections::BTreeSet<_> = tests.filter(|name| *name != own).collect();
-    let rows = document.lines().filter(|line| line.starts_with('|') && line.ends_with("` |"));
-    let named = rows.filter_map(|row| row.trim_end_matches("` |").rsplit('`').next());
-    assert_eq!(named.collect::<std::collections::BTreeSet<_>>(), tests);
+    assert_eq!(named, tests.filter(|name| *name != own).collect());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Fact, Found, Hit, Rule, Session,
     Severity::{self, High, Info, Low, Medium},
-    places::{self, Place},
+    places,
     rules::*,
 };
 use crate::{
@@ -59,8 +59,11 @@ fn judge(
     if let Some(pid) = process_of_memory(path) {
         return memory(session, row, pid);
     }
-    if let Some(place) = places::place(path) {
-        return at_place(place, row);
+    if let Some(attempt) = attempt_to_change(row)
+        && let Some(place) = places::place(path)
+    {
+        let severity = if attempt.is_some() { place.refused } else { place.changed };
+        return Some((place.rule, severity, attempt));
     }
     match row.done {
         Done::Changed { operation: FileOperation::ChangeRoot | FileOperation::PivotRoot, .. } => {
@@ -90,16 +93,17 @@ fn is_meant_to_change(row: &FileRow<'_>) -> bool {
     }
 }
 
-fn at_place(place: &'static Place, row: &FileRow<'_>) -> Option<(&'static Rule, Severity, Option<i32>)> {
+/// The errno of an attempt to change a file that was refused, none within if it was not; `None` of what was no attempt.
+fn attempt_to_change(row: &FileRow<'_>) -> Option<Option<i32>> {
     match row.done {
         Done::Failed { operation, errno, .. } => {
             let asks = matches!(
                 operation,
                 FileOperation::Stat | FileOperation::CheckAccess | FileOperation::ReadLink
             );
-            (!asks && REFUSALS.contains(&errno)).then_some((place.rule, place.refused, Some(errno)))
+            (!asks && REFUSALS.contains(&errno)).then_some(Some(errno))
         }
-        _ => is_meant_to_change(row).then_some((place.rule, place.changed, None)),
+        _ => is_meant_to_change(row).then_some(None),
     }
 }
 

@@ -86,10 +86,13 @@ fn is_service(path: &[u8]) -> bool {
         "/lib/systemd/user",
         "/etc/init.d",
     ];
+    const UNITS: [&[u8]; 4] = [b".service", b".timer", b".socket", b".path"];
     let of_user = b"/.config/systemd/user/";
     path == b"/etc/rc.local"
         || is_below(path, &FOLDERS)
-        || path.windows(of_user.len()).any(|part| part == of_user)
+        // In anybody's home; what is looked for last takes longest.
+        || UNITS.iter().any(|end| path.ends_with(end))
+            && path.windows(of_user.len()).any(|part| part == of_user)
 }
 
 #[cfg(test)]
