@@ -418,7 +418,7 @@ record! {
         access: u64,
         /// Totals so far.
         totals: AccessTotals,
-        /// Those arguments that are told, by their positions; of the others 0.
+        /// The lower 32 bits of those arguments that are told, by their positions; of the others 0.
         arguments: [u64; 6],
         /// What the first of them returned.
         result: i64,

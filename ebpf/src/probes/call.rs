@@ -103,10 +103,11 @@ unsafe extern "C" fn keep_arguments(kept: u64, call: u64) -> u64 {
     mix(hash, (*arguments)[5])
 }
 
-/// All bits if an argument is kept, else none: without a choice, of which the verifier would follow both.
+/// The lower half if an argument is kept, else nothing: without a choice, of which the verifier would follow both. The kernel
+/// does not look at the upper half of these numbers either, where a program could make each call another one.
 #[inline(always)]
 fn mask(kept: u64, argument: u32) -> u64 {
-    (opaque(kept) >> argument & 1).wrapping_neg()
+    (opaque(kept) >> argument & 1).wrapping_neg() & 0xffff_ffff
 }
 
 /// Puts the process that a descriptor leads to, as the initial pid namespace numbers it, into the scratch memory.

@@ -18,7 +18,7 @@ pub(super) fn called(record: &CallRecord) -> Option<EventKind> {
     let told = told::of(call)?;
     let argument = |letter| told.position(letter).and_then(|at| record.arguments.get(at)).copied();
     let number = argument('n');
-    // Numbers of processes are of 32 bits, whatever the register holds beside them.
+    // What is told is of 32 bits, and signed where it is the number of a process.
     let process = argument('t').map(|number| Target::Process(number as i32));
     let thread = argument('T').map(|number| Target::Thread(number as i32));
     let descriptor = (record.target != 0).then_some(Target::Descriptor(record.target));
@@ -35,11 +35,10 @@ pub(super) fn called(record: &CallRecord) -> Option<EventKind> {
         result: record.result,
     };
     if called.action == Action::SetOption {
-        // The upper half of an option's register is not looked at by the kernel.
-        match called.number.map(|option| option & 0xffff_ffff) {
+        match called.number {
             Some(PR_SET_NAME) => (called.action, called.number, called.value) = (Action::Rename, None, None),
             Some(PR_SET_PTRACER) => called.target = called.value.map(|pid| Target::Process(pid as i32)),
-            option => called.number = option,
+            _ => {}
         }
     }
     Some(EventKind::Called(Box::new(called)))
