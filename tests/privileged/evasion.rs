@@ -249,6 +249,7 @@ fn daemons() {
     let receipt = watch(command![program("daemon"), "1500"]).options(USER).run().complete(0);
     let finding = receipt.expect_finding("left_running", "low");
     assert_eq!(finding.0["process"], 3, "the grandchild: {finding:?}");
+    assert!(receipt.has_blind_spot("left_running"));
 }
 
 #[test]

@@ -48,6 +48,12 @@ const OUT_OF_GROUP: Option<(&str, &str)> = Some((
     "the command changed control groups: packets of what has left its own are not seen, and freezing does not reach it",
 ));
 
+/// Nobody looks at what goes on longer than the observation.
+const AFTERWARDS: Option<(&str, &str)> = Some((
+    "left_running",
+    "processes of the command went on when the observation ended: what they did afterwards was not seen",
+));
+
 rules! {
     /// A module was loaded or taken out, or that was tried.
     KERNEL_MODULE = "kernel_module", "loads or removes a kernel module", ["T1547.006", "T1014"], IN_KERNEL;
@@ -106,5 +112,5 @@ rules! {
     /// Mounts.
     MOUNTED = "mounted", "mounts file systems", [], None;
     /// It was alive when the command had ended.
-    LEFT_RUNNING = "left_running", "goes on after the command has ended", [], None;
+    LEFT_RUNNING = "left_running", "goes on after the command has ended", [], AFTERWARDS;
 }
