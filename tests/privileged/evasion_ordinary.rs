@@ -67,3 +67,11 @@ fn shells_and_their_jobs() {
     needs!("timeout");
     check("sleep 60 & kill $!; wait; timeout 0.2 sleep 60 || true; ls -l / | sort | head -n 3 >/dev/null");
 }
+
+#[test]
+fn a_tracer_and_a_search() {
+    needs!("strace", "find");
+    check(
+        "strace -f -o out sh -c 'ls | cat' >/dev/null; find /etc /proc/sys /sys/fs/cgroup >/dev/null 2>&1 || true",
+    );
+}
