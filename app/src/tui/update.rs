@@ -320,6 +320,8 @@ fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
 
 fn focus(app: &mut App, pane: Pane) {
     app.focus = pane;
+    // What is not seen is not made.
+    app.is_stale |= pane == Pane::Syscalls && app.lower != pane;
     if pane.is_lower() {
         app.lower = pane;
     } else {

@@ -153,6 +153,23 @@ impl<'a> FileRows<'a> {
         }
     }
 
+    /// Those of a process.
+    pub fn ids_of(&self, process: ProcessKey) -> impl Iterator<Item = FileRowId> + use<'a> {
+        let files = self.0;
+        let number = files.processes.get_index_of(&process).map(super::index);
+        let of_process = move |id: &FileRowId| {
+            let of_row = match *id {
+                FileRowId::Use(at) => files.accesses.get_index(at as usize).map(|(_, access)| access.process),
+                FileRowId::Change(at) => files.changes.get(at as usize).map(|change| change.process),
+                FileRowId::Failed(at) => {
+                    files.failures.get_index(at as usize).map(|(_, failure)| failure.process)
+                }
+            };
+            number.is_some() && of_row == number
+        };
+        self.ids().filter(of_process)
+    }
+
     /// It says nothing that the row of a use does not say: a change of what the process had open anyhow, by opening it.
     pub fn repeats(&self, id: FileRowId) -> bool {
         let FileRowId::Change(number) = id else { return false };

@@ -238,12 +238,12 @@ fn failed_and_counted(app: &App, world: World<'_>, key: ProcessKey, lines: &mut 
 
 fn files_of(world: World<'_>, key: ProcessKey, lines: &mut Vec<Line>) {
     let rows = world.session.file_rows();
-    let own: Vec<_> = rows.ids().filter_map(|id| rows.get(id)).filter(|row| row.process == key).collect();
+    let own: Vec<_> = rows.ids_of(key).collect();
     if !own.is_empty() {
         lines.push(heading(&format!("files, {} in all", count(own.len() as u64))));
     }
-    for row in own.iter().take(MAX_LINES) {
-        lines.push(said(&format!("  {}", describe::verb(row)), describe::file_path(row)));
+    for row in own.iter().take(MAX_LINES).filter_map(|id| rows.get(*id)) {
+        lines.push(said(&format!("  {}", describe::verb(&row)), describe::file_path(&row)));
     }
 }
 

@@ -38,24 +38,21 @@ impl PartialEq for Row {
 }
 
 /// All rows, by kind.
-pub fn rows(view: &NetworkView) -> Vec<Row> {
-    let row = |kind, at, position| Row { kind, at, position };
+pub fn rows(view: &NetworkView) -> impl Iterator<Item = Row> {
+    let row = move |kind, at, position| Row { kind, at, position };
     let connections = view.connections.iter().enumerate();
     let listeners = view.listeners.iter().enumerate().filter(|(_, listener)| listener.local.is_some());
     let questions = view.dns.iter().enumerate();
     let failures = view.failed.iter().enumerate();
     let unix = view.unix_sockets.iter().enumerate();
     connections
-        .map(|(at, one)| row(Kind::Connection, one.opened_at, at))
-        .chain(listeners.map(|(at, one)| row(Kind::Listener, one.at, at)))
-        .chain(
-            questions.map(|(at, one)| {
-                row(Kind::Question, one.asked_at.or(one.answered_at).unwrap_or_default(), at)
-            }),
-        )
-        .chain(failures.map(|(at, one)| row(Kind::Failure, one.first_at, at)))
-        .chain(unix.map(|(at, one)| row(Kind::Unix, one.first_at, at)))
-        .collect()
+        .map(move |(at, one)| row(Kind::Connection, one.opened_at, at))
+        .chain(listeners.map(move |(at, one)| row(Kind::Listener, one.at, at)))
+        .chain(questions.map(move |(at, one)| {
+            row(Kind::Question, one.asked_at.or(one.answered_at).unwrap_or_default(), at)
+        }))
+        .chain(failures.map(move |(at, one)| row(Kind::Failure, one.first_at, at)))
+        .chain(unix.map(move |(at, one)| row(Kind::Unix, one.first_at, at)))
 }
 
 /// What a row tells of.

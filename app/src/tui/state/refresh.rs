@@ -1,7 +1,5 @@
 //! Makes the lists of what the session has by now, as far as the user's choices let it through.
 
-use std::collections::BTreeMap;
-
 use super::{
     App, CallCount, Overlay, Pane, Scope, World, describe, details,
     network::{self, Row},
@@ -9,7 +7,8 @@ use super::{
     tree::Family,
 };
 use crate::{
-    event::{BootNs, ProcessKey},
+    event::{BootNs, ProcessKey, Syscall},
+    maps::HashMap,
     session::{FileRow, FileRowId, FileRows},
     tui::filter::Filterable as _,
 };
@@ -131,7 +130,7 @@ impl App {
 
     fn refresh_network(&mut self, world: World<'_>) {
         let view = world.session.network();
-        let mut rows = network::rows(&view);
+        let mut rows: Vec<_> = network::rows(&view).collect();
         rows.retain(|row| {
             let Some(subject) = NetworkSubject::new(world.session, &view, *row) else { return false };
             self.in_scope(row.process(&view))
@@ -178,14 +177,18 @@ impl App {
         self.moments.replace(ids);
     }
 
+    /// Of every process each call is added up, so only where it is seen.
     fn refresh_calls(&mut self, world: World<'_>) {
-        let mut counts = BTreeMap::new();
+        if self.lower != Pane::Syscalls {
+            return;
+        }
+        let mut counts: HashMap<Syscall, CallCount> = HashMap::default();
         for (key, process) in world.session.processes() {
             if !self.in_scope(Some(key)) {
                 continue;
             }
             for (call, count) in self.made(key, process) {
-                let known: &mut CallCount = counts.entry(*call).or_default();
+                let known = counts.entry(*call).or_default();
                 known.count = known.count.saturating_add(*count);
             }
             for denied in self.denied(key, process) {
@@ -193,7 +196,7 @@ impl App {
                 known.denied = known.denied.saturating_add(denied.count);
             }
         }
-        self.call_counts = counts;
+        self.call_counts = counts.into_iter().collect();
         let filter = &self.calls.filter;
         let mut calls: Vec<_> = self
             .call_counts
@@ -201,7 +204,7 @@ impl App {
             .filter(|(call, count)| filter.matches(&CallSubject(**call, count.denied)))
             .map(|(call, _)| *call)
             .collect();
-        let count = |call: &crate::event::Syscall| self.call_counts.get(call).copied().unwrap_or_default();
+        let count = |call: &Syscall| self.call_counts.get(call).copied().unwrap_or_default();
         match self.calls.sort {
             0 => calls.sort_by_key(|call| count(call).count),
             1 => calls.sort_by_cached_key(|call| crate::syscalls::name(*call)),
@@ -220,7 +223,7 @@ impl App {
             Pane::Processes => (shown(self.tree.ids().len()), world.session.process_count()),
             Pane::Files => (shown(self.files.ids().len()), self.files_all),
             Pane::Network => {
-                let all = self.connections.as_ref().map_or(0, |view| network::rows(view).len());
+                let all = self.connections.as_ref().map_or(0, |view| network::rows(view).count());
                 (shown(self.network.ids().len()), shown(all))
             }
             Pane::Timeline => {

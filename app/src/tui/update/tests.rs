@@ -41,6 +41,7 @@ fn shown(sample: &Sample, pane: Pane) -> (u64, u64) {
 #[test]
 fn what_is_counted_is_seen_before_it_is_reported() {
     let mut sample = small();
+    press(&mut sample, "6");
     let (sh, tar) = (samples::key(1_000_000_000, 4242), samples::key(4_000_000_000, 4250));
     let call = |number| Syscall { abi: Abi::Native, number };
     let rows = |sample: &Sample| {
@@ -54,7 +55,7 @@ fn what_is_counted_is_seen_before_it_is_reported() {
     // What a process has reported is not counted again.
     calls.denied.insert(tar, vec![Denied { call: call(3), errno: libc::EPERM, count: 2 }]);
     assert!(sample.app.counted(calls.clone()) && !sample.app.counted(calls), "the same is nothing new");
-    press(&mut sample, "6 s");
+    sample.refresh();
     assert_eq!(rows(&sample), [(1, 45, 0), (2, 12, 0), (3, 0, 2), (9, 1, 1)]);
     press(&mut sample, "1 / i s : d e n i e d enter");
     let shown: Vec<_> = sample.app.tree.ids().iter().map(|node| node.key.tgid).collect();

@@ -17,7 +17,7 @@ use crate::{
 /// What a process did in the network.
 pub(super) fn of_process(app: &App, key: ProcessKey, lines: &mut Vec<Line>) {
     let Some(view) = &app.connections else { return };
-    let own: Vec<_> = rows(view).into_iter().filter(|row| row.processes(view).contains(&key)).collect();
+    let own: Vec<_> = rows(view).filter(|row| row.processes(view).contains(&key)).collect();
     if !own.is_empty() {
         lines.push(heading(&format!("network, {} in all", count(own.len() as u64))));
     }
