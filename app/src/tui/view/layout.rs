@@ -1,6 +1,6 @@
 //! Where panes are. A pure function of the screen's size and the user's choices, so that the mouse finds what was drawn.
 
-use ratatui::layout::{Constraint, Layout as Split, Rect};
+use ratatui::layout::Rect;
 
 use crate::tui::state::{App, Border, Pane};
 
@@ -77,11 +77,8 @@ impl Layout {
     pub fn new(app: &App) -> Self {
         let (width, height) = app.size;
         let screen = Rect::new(0, 0, width, height);
-        let [header, main, footer] = screen.layout(&Split::vertical([
-            Constraint::Length(1),
-            Constraint::Fill(1),
-            Constraint::Length(1),
-        ]));
+        let (header, rest) = rows(screen, height.min(1));
+        let (main, footer) = rows(rest, rest.height.saturating_sub(1));
         Self { header, groups: groups(app, main), footer }
     }
 
@@ -116,6 +113,24 @@ impl Layout {
     }
 }
 
+/// The upper so many rows of an area, and the others. A solver of constraints takes longer than all else that is drawn.
+fn rows(area: Rect, upper: u16) -> (Rect, Rect) {
+    let Rect { x, y, width, height } = area;
+    (Rect::new(x, y, width, upper), Rect::new(x, y + upper, width, height - upper))
+}
+
+/// The left so many columns of an area, and the others.
+fn columns(area: Rect, left: u16) -> (Rect, Rect) {
+    let Rect { x, y, width, height } = area;
+    (Rect::new(x, y, left, height), Rect::new(x + left, y, width - left, height))
+}
+
+/// So many of `whole` parts of a length, rounded.
+fn part(length: u16, parts: u16, whole: u16) -> u16 {
+    let [length, parts, whole] = [length, parts, whole].map(u32::from);
+    u16::try_from((length * parts + whole / 2) / whole).unwrap_or(u16::MAX)
+}
+
 fn groups(app: &App, main: Rect) -> Vec<Group> {
     let one = |pane: Pane, area| Group { tabs: vec![pane], shown: pane, area };
     if app.zoomed || app.size.1 < TALL {
@@ -124,7 +139,7 @@ fn groups(app: &App, main: Rect) -> Vec<Group> {
     let upper_tabs = [Pane::Processes, Pane::Files, Pane::Network];
     let lower_tabs = [Pane::Terminal, Pane::Timeline, Pane::Syscalls];
     let share = app.upper_share.clamp(20, 80);
-    let [upper, lower] = main.layout(&Split::vertical([Constraint::Percentage(share), Constraint::Fill(1)]));
+    let (upper, lower) = rows(main, part(main.height, share, 100));
     if app.size.0 < WIDE {
         return vec![
             Group { tabs: upper_tabs.to_vec(), shown: app.upper, area: upper },
@@ -134,14 +149,13 @@ fn groups(app: &App, main: Rect) -> Vec<Group> {
     let left_share = app.left_share.clamp(20, 80);
     let has_column = app.size.0 >= VERY_WIDE && app.terminal.is_some();
     let (upper, terminal) = if has_column {
-        let [rest, column] = upper.layout(&Split::horizontal([Constraint::Fill(2), Constraint::Fill(1)]));
+        let (rest, column) = columns(upper, part(upper.width, 2, 3));
         (rest, Some(column))
     } else {
         (upper, None)
     };
-    let [left, right] =
-        upper.layout(&Split::horizontal([Constraint::Percentage(left_share), Constraint::Fill(1)]));
-    let [files, network] = right.layout(&Split::vertical([Constraint::Percentage(60), Constraint::Fill(1)]));
+    let (left, right) = columns(upper, part(upper.width, left_share, 100));
+    let (files, network) = rows(right, part(right.height, 60, 100));
     let mut groups = vec![one(Pane::Processes, left), one(Pane::Files, files), one(Pane::Network, network)];
     let mut below = lower_tabs.to_vec();
     let mut shown = app.lower;
