@@ -213,7 +213,12 @@ impl App {
         if self.calls.reverse {
             calls.reverse();
         }
+        // The counts go on all the time: who looks at the largest goes on doing so.
+        let is_at_first = self.calls.position() == 0 && !self.calls.follow;
         self.calls.replace(calls);
+        if is_at_first {
+            self.calls.select(0);
+        }
     }
 
     /// How many rows a pane shows, and how many there are.

@@ -57,6 +57,13 @@ fn what_is_counted_is_seen_before_it_is_reported() {
     assert!(sample.app.counted(calls.clone()) && !sample.app.counted(calls), "the same is nothing new");
     sample.refresh();
     assert_eq!(rows(&sample), [(1, 45, 0), (2, 12, 0), (3, 0, 2), (9, 1, 1)]);
+    assert_eq!(sample.app.calls.selected(), Some(call(1)));
+    let mut calls = CallsSoFar::default();
+    calls.made.insert(sh, vec![(call(1), 5), (call(9), 100)]);
+    calls.denied.insert(sh, vec![Denied { call: call(9), errno: libc::EPERM, count: 1 }]);
+    sample.app.counted(calls);
+    sample.refresh();
+    assert_eq!(sample.app.calls.selected(), Some(call(9)), "the largest is looked at, whichever it is");
     press(&mut sample, "1 / i s : d e n i e d enter");
     let shown: Vec<_> = sample.app.tree.ids().iter().map(|node| node.key.tgid).collect();
     assert_eq!(shown, [4242, 4250]);

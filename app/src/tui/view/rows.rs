@@ -23,8 +23,9 @@ use crate::{
 
 /// Cells from which on rows have rates, in the place of their totals.
 const RATES: u16 = 40;
-/// Cells from which on there is room for both.
-const BOTH: u16 = 66;
+/// Cells from which on there is room for both: a file has one total, a connection two.
+const BOTH_OF_FILE: u16 = 66;
+const BOTH_OF_CONNECTION: u16 = 76;
 
 /// Draws the rows of a pane that fit.
 pub(super) fn draw(app: &App, world: World<'_>, pane: Pane, focused: bool, area: Rect, buffer: &mut Buffer) {
@@ -216,7 +217,7 @@ fn file(app: &App, world: World<'_>, id: FileRowId, style: Style, area: Rect, bu
         right.push(Span::styled(format!(" {}", theme.signs.secret), theme.style(Role::Secret)));
     }
     let rate = rate(app, Flowing::File(id), area);
-    let is_tight = rate.is_some() && area.width < BOTH;
+    let is_tight = rate.is_some() && area.width < BOTH_OF_FILE;
     if let Some((rate, _)) = rate {
         let cells = if is_tight { 10 } else { 12 };
         right.push(Span::styled(text::pad_left(&rate, cells), theme.style(Role::Live)));
@@ -288,7 +289,7 @@ fn network(app: &App, world: World<'_>, row: Row, style: Style, area: Rect, buff
                 ));
             } else {
                 let rate = rate(app, Flowing::Network(row.kind, row.at), area);
-                let is_tight = rate.is_some() && area.width < BOTH;
+                let is_tight = rate.is_some() && area.width < BOTH_OF_CONNECTION;
                 if let Some((rate, is_second)) = rate {
                     let sign = if is_second { signs.down } else { signs.up };
                     right.push(Span::styled(format!(" {sign}{rate}"), theme.style(Role::Live)));
