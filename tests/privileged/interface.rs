@@ -359,7 +359,7 @@ fn system_calls_are_counted_while_processes_live() {
 fn keys_are_answered_while_files_are_hashed_and_it_leaves_when_all_is_written() {
     needs!("tmux");
     // To be hashed it takes its time, on a disk no room.
-    let terminal = Terminal::run((100, 30), "$GLASSHOUSE -- truncate -s 1G large");
+    let terminal = Terminal::run((100, 30), "$GLASSHOUSE -- truncate -s 2G large");
     terminal.shows("hashing files");
     terminal.press(&["?"]);
     terminal.shows("select the row above");
@@ -371,7 +371,7 @@ fn keys_are_answered_while_files_are_hashed_and_it_leaves_when_all_is_written() 
     terminal.shows(" icanon");
     let receipt = terminal.receipt();
     let artifact = &receipt["artifacts"][0];
-    assert_eq!(artifact["size_bytes"], 1_u64 << 30, "{artifact}");
+    assert_eq!(artifact["size_bytes"], 2_u64 << 30, "{artifact}");
     assert_eq!(artifact["sha256"].as_str().map(str::len), Some(64), "{artifact}");
 }
 
