@@ -18,7 +18,7 @@ pub use write::{FLUSH_EVERY, Recording};
 /// What a recording says it is.
 const FORMAT: &str = "glasshouse-events";
 
-/// Version of the format. Fields and lines that a reader may ignore can be added to a version.
+/// Version of the format. Fields can be added to a version: a reader ignores those that it does not know.
 const VERSION: u32 = 1;
 
 /// The longest line, in bytes: a command with the most arguments and variables that the kernel takes, escaped, and nothing
