@@ -273,6 +273,17 @@ fn what_is_no_recording_is_refused_with_the_line() {
     check(&long, "line 2: it is longer than");
 }
 
+#[test]
+fn fields_that_are_not_known_are_ignored() {
+    let (recording, receipt) = recorded(Vec::new());
+    let text = String::from_utf8(recording).unwrap();
+    let newer = text.replacen("\"version\":1", "\"version\":1,\"colour\":[{}]", 1);
+    // Its digest is another, so the last line goes.
+    let cut = &newer[..newer.trim_end().rfind('\n').unwrap() + 1];
+    let rebuilt = rebuild(cut.as_bytes()).unwrap();
+    assert!(String::from_utf8(receipt).unwrap().contains(&rebuilt.facts.receipt_id));
+}
+
 /// Who writes lines twice, or all at one time, gets a receipt of that.
 #[test]
 fn lines_may_come_twice() {

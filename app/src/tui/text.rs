@@ -10,17 +10,17 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
-    event::{Observed, Unreadable},
+    event::{Observed, Unreadable, marks},
     summary,
 };
 
-/// Bytes that somebody else chose, without anything that a terminal would act on.
+/// Bytes that somebody else chose, without anything that a terminal would act on, and as people see what was redacted.
 pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(bytes) {
         Ok(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') => {
             Cow::Borrowed(text)
         }
-        _ => Cow::Owned(summary::escape(bytes)),
+        _ => Cow::Owned(summary::escape(&marks::shown(bytes))),
     }
 }
 
@@ -187,6 +187,7 @@ mod tests {
         assert_eq!(clean(b"a\x1b[31mb\n"), "a\\x1b[31mb\\n");
         assert_eq!(clean("x\u{202e}y".as_bytes()), "x\\u{202e}y");
         assert_eq!(clean(b"\xff"), "\\xff");
+        assert_eq!(clean(b"/srv/\0[redacted#12]/a"), "/srv/[redacted]/a");
         assert_eq!(clean("漢字".as_bytes()), "漢字");
     }
 
