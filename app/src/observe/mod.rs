@@ -185,7 +185,7 @@ impl Observer {
         };
         let mut loaded = Loaded::load(prepared, &constants)?;
         timings.mark("load and attach");
-        let rings = Rings([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?, loaded.ring(RINGS[2])?]);
+        let rings = Rings::new([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?, loaded.ring(RINGS[2])?]);
         let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;
         let pressure = Pressure::new(target.freeze.take().filter(|_| manner.backpressure));
         let freezes = pressure.freezes();
@@ -243,8 +243,9 @@ impl Observer {
                     self.intake.take(&batch, &mut events);
                 }
                 self.sweeper.drain(&mut rings, &mut self.intake, &mut events);
-                // They are unmapped page by page, which nobody need wait for.
-                let _ = std::thread::Builder::new().spawn(move || drop(rings));
+                if rings.has_failed {
+                    facts.gaps.push(sweep::collector_failed());
+                }
             }
             None => facts.gaps.push(sweep::collector_failed()),
         }

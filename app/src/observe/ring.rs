@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::maps::{MapData, RingBuf};
 use glasshouse_common::FAMILIES;
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -20,7 +19,11 @@ use nix::sys::{
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{decode::family, load::raise_priority, pressure::Pressure};
+use super::{
+    decode::family,
+    load::{Ring, raise_priority},
+    pressure::Pressure,
+};
 
 /// Batches under way to the session. When there is no room for another one, the collector holds more, up to [`HELD`]; half
 /// of that, and the workload is frozen, where that can be done; all of it, and the rings fill, and what the kernel side
@@ -54,18 +57,35 @@ pub(super) struct Batch {
 pub(super) const RINGS: usize = 3;
 
 /// The rings.
-pub(super) struct Rings(pub(super) [RingBuf<MapData>; RINGS]);
+pub(super) struct Rings {
+    rings: [Ring; RINGS],
+    /// One of them cannot be read any further.
+    pub(super) has_failed: bool,
+}
 
 impl Rings {
+    /// Those that are to be read.
+    pub(super) fn new(rings: [Ring; RINGS]) -> Self {
+        Self { rings, has_failed: false }
+    }
+
     /// Moves what lies in the rings into a batch, until they are empty or the batch is long enough to be handed on. Returns
     /// whether there may be more.
     pub(super) fn drain(&mut self, batch: &mut Batch) -> bool {
-        for ring in &mut self.0 {
-            while let Some(record) = ring.next() {
-                batch.bytes.extend_from_slice(&record);
-                batch.received[family(&record) as usize] += 1;
-                if batch.bytes.len() >= BATCH_BYTES {
-                    return true;
+        for ring in &mut self.rings {
+            loop {
+                let found = ring.next(|record| {
+                    batch.bytes.extend_from_slice(record);
+                    batch.received[family(record) as usize] += 1;
+                });
+                match found {
+                    Ok(true) if batch.bytes.len() >= BATCH_BYTES => return true,
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(_) => {
+                        self.has_failed = true;
+                        break;
+                    }
                 }
             }
         }
@@ -149,7 +169,7 @@ impl Collector {
         // a quarter full, is to end the sleep.
         let sleeper = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         sleeper.add(&wake, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
-        for ring in &rings.0 {
+        for ring in &rings.rings {
             sleeper.add(ring, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 1))?;
         }
         let stopped = stop.clone();
@@ -159,7 +179,7 @@ impl Collector {
                 raise_priority();
                 let mut outlet = Outlet { sender, returned, held: VecDeque::new(), pressure };
                 let mut sleep = BUSY_SLEEP;
-                while !stopped.load(Ordering::Acquire) {
+                while !stopped.load(Ordering::Acquire) && !rings.has_failed {
                     let (mut found, mut more) = (false, false);
                     if !outlet.is_full() {
                         let mut batch = outlet.batch();

@@ -4,6 +4,7 @@
 //! [`sys`], because `aya`'s own loader begins by parsing all of the kernel's type information.
 
 mod prepare;
+mod ring;
 mod sys;
 mod vmlinux;
 
@@ -16,12 +17,13 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray};
 use aya_obj::{EbpfSectionKind, Object};
 use glasshouse_common::{Counters, RareKey, layout::ABSENT, limits, state, syscall::TABLE_LEN};
 use zerocopy::IntoBytes;
 
 pub(super) use prepare::Prepared;
+pub(super) use ring::Ring;
 pub(super) use sys::{Attachment, ProgramStats, raise_priority};
 pub(super) use vmlinux::{VMLINUX, Vmlinux};
 
@@ -404,7 +406,7 @@ impl Loaded {
     }
 
     /// Takes a ring buffer.
-    pub(super) fn ring(&mut self, name: &str) -> Result<RingBuf<MapData>, ObserveError> {
+    pub(super) fn ring(&mut self, name: &str) -> Result<Ring, ObserveError> {
         self.maps
             .rings
             .remove(name)

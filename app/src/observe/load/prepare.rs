@@ -12,10 +12,11 @@ use std::{
     },
 };
 
-use aya::maps::{Map, MapData, RingBuf};
+use aya::maps::MapData;
 use aya_obj::{Object, btf::BtfFeatures, generated::bpf_map_type};
 
-use super::{OBJECT, ObserveError, failed, is_refusal, not_permitted, sys};
+use super::{OBJECT, ObserveError, Ring, failed, is_refusal, not_permitted, sys};
+use crate::observe::page_bytes;
 
 /// The object, with its maps and types in the kernel. What is known before there is a target.
 pub(in crate::observe) struct Prepared {
@@ -24,11 +25,11 @@ pub(in crate::observe) struct Prepared {
     pub(super) types: OwnedFd,
 }
 
-/// Maps in the kernel. Rings are mapped into memory as soon as they are made: thousands of pages, one by one.
+/// Maps in the kernel.
 #[derive(Default)]
 pub(super) struct Maps {
     pub(super) plain: HashMap<String, MapData>,
-    pub(super) rings: HashMap<String, RingBuf<MapData>>,
+    pub(super) rings: HashMap<String, Ring>,
 }
 
 impl Maps {
@@ -111,7 +112,7 @@ impl MapsToMake {
                 _ => failed(format!("cannot create the eBPF map {name}"), error),
             })?;
             if is_ring(map) {
-                let ring = RingBuf::try_from(Map::RingBuf(created))
+                let ring = Ring::new(created, map.max_entries() as usize, page_bytes() as usize)
                     .map_err(|error| failed(format!("cannot map the ring {name}"), error))?;
                 made.rings.insert(name.clone(), ring);
             } else {
@@ -163,7 +164,7 @@ fn relocate(object: &mut Object, maps: &Maps) -> Result<(), ObserveError> {
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
     let originals = object.maps.clone();
     let plain = maps.plain.iter().map(|(name, map)| (name, map.fd().as_fd().as_raw_fd()));
-    let rings = maps.rings.iter().map(|(name, ring)| (name, ring.as_raw_fd()));
+    let rings = maps.rings.iter().map(|(name, ring)| (name, ring.as_fd().as_raw_fd()));
     let references = plain.chain(rings).filter_map(|(name, descriptor)| {
         originals.get(name).map(|original| (name.as_str(), descriptor, original))
     });
