@@ -22,7 +22,7 @@ use glasshouse_common::{
 use crate::{
     atomic::{exchange, increment},
     emit::{counters, send},
-    layout::{Block, Kernel, Words, constant, offset, opaque, zero},
+    layout::{Block, Kernel, Near, Words, constant, offset, opaque, zero},
     maps::{ACCESSES, MOVED, MOVES, scratch},
     path::{self, PathRef, mix},
     scope, socket, task,
@@ -57,6 +57,8 @@ pub(crate) struct Found {
     /// Of a path argument that was read: its bytes with its NUL, its first byte.
     pub(crate) length: u64,
     pub(crate) first: u64,
+    /// The registers of the call.
+    pub(crate) regs: [u64; 21],
     /// Of the inode that facts are told of, what is needed of it on the kernels seen.
     pub(crate) inode: [u64; 24],
     /// Its superblock.
@@ -69,9 +71,8 @@ pub(crate) struct Found {
     pub(crate) descriptors: u32,
     /// Whether the file that was identified is a socket.
     is_socket: u64,
-    /// Of an address that was read: what makes its socket, see `probes::network`. Of a file that turned out to be a socket:
-    /// the protocol's part of it, by which process and for which operation it was used, and the amount: the program for
-    /// sockets goes on with it.
+    /// Of an address that was read: what makes its socket, see `probes::network`. Of a file that is a socket, for the program
+    /// for sockets: the protocol's part of it, the process and the operation by which it was used, and the amount.
     pub(crate) socket: u64,
     pub(crate) used_by: u64,
     pub(crate) used_amount: u64,
@@ -102,6 +103,8 @@ unsafe extern "C" fn file_of(fd: u32) -> u64 {
 
 /// Words of `struct files_struct` up to the table in use, on the kernels seen.
 const FILES_WORDS: usize = 5;
+/// Words of `struct inode` up to its number, on the kernels seen.
+const INODE_WORDS: usize = 10;
 /// Words of `struct file` up to its path, on the kernels seen.
 const FILE_WORDS: usize = 12;
 
@@ -136,8 +139,7 @@ pub(crate) unsafe fn use_descriptor(start: u64, tgid: u32, fd: u32, operation: u
 /// What [`use_known`] returns of a socket of which there is more to find out.
 pub(crate) const IS_SOCKET: i32 = 2;
 
-/// A read or a write of a descriptor by the task that runs, if its file is known already: then it is counted, and 1
-/// returned.
+/// A read or a write of a descriptor by the task that runs: counted, and 1 returned, if its file is known already.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) unsafe extern "C" fn use_known(
@@ -217,9 +219,10 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
     let new = &raw mut (*scratch).file.new;
     let mut words = Words::<FILE_WORDS>::uninit();
     let file = Block::read(Kernel(file), &mut words);
-    let inode = Kernel(file.get_or_read(offset!(file_inode)));
-    (*scratch).file.is_socket = u64::from(socket::is_inode(inode));
-    let inode: u64 = inode.read(offset!(inode_ino));
+    let words = (&raw mut (*scratch).file.inode).cast::<[u64; INODE_WORDS]>();
+    let inode = Near::read(Kernel(file.get_or_read(offset!(file_inode))), words);
+    (*scratch).file.is_socket = u64::from(socket::is_mode(inode.get(offset!(inode_mode))));
+    let inode: u64 = inode.get(offset!(inode_ino));
     (*new).start = start;
     (*new).tgid = tgid;
     (*new).dentry = file.get_or_read(offset!(file_path) + offset!(path_dentry));

@@ -434,5 +434,11 @@ const S_IFSOCK: u16 = 0o140_000;
 /// Whether an inode is that of a socket.
 #[inline(always)]
 pub(crate) fn is_inode(inode: Kernel) -> bool {
-    inode.read::<u16>(offset!(inode_mode)) & S_IFMT == S_IFSOCK
+    is_mode(inode.read(offset!(inode_mode)))
+}
+
+/// The same by its mode.
+#[inline(always)]
+pub(crate) fn is_mode(mode: u16) -> bool {
+    mode & S_IFMT == S_IFSOCK
 }

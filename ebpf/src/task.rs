@@ -50,7 +50,13 @@ pub(crate) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
 /// The register set saved on entry to the kernel by the task that runs.
 #[inline(always)]
 pub(crate) fn current_regs() -> *const u8 {
-    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u8 }
+    unsafe { regs(current()) }
+}
+
+/// The same of a task that the verifier trusts.
+#[inline(always)]
+pub(crate) unsafe fn regs(task: *const u8) -> *const u8 {
+    bpf_task_pt_regs(task.cast_mut().cast()) as *const u8
 }
 
 /// ABI of the system call that the task is in.

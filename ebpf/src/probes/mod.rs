@@ -4,6 +4,8 @@
 
 use aya_ebpf::{EbpfContext, maps::ProgramArray};
 
+use crate::layout::forget;
+
 mod call;
 mod descriptor;
 mod exec;
@@ -27,6 +29,8 @@ unsafe fn go_on(arguments: *const u64, programs: &ProgramArray, which: u32) {
             self.0
         }
     }
+    // One that the verifier knew would be a jump, which the kernel patches when the other program comes, on all CPUs.
+    let which = forget(u64::from(which)) as u32;
     programs.tail_call(&Context(arguments.cast_mut().cast()), which);
 }
 

@@ -16,7 +16,7 @@ use glasshouse_common::{
 use crate::{
     emit::{reserve, submit},
     flow::{Ends, LIKELY, UNLIKELY, count_flow, flow_of},
-    layout::{Kernel, offset, opaque, zero},
+    layout::{Kernel, forget, offset, opaque, zero},
     maps::SOCKETS,
     socket::{SCTP, changed, find_socket, is_tcp, make_socket, take_ends, take_totals},
     task,
@@ -43,7 +43,9 @@ const DNS_QUESTION: u32 = 17;
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "cgroup_skb/ingress")]
 unsafe extern "C" fn packet(context: *mut __sk_buff) -> i32 {
-    on_packet(context, if (*context).ingress_ifindex == 0 { SENT } else { RECEIVED });
+    let direction = if (*context).ingress_ifindex == 0 { SENT } else { RECEIVED };
+    // The compiler would make one program of each.
+    on_packet(context, forget(u64::from(direction)) as u32);
     PASS
 }
 

@@ -15,7 +15,7 @@ use crate::{
     emit::{send, wait_for_room},
     file::{IS_SOCKET, tid, use_descriptor, use_file, use_known},
     held::{announce_inherited, announce_sockets},
-    layout::{Kernel, constant, entry, forget, offset, opaque, zero},
+    layout::{Kernel, Near, constant, entry, forget, offset, opaque, zero},
     maps::{GOING_ON, Scratch, scratch},
     scope, socket, task, text,
 };
@@ -46,7 +46,7 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let Some(process) = scope::find(tgid) else { return };
     // Those that the tracepoint gives, as a pointer that the verifier trusts.
-    let regs = task::current_regs();
+    let regs = task::regs(current);
     let mut result = *arguments.add(1) as i64;
     let number = task::load::<u64>(regs, offset!(regs_number)) as u32;
     let abi = task::abi(current);
@@ -61,8 +61,23 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     let (word, result) = (forget(u64::from(word)) as u32, forget(result as u64) as i64);
     let class = word >> CLASS_SHIFT;
     let word = word & SLOT_MASK;
-    let call = FileCall(file::word(abi, number).0 & is_in(class, TAKES_WORD).wrapping_neg());
     let start = (*process).start;
+    // The first never returns, the child's return of the second is none of its calls, and an exec was counted when the new
+    // image was in place: the number is not the call's by now.
+    let is_zero = 1 ^ opaque(result as u64 | (result as u64).wrapping_neg()) >> 63;
+    if is_in(class, 1 << CLASS_EXIT) | is_in(class, RETURNS_IN_ANOTHER) & is_zero == 0 {
+        scope::count(process, tgid, abi, number, word);
+    }
+    let errno = opaque((result as u64).wrapping_neg());
+    if errno < 64 && (DENIED >> errno) & 1 != 0 {
+        scope::count_rare(tgid, abi, number, errno as u32);
+    }
+    if is_in(class, DONE) != 0 {
+        return;
+    }
+
+    let abi = forget(u64::from(abi)) as u32;
+    let call = FileCall(file::word(abi, number).0 & is_in(class, TAKES_WORD).wrapping_neg());
     let has_failed = opaque(result as u64 >> 63);
     let mut known = forget(0);
     // Nearly always the first argument, and mostly the whole of what happens: without a detour.
@@ -75,18 +90,8 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     } else if is_plain & is_in(operation, SENDS_OR_RECEIVES) != 0 {
         known = socket::is_known(start, tgid, fd) as u64;
     }
-    // The first never returns, the child's return of the second is none of its calls, and an exec was counted when the new
-    // image was in place: the number is not the call's by now.
-    let is_zero = 1 ^ opaque(result as u64 | (result as u64).wrapping_neg()) >> 63;
-    if is_in(class, 1 << CLASS_EXIT) | is_in(class, RETURNS_IN_ANOTHER) & is_zero == 0 {
-        scope::count(process, tgid, abi, number, word);
-    }
-    let errno = opaque((result as u64).wrapping_neg());
-    if errno < 64 && (DENIED >> errno) & 1 != 0 {
-        scope::count_rare(tgid, abi, number, errno as u32);
-    }
     let has_no_more = (1 ^ has_failed) & call.0 >> FileCall::FAILURES.trailing_zeros();
-    if (is_in(class, DONE) | known | has_no_more) & 1 == 0 {
+    if (known | has_no_more) & 1 == 0 {
         const { assert!(FILES == 0 && SOCKETS == 1 && TASKS == 2 && IS_SOCKET == 2) };
         let which = is_in(class, 1 << CLASS_SOCKET) | known >> 1 | (1 ^ is_in(class, TAKES_WORD)) << 1;
         let number = u64::from(number) | u64::from(abi) << 32;
@@ -174,7 +179,7 @@ unsafe fn of_files(arguments: *const u64, scratch: *mut Scratch) {
     (*scratch).file.socket = 0;
     match (*noted).class {
         CLASS_FILE | CLASS_SOCKET => {
-            keep_arguments(scratch, (call >> 32) as u32);
+            keep_arguments(arguments, scratch);
             file::on_call(start, tgid, FileCall(word), result, call);
         }
         ring::SUBMITTED => _ = ring::submitted(start, tgid, call, word as u32, result as u32),
@@ -209,7 +214,7 @@ unsafe fn of_sockets(arguments: *const u64, scratch: *mut Scratch) {
     let (result, call) = ((*noted).result, (*noted).call);
     match (*noted).class {
         CLASS_FILE | CLASS_SOCKET => {
-            keep_arguments(scratch, (call >> 32) as u32);
+            keep_arguments(arguments, scratch);
             if FileCall(word).operation() == operation::SUBMIT {
                 descriptor::submit_to_sockets(start, tgid, FileCall(word), result);
                 return;
@@ -246,7 +251,7 @@ unsafe fn on_tasks(arguments: *const u64) {
 #[inline(always)]
 unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
     let noted = &raw const (*scratch).call;
-    keep_arguments(scratch, ((*noted).call >> 32) as u32);
+    keep_arguments(arguments, scratch);
     let (start, tgid, result, class) = ((*noted).start, (*noted).tgid, (*noted).result, (*noted).class);
     let (number, abi) = ((*noted).call as u32, ((*noted).call >> 32) as u32);
     if class == CLASS_TOLD {
@@ -272,25 +277,27 @@ unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
     }
 }
 
-/// Puts the arguments of the call into the scratch memory.
+/// Puts the arguments of the call that returns into the scratch memory.
 #[inline(always)]
-unsafe fn keep_arguments(scratch: *mut Scratch, abi: u32) {
-    let regs = task::current_regs();
-    let arguments = &raw mut (*scratch).file.arguments;
-    if abi == ABI_NATIVE {
-        (*arguments)[0] = task::load(regs, offset!(regs_arg0));
-        (*arguments)[1] = task::load(regs, offset!(regs_arg1));
-        (*arguments)[2] = task::load(regs, offset!(regs_arg2));
-        (*arguments)[3] = task::load(regs, offset!(regs_arg3));
-        (*arguments)[4] = task::load(regs, offset!(regs_arg4));
-        (*arguments)[5] = task::load(regs, offset!(regs_arg5));
+unsafe fn keep_arguments(arguments: *const u64, scratch: *mut Scratch) {
+    let found = &raw mut (*scratch).file;
+    // At once: a helper takes longer for its call than for bytes.
+    let regs = Near::read(Kernel(*arguments), &raw mut (*found).regs);
+    let kept = &raw mut (*found).arguments;
+    if (*scratch).call.call >> 32 == u64::from(ABI_NATIVE) {
+        (*kept)[0] = regs.get(offset!(regs_arg0));
+        (*kept)[1] = regs.get(offset!(regs_arg1));
+        (*kept)[2] = regs.get(offset!(regs_arg2));
+        (*kept)[3] = regs.get(offset!(regs_arg3));
+        (*kept)[4] = regs.get(offset!(regs_arg4));
+        (*kept)[5] = regs.get(offset!(regs_arg5));
     } else if constant!(COMPAT_BIT) != 0 {
-        (*arguments)[0] = task::load::<u64>(regs, offset!(regs_compat_arg0)) & 0xffff_ffff;
-        (*arguments)[1] = task::load::<u64>(regs, offset!(regs_compat_arg1)) & 0xffff_ffff;
-        (*arguments)[2] = task::load::<u64>(regs, offset!(regs_compat_arg2)) & 0xffff_ffff;
-        (*arguments)[3] = task::load::<u64>(regs, offset!(regs_compat_arg3)) & 0xffff_ffff;
-        (*arguments)[4] = task::load::<u64>(regs, offset!(regs_compat_arg4)) & 0xffff_ffff;
-        (*arguments)[5] = task::load::<u64>(regs, offset!(regs_compat_arg5)) & 0xffff_ffff;
+        (*kept)[0] = regs.get::<u64>(offset!(regs_compat_arg0)) & 0xffff_ffff;
+        (*kept)[1] = regs.get::<u64>(offset!(regs_compat_arg1)) & 0xffff_ffff;
+        (*kept)[2] = regs.get::<u64>(offset!(regs_compat_arg2)) & 0xffff_ffff;
+        (*kept)[3] = regs.get::<u64>(offset!(regs_compat_arg3)) & 0xffff_ffff;
+        (*kept)[4] = regs.get::<u64>(offset!(regs_compat_arg4)) & 0xffff_ffff;
+        (*kept)[5] = regs.get::<u64>(offset!(regs_compat_arg5)) & 0xffff_ffff;
     }
 }
 
