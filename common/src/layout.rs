@@ -201,6 +201,10 @@ offsets! {
     files_count = "files_struct"."count.counter";
     /// The table in use.
     files_fdt = "files_struct"."fdt";
+    /// The one that it begins with, which suffices for most.
+    files_own = "files_struct"."fdtab";
+    /// The array of that.
+    files_own_fds = "files_struct"."fd_array";
     /// Length of the table.
     fdt_max_fds = "fdtable"."max_fds";
     /// The table: an array of files.

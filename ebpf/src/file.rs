@@ -22,6 +22,7 @@ use glasshouse_common::{
 use crate::{
     atomic::{exchange, increment},
     emit::{counters, send},
+    fds,
     layout::{Block, Kernel, Near, Words, constant, offset, opaque, zero},
     maps::{ACCESSES, MOVED, MOVES, scratch},
     path::{self, PathRef, mix},
@@ -66,7 +67,7 @@ pub(crate) struct Found {
     /// `f_flags` of the file that was identified last.
     open_flags: u64,
     /// Whether other tasks can exchange the descriptors of the task that runs.
-    shared: u64,
+    pub(crate) shared: u64,
     /// How many descriptors its table has room for.
     pub(crate) descriptors: u32,
     /// Whether the file that was identified is a socket.
@@ -80,45 +81,10 @@ pub(crate) struct Found {
     pub(crate) path_at: u64,
 }
 
-/// The open file of a descriptor of the task that runs; null if there is none. Read through the helper: for each load
-/// of a pointer whose type it knows the verifier looks through all types of the kernel, milliseconds each.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn file_of(fd: u32) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
-    let files = task::current_address().follow(offset!(task_files));
-    let mut words = Words::<FILES_WORDS>::uninit();
-    let files = Block::read(files, &mut words);
-    (*scratch).file.shared = u64::from(files.get_or_read::<u32>(offset!(files_count)) > 1);
-    let mut words = Words::<2>::uninit();
-    let table = Block::read(files.get_or_read(offset!(files_fdt)), &mut words);
-    let descriptors = table.get::<u32>(offset!(fdt_max_fds));
-    (*scratch).file.descriptors = descriptors;
-    if fd >= descriptors {
-        return 0;
-    }
-    let array: u64 = table.get(offset!(fdt_fd));
-    Kernel(array + u64::from(fd) * 8).follow(0).0
-}
-
-/// Words of `struct files_struct` up to the table in use, on the kernels seen.
-const FILES_WORDS: usize = 5;
 /// Words of `struct inode` up to its number, on the kernels seen.
 const INODE_WORDS: usize = 10;
 /// Words of `struct file` up to its path, on the kernels seen.
 const FILE_WORDS: usize = 12;
-
-/// See [`file_of`].
-#[inline(always)]
-pub(crate) unsafe fn of_descriptor(fd: u32) -> Kernel {
-    Kernel(file_of(fd))
-}
-
-/// Whether other tasks can exchange the descriptors of the task that runs, as [`of_descriptor`] has just found.
-#[inline(always)]
-pub(crate) unsafe fn descriptors_are_shared(found: *const Found) -> bool {
-    (*found).shared != 0
-}
 
 /// Notes that paths may have changed.
 #[inline(always)]
@@ -129,7 +95,7 @@ pub(crate) unsafe fn note_move() {
 /// A use by the task that runs, of a descriptor.
 #[inline(always)]
 pub(crate) unsafe fn use_descriptor(start: u64, tgid: u32, fd: u32, operation: u32, amount: u64) -> u64 {
-    let file = of_descriptor(fd);
+    let file = fds::of_descriptor(fd);
     if file.0 == 0 {
         return 0;
     }
@@ -149,7 +115,7 @@ pub(crate) unsafe extern "C" fn use_known(
     operation: u32,
     amount: u64,
 ) -> i32 {
-    let file = of_descriptor(fd);
+    let file = fds::of_descriptor(fd);
     if file.0 == 0 {
         return 1;
     }

@@ -24,7 +24,8 @@ use glasshouse_common::{
 use crate::{
     atomic::{add, exchange_u32, increment},
     emit::{counters, reserve, submit},
-    file::{self, INHERITED},
+    fds,
+    file::INHERITED,
     flow::make_room,
     layout::{Kernel, constant, offset, opaque},
     maps::{GROUP, NO_FLOW, SOCKET_USERS, SOCKETS},
@@ -318,7 +319,7 @@ pub(crate) unsafe fn known(start: u64, tgid: u32, sk: u64) -> Option<u64> {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) unsafe extern "C" fn is_known(start: u64, tgid: u32, fd: u32) -> i32 {
-    let sk = of_file(file::of_descriptor(fd));
+    let sk = of_file(fds::of_descriptor(fd));
     i32::from(known(start, tgid, sk.0).is_some())
 }
 

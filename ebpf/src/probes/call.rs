@@ -12,6 +12,7 @@ use glasshouse_common::{
 use super::file::{hash_bytes, word};
 use crate::{
     emit::send,
+    fds,
     file::{self, Found},
     layout::{offset, opaque, zero},
     maps::{ACCESSES, scratch},
@@ -114,7 +115,7 @@ fn mask(kept: u64, argument: u32) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn process_of(fd: u32) -> i32 {
-    let opened = file::of_descriptor(fd);
+    let opened = fds::of_descriptor(fd);
     let Some(scratch) = scratch() else { return 0 };
     let mut pid = opened.follow(offset!(file_inode)).follow(offset!(inode_private));
     if pid.0 == 0 {

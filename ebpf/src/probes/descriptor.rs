@@ -7,6 +7,7 @@ use glasshouse_common::{operation, syscall::FileCall};
 
 use super::{file::argument, network::socket_at};
 use crate::{
+    fds,
     file::{self, Found, NOTHING},
     layout::{Kernel, Words, offset, zero},
     maps::scratch,
@@ -48,7 +49,7 @@ pub(super) unsafe extern "C" fn used(start: u64, process: u64, word: u64, result
         operation::MAP => {
             let map_flags = argument(found, word, FileCall::FLAGS);
             if map_flags & MAP_ANONYMOUS == 0 {
-                let file = file::of_descriptor(fd);
+                let file = fds::of_descriptor(fd);
                 mapped(start, tgid, file.0, argument(found, word, FileCall::FIRST), map_flags & MAP_SHARED);
             }
         }

@@ -10,6 +10,7 @@ use glasshouse_common::{
 use super::file::{argument, find_base, hash_bytes, send_argument, send_base};
 use crate::{
     emit::send,
+    fds,
     file::{self, Found},
     layout::{offset, opaque},
     maps::{ACCESSES, scratch},
@@ -29,7 +30,7 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     let mut hash = 0;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         // By descriptor: the file itself.
-        let file = file::of_descriptor(argument(found, word, FileCall::FD) as u32);
+        let file = fds::of_descriptor(argument(found, word, FileCall::FD) as u32);
         if file.0 == 0 {
             return 0;
         }

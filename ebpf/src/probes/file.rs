@@ -23,6 +23,7 @@ use glasshouse_common::{
 use super::{descriptor, failed};
 use crate::{
     emit::send,
+    fds,
     file::{self, CREATED, Found, NOTHING, TRUNCATED},
     layout::{Block, Kernel, Words, entry, forget, offset, opaque},
     maps::{Scratch, scratch},
@@ -110,7 +111,7 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
 #[inline(never)]
 unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
     let (tgid, word) = (process as u32, FileCall(word));
-    let file = file::of_descriptor(result as u32);
+    let file = fds::of_descriptor(result as u32);
     if file.0 == 0 {
         return 0;
     }
@@ -136,7 +137,7 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
     };
     let made = forget(made);
     let mut asked = forget(0);
-    if has_path && file::descriptors_are_shared(found) {
+    if has_path && fds::descriptors_are_shared(found) {
         let name = argument(found, word, FileCall::PATH);
         (*found).asked = name;
         asked = other_name(name, file.member(offset!(file_path)).read(offset!(path_dentry)));
@@ -361,7 +362,7 @@ pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32) -> i32 {
         let fs = task::current_address().follow(offset!(task_fs));
         fs.member(if first == u32::from(b'/') { offset!(fs_root) } else { offset!(fs_pwd) })
     } else {
-        file::of_descriptor(fd).member(offset!(file_path))
+        fds::of_descriptor(fd).member(offset!(file_path))
     };
     (*scratch).file.base = PathRef::at(path);
     0

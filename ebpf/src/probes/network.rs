@@ -13,6 +13,7 @@ use glasshouse_common::{
 use super::network_failed::{ADDRESS, ADDRESS_BYTES, IN_MESSAGE, NOWHERE, socket_failed, take_address};
 use crate::{
     emit::send,
+    fds,
     file::{self, INHERITED},
     flow::{Ends, count_flow, flow_of},
     layout::{Kernel, forget, offset, opaque, zero},
@@ -136,7 +137,7 @@ unsafe extern "C" fn take_socketcall(address: u64) -> i32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) unsafe extern "C" fn socket_at(fd: u32) -> u64 {
-    let file = file::of_descriptor(fd);
+    let file = fds::of_descriptor(fd);
     if file.0 == 0 || !is_inode(file.follow(offset!(file_inode))) { 0 } else { of_file(file).0 }
 }
 

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     atomic::increment,
     emit::send,
-    file,
+    fds, file,
     layout::{Kernel, OFFSETS, RING_OPERATIONS, constant, offset, opaque},
     maps::{RING_REQUESTS, RING_UNTOLD, scratch},
     path::mix,
@@ -305,7 +305,7 @@ pub(super) unsafe extern "C" fn completed(request: u64, result: u32, current: u3
     let mut access = 0;
     let mut made = 0;
     if operation == operation::OPEN && result as i32 >= 0 && current == tgid {
-        let file = file::of_descriptor(result);
+        let file = fds::of_descriptor(result);
         if file.0 != 0 {
             made = made_by_open(file, open_flags);
             access = file::use_file(start, tgid, file, operation::OPEN, made, 0);
