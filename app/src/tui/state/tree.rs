@@ -83,16 +83,19 @@ impl Family {
         let mut left: Vec<(ProcessKey, u16, u64, bool)> =
             self.eldest.iter().rev().filter(|key| shown(key)).map(|key| (*key, 0, 0, true)).collect();
         while let Some((key, depth, lines, last)) = left.pop() {
-            let children: Vec<_> = self.children(key).iter().copied().filter(|key| shown(key)).collect();
+            let children = self.children(key);
+            let has_children = children.iter().any(shown);
             let only_leads = leading.as_ref().is_some_and(|leading| leading.get(&key) == Some(&false));
-            rows.push(Node { key, lines, depth, last, has_children: !children.is_empty(), only_leads });
+            rows.push(Node { key, lines, depth, last, has_children, only_leads });
             if collapsed.contains(&key) {
                 continue;
             }
             let below = if last || depth >= DEEPEST { lines } else { lines | 1 << depth };
             let deeper = (depth + 1).min(DEEPEST);
-            for (at, child) in children.iter().enumerate().rev() {
-                left.push((*child, deeper, below, at + 1 == children.len()));
+            let mut is_last = true;
+            for child in children.iter().rev().filter(|child| shown(child)) {
+                left.push((*child, deeper, below, is_last));
+                is_last = false;
             }
         }
         rows
