@@ -19,7 +19,7 @@ pub const FAMILIES: usize = 4;
 
 record! {
     /// Per CPU; user space adds them up.
-    Counters, 144, {
+    Counters, 152, {
         /// Records the kernel side wanted to send, by [`Family`].
         emitted: [u64; 4],
         /// Records that found no room, by [`Family`].
@@ -28,7 +28,7 @@ record! {
         scope_full: u64,
         /// Rare system-call facts that found no room.
         rare_full: u64,
-        /// Files and failed attempts that found no room: what was done with them is not counted.
+        /// Failed attempts and calls that found no room: they are not counted.
         access_full: u64,
         /// Dropped records of files whose facts a later one brought.
         files_recovered: u64,
@@ -40,6 +40,8 @@ record! {
         flows_evicted: u64,
         /// Dropped records of flows whose facts a later one brought.
         flows_recovered: u64,
+        /// Uses of files that found no room, each of which was told by itself.
+        accesses_single: u64,
         /// Waits for room in a ring.
         waits: u64,
         /// Their total, nanoseconds.

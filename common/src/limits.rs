@@ -31,7 +31,7 @@ pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of the ring of activity records. 400 programs that start at once send 6 MiB.
 pub const ACTIVITY_RING_BYTES: u32 = 8 * 1024 * 1024;
 /// Uses of files, and failed attempts, that are counted at the same time: of processes that are alive. A program that
-/// packs or searches a large tree opens so many. Twice as many would take two milliseconds longer to make room for, at
+/// packs or searches a large tree opens so many. Beyond, each use is told by itself. Twice as many would take two milliseconds longer to make room for, at
 /// every start.
 pub const ACCESS_ENTRIES: u32 = 262_144;
 /// The least time between two records of one use of a file, nanoseconds.

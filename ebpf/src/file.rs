@@ -13,7 +13,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
 };
 use glasshouse_common::{
-    Family, FileRecord, FileTotalsRecord, flags, kind,
+    AccessTotals, Family, FileRecord, FileTotalsRecord, flags, kind,
     limits::{ACCESS_INTERVAL_NS, PATH_BYTES},
     operation,
     state::Access,
@@ -24,7 +24,7 @@ use crate::{
     emit::{counters, send},
     fds,
     layout::{Block, Kernel, Near, Words, constant, offset, opaque, zero},
-    maps::{ACCESSES, MOVED, MOVES, scratch},
+    maps::{ACCESSES, MOVED, MOVES, Scratch, scratch},
     path::{self, PathRef, mix},
     scope, socket, task,
     text::{self, Owner},
@@ -70,6 +70,8 @@ pub(crate) struct Found {
     pub(crate) shared: u64,
     /// How many descriptors its table has room for.
     pub(crate) descriptors: u32,
+    /// There is no room for the entry that is being made.
+    is_single: u64,
     /// Whether the file that was identified is a socket.
     is_socket: u64,
     /// Of an address that was read: what makes its socket, see `probes::network`. Of a file that is a socket, for the program
@@ -278,6 +280,7 @@ unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
     let moves = moves();
     path::walk(PathRef { mnt: (*new).mnt, dentry: (*new).dentry });
     let place = (*scratch).walk.place;
+    (*scratch).file.is_single = 0;
     begin(new, now);
     (*new).name_hash = (*scratch).walk.name_hash;
     (*new).place = place;
@@ -288,15 +291,12 @@ unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
     }
     let base = match ACCESSES.get_ptr_mut(&key) {
         Some(base) if is_same(base, new) => base,
-        _ => {
-            note_full();
-            return 0;
-        }
+        _ => return single(scratch, key, now),
     };
     if (*base).place != place {
         key = not_zero(mix(key, place));
-        if find_or_make(key).is_none() {
-            return 0;
+        if make_entry(key) == 0 && ACCESSES.get_ptr(&key).is_none() {
+            return single(scratch, key, now);
         }
         (*base).moved_to = key;
     } else if (*base).moved_to != 0 {
@@ -308,6 +308,16 @@ unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
     (*base).name_hash = (*new).name_hash;
     (*base).moves = moves;
     key
+}
+
+/// There is no room for an entry: each use is one by itself then, and told. Returns a number that no other has.
+#[inline(always)]
+unsafe fn single(scratch: *mut Scratch, key: u64, now: u64) -> u64 {
+    if let Some(counters) = counters() {
+        (*counters).accesses_single += 1;
+    }
+    (*scratch).file.is_single = 1;
+    not_zero(mix(mix(key, now), u64::from(tid())))
 }
 
 /// Fills in the entry of attempts that fail alike, or of calls that are alike, whose base directory is in the scratch
@@ -399,7 +409,9 @@ pub(crate) fn tid() -> u32 {
 #[inline(never)]
 unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u64, asked: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
-    let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 0 };
+    let is_single = (*scratch).file.is_single != 0;
+    let found = if is_single { Some(&raw mut (*scratch).file.new) } else { ACCESSES.get_ptr_mut(&key) };
+    let Some(entry) = found else { return 0 };
     let now = (*scratch).file.new.sent_at;
     count(entry, operation, amount, now);
     if (*entry).seen != 0 {
@@ -444,6 +456,13 @@ unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u6
     let path = (&raw mut (*text).bytes).cast::<u8>().add(size_of::<FileRecord>());
     bpf_probe_read_kernel(path.cast(), length as u32, (&raw const (*walk).bytes).cast());
     send(Family::Files, size);
+    if is_single {
+        // The next one begins with nothing, which is what the helper reads where there is nothing.
+        let totals = (&raw mut (*entry).totals).cast();
+        bpf_probe_read_kernel(totals, size_of::<AccessTotals>() as u32, core::ptr::null());
+        (*entry).dirty = 0;
+        return 0;
+    }
     let lost = (*text).lost - lost;
     sent(entry, lost, now);
     0

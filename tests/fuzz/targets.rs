@@ -8,6 +8,8 @@ use glasshouse::{
         replay::{Recording, RecordingHeader},
     },
     protocol::{Recogniser, Sender, banner, dns, http, tls},
+    receipt::from_session,
+    recording::rebuild,
     tui::{
         config::Config,
         filter::{Condition, Field, Filter, Filterable},
@@ -43,6 +45,19 @@ fn records() {
         if let Ok(recording) = Recording::parse(input) {
             receipt_of(recording);
         }
+    });
+}
+
+/// Recordings of events: from bytes to a session, or an error that says something.
+#[test]
+fn recordings_of_events() {
+    fuzz(&corpus("fuzz/corpus/events"), |input| match rebuild(input) {
+        Ok(rebuilt) => {
+            let remains = rebuilt.session.remains();
+            let receipt = from_session(&rebuilt.session, remains, rebuilt.facts, &rebuilt.options);
+            receipt.write_json(&mut Vec::new()).unwrap();
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
     });
 }
 

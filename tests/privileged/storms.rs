@@ -1,7 +1,10 @@
 //! More events than can be held: slowed down, a workload loses nothing, and a single act in the midst of a storm is in the
 //! receipt; left alone it loses records, and the numbers of them agree.
 
-use std::net::TcpListener;
+use std::{
+    net::{TcpListener, TcpStream},
+    thread::JoinHandle,
+};
 
 use serde_json::Value;
 
@@ -48,11 +51,26 @@ fn connected_to(receipt: &Receipt, port: u16) -> Vec<&Value> {
     connections.iter().filter(|one| one["remote"]["port"] == port && one["result"] == "established").collect()
 }
 
-/// Somebody who accepts one connection. Gives the port.
-fn listener() -> (u16, std::thread::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    (port, std::thread::spawn(move || drop(listener.accept())))
+/// Somebody who accepts one connection.
+struct Server {
+    port: u16,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        Self { port, thread: Some(std::thread::spawn(move || drop(listener.accept()))) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It still waits if nobody came.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+        drop(self.thread.take().map(JoinHandle::join));
+    }
 }
 
 #[test]
@@ -88,10 +106,9 @@ fn one_connection_among_very_many_is_found() {
     needs!();
     let events = storm_events();
     for kind in ["connects", "questions"] {
-        let (port, accepted) = listener();
-        let receipt = storm(kind, events, &port.to_string()).run().complete(0);
-        accepted.join().unwrap();
-        assert_eq!(connected_to(&receipt, port).len(), 1, "{kind}");
+        let server = Server::start();
+        let receipt = storm(kind, events, &server.port.to_string()).run().complete(0);
+        assert_eq!(connected_to(&receipt, server.port).len(), 1, "{kind}");
         if kind == "connects" {
             let refused = list(receipt.at("/network/connections")).iter();
             assert_eq!(refused.filter(|one| one["result"] == "refused").count() as u64, events);
@@ -100,12 +117,28 @@ fn one_connection_among_very_many_is_found() {
     }
 }
 
+/// One process uses more files than the kernel side counts at a time: the others are told use by use.
+#[test]
+fn more_files_of_one_process_than_there_is_room_for() {
+    needs!();
+    let events = if slowness() > 1.0 { 5_000 } else { 270_000 };
+    let receipt = storm("memfds", events, "needle").run().complete(0);
+    assert_eq!(file_named(&receipt, "/needle").len(), 1);
+    let files = list(receipt.at("/filesystem/files")).iter();
+    assert_eq!(files.filter(|file| file["kind"] == "memfd").count() as u64, events);
+    let reached = list(receipt.at("/observation/limits"))
+        .iter()
+        .any(|limit| limit["list"] == "uses of files at a time");
+    assert_eq!(reached, events > 262_144);
+    loss_is_accounted_for(&receipt);
+}
+
 /// What finds no room in rings of a few pages is counted, one by one, and the receipt does not pretend.
 #[test]
 fn what_is_lost_is_counted_and_said() {
     needs!();
-    let (port, accepted) = listener();
-    let port = port.to_string();
+    let server = Server::start();
+    let port = server.port.to_string();
     let needle = program("print_pid");
     for (kind, needle, families) in [
         ("forks", needle.to_str().unwrap(), &["process", "syscalls"] as &[_]),
@@ -129,19 +162,17 @@ fn what_is_lost_is_counted_and_said() {
         assert_eq!((number(&pressure["waits"]), number(&pressure["freezes"])), (0, 0), "{kind}");
         assert!(run.stderr.contains("lost"), "{kind}: the summary says it: {}", run.stderr);
     }
-    accepted.join().unwrap();
 }
 
 /// Of connections the totals are right even if every record of their states was dropped.
 #[test]
 fn what_the_sweep_recovers_is_no_loss() {
     needs!();
-    let (port, accepted) = listener();
-    let run = storm("connects", 5_000, &port.to_string()).env("GLASSHOUSE_RING_BYTES", "16384").run();
-    accepted.join().unwrap();
+    let server = Server::start();
+    let run = storm("connects", 5_000, &server.port.to_string()).env("GLASSHOUSE_RING_BYTES", "16384").run();
     let receipt = run.expect_code(0).receipt();
     loss_is_accounted_for(&receipt);
-    assert_eq!(connected_to(&receipt, port).len(), 1);
+    assert_eq!(connected_to(&receipt, server.port).len(), 1);
 }
 
 /// With small rings a workload has to wait, and that is said; nothing is lost for it.

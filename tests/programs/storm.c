@@ -2,6 +2,7 @@
 // middle.
 //   forks      processes that end at once; NEEDLE is executed.
 //   opens      1,000 files of this folder, each opened once by each of COUNT / 1,000 processes; the file NEEDLE is opened.
+//   memfds     files in memory, each of its own, all by one process; the file NEEDLE is opened.
 //   missing    opens of as many names that are not there; the file NEEDLE is opened.
 //   connects   connections that are refused; one is made to the port NEEDLE, where somebody listens, of 127.0.0.1.
 //   questions  questions for as many names to a server of DNS that is not there; a connection is made as above.
@@ -63,6 +64,11 @@ static void opens(long from, long to) {
     }
 }
 
+static void memfds(long from, long to) {
+    for (; from < to; from++)
+        must(close(must(memfd_create("storm", 0))));
+}
+
 static void missing(long from, long to) {
     char name[32];
     for (; from < to; from++) {
@@ -110,6 +116,7 @@ int main(int argc, char **argv) {
         void (*events)(long, long), (*needle)(void);
     } kinds[] = {{"forks", forks, execute},
                  {"opens", opens, open_needle},
+                 {"memfds", memfds, open_needle},
                  {"missing", missing, open_needle},
                  {"connects", connects, connect_needle},
                  {"questions", questions, connect_needle}};
@@ -121,9 +128,10 @@ int main(int argc, char **argv) {
         if (!strcmp(argv[1], kinds[i].name)) {
             void (*events)(long, long) = kinds[i].events;
             // Forks are processes of their own as it is.
-            events == forks ? events(0, count / 2) : shares(events, 0, count / 2);
+            int alone = events == forks || events == memfds;
+            alone ? events(0, count / 2) : shares(events, 0, count / 2);
             kinds[i].needle();
-            events == forks ? events(count / 2, count) : shares(events, count / 2, count);
+            alone ? events(count / 2, count) : shares(events, count / 2, count);
             return 0;
         }
     return 97;

@@ -286,3 +286,6 @@ const SCOPE_LIMIT: (&str, u64) = ("processes in scope", limits::SCOPE_ENTRIES as
 const RARE_LIMIT: (&str, u64) = ("denied system calls", limits::RARE_ENTRIES as u64);
 const SOCKET_LIMIT: (&str, u64) = ("sockets", limits::SOCKET_ENTRIES as u64);
 const ACCESS_LIMIT: (&str, u64) = ("uses of files", limits::ACCESS_ENTRIES as u64);
+const FAILED_LIMIT: (&str, u64) = ("failed attempts and calls", limits::ACCESS_ENTRIES as u64);
+const FLOW_LIMIT: (&str, u64) =
+    ("sockets and their peers", (limits::SOCKET_ENTRIES + limits::FLOW_ENTRIES) as u64);

@@ -12,7 +12,7 @@ use glasshouse_common::{
 };
 
 use super::{
-    ACCESS_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT, SOCKET_LIMIT,
+    ACCESS_LIMIT, FAILED_LIMIT, FLOW_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT, SOCKET_LIMIT,
     assemble::{device, files, network, syscall},
     intake::Intake,
     load::{Loaded, Plain},
@@ -106,6 +106,7 @@ impl Sweeper {
                 sum.sockets_outside += value.sockets_outside;
                 sum.flows_evicted += value.flows_evicted;
                 sum.flows_recovered += value.flows_recovered;
+                sum.accesses_single += value.accesses_single;
                 sum.waits += value.waits;
                 sum.waited_ns += value.waited_ns;
             }
@@ -415,6 +416,15 @@ fn note_unswept(error: &MapError, facts: &mut ObservationFacts) {
 
 /// What did not fit is said.
 fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
+    // Of these nothing is missing.
+    for (count, (list, capacity)) in
+        [(counters.accesses_single, ACCESS_LIMIT), (counters.flows_evicted, FLOW_LIMIT)]
+    {
+        if count > 0 {
+            let total = capacity + count;
+            facts.limits.push(LimitFacts { list: format!("{list} at a time"), total, kept: total });
+        }
+    }
     if counters.sockets_outside > 0 {
         facts.gaps.push(Gap {
             kind: GapKind::Partial,
@@ -429,7 +439,7 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
     for (count, (list, capacity), code, consequence) in [
         (counters.scope_full, SCOPE_LIMIT, "scope_full", "were started that could not be followed"),
         (counters.rare_full, RARE_LIMIT, "denied_full", "could not be counted"),
-        (counters.access_full, ACCESS_LIMIT, "files_full", "could not be counted"),
+        (counters.access_full, FAILED_LIMIT, "files_full", "could not be counted"),
         (counters.sockets_full, SOCKET_LIMIT, "sockets_full", "could not be followed"),
     ] {
         if count == 0 {

@@ -86,6 +86,8 @@ pub(crate) struct Ring {
     consumer: Mapping,
     producer: Mapping,
     pieces: Vec<Option<Mapping>>,
+    /// Bytes of a piece: [`PIECE`], or a ring that is shorter as a whole.
+    piece: usize,
     page: usize,
     /// What `producer` said last.
     written: usize,
@@ -100,8 +102,9 @@ impl Ring {
         let fd = map.fd().as_fd();
         let consumer = Mapping::new(fd, 0, page, libc::PROT_READ | libc::PROT_WRITE)?;
         let producer = Mapping::new(fd, page, page, libc::PROT_READ)?;
-        let pieces = (0..bytes / PIECE).map(|_| None).collect();
-        Ok(Self { map, consumer, producer, pieces, page, written: 0 })
+        let piece = PIECE.min(bytes);
+        let pieces = (0..bytes / piece).map(|_| None).collect();
+        Ok(Self { map, consumer, producer, pieces, piece, page, written: 0 })
     }
 
     /// Gives the next record to `take`, if there is one. Returns whether there was.
@@ -118,7 +121,7 @@ impl Ring {
                 }
             }
             let (piece, offset) = self.piece(read)?;
-            // SAFETY: within the mapping, since `offset` is less than PIECE; aligned, as all records begin at a multiple of 8;
+            // SAFETY: within the mapping, since `offset` is less than the length of a piece; aligned, as all records begin at a multiple of 8;
             // the kernel accesses this word atomically, too.
             let header = unsafe { &*piece.address.byte_add(offset).cast::<AtomicU32>() };
             let header = header.load(Ordering::Acquire);
@@ -147,17 +150,20 @@ impl Ring {
 
     /// The piece that a position lies in, mapped if it has not been yet, and where in it.
     fn piece(&mut self, position: usize) -> io::Result<(&Mapping, usize)> {
-        let number = position / PIECE % self.pieces.len();
+        let (bytes, count) = (self.piece, self.pieces.len());
+        let number = position / bytes % count;
         let piece = match &mut self.pieces[number] {
             Some(piece) => piece,
             empty => {
                 // Behind the pages of both positions.
-                let offset = 2 * self.page + number * PIECE;
-                let mapped = Mapping::new(self.map.fd().as_fd(), offset, PIECE + OVERLAP, libc::PROT_READ)?;
+                let offset = 2 * self.page + number * bytes;
+                // The kernel has all of it there twice, one behind the other; no record is longer than that.
+                let length = (bytes + OVERLAP).min((2 * count - number) * bytes);
+                let mapped = Mapping::new(self.map.fd().as_fd(), offset, length, libc::PROT_READ)?;
                 empty.insert(mapped)
             }
         };
-        Ok((piece, position % PIECE))
+        Ok((piece, position % bytes))
     }
 }
 

@@ -84,7 +84,7 @@ fn is_meant_to_change(row: &FileRow<'_>) -> bool {
     match &row.done {
         Done::Used { totals, origin, for_writing, .. } => {
             let opened = *for_writing && *origin == FileOrigin::Opened;
-            opened || totals.writes + totals.creates + totals.truncates + totals.writable_maps > 0
+            opened || totals.writes | totals.creates | totals.truncates | totals.writable_maps != 0
         }
         Done::Changed { operation, .. } => {
             !matches!(operation, FileOperation::ChangeDirectory | FileOperation::Open)
