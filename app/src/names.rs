@@ -4,7 +4,21 @@ use std::borrow::Cow;
 
 use nix::{errno::Errno, sys::signal::Signal};
 
-use crate::event::FileOperation;
+use crate::event::{Action, FileOperation};
+
+/// The number that says what exactly a call that matters by itself does.
+pub(crate) fn call_number(action: Action, number: u64) -> Cow<'static, str> {
+    match action {
+        Action::Signal => match number as i32 {
+            0 => Cow::Borrowed("0"),
+            known => Cow::Owned(signal(known)),
+        },
+        Action::Trace => ptrace_request(number),
+        Action::KernelProgram => bpf_command(number),
+        Action::SetOption => prctl_option(number),
+        _ => Cow::Owned(number.to_string()),
+    }
+}
 
 /// Name of an errno: `ENOENT`, or `errno_N` for one without a name.
 pub(crate) fn errno(errno: i32) -> String {

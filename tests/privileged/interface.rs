@@ -216,6 +216,36 @@ fn a_shell_is_watched_typed_into_frozen_and_left() {
     terminal.shows(" icanon");
 }
 
+/// A finding is seen while the command runs: in the first line, beside the process, in a pane of its own.
+#[test]
+fn a_finding_is_seen_and_leads_to_its_call() {
+    needs!("tmux");
+    let terminal = Terminal::run((120, 40), "$GLASSHOUSE -- sh -c 'read line; kill -s TERM 1; read line'");
+    let screen = terminal.shows("1 live, 1 in all");
+    assert!(!screen.contains("findings") && !screen.contains("Findings"), "{screen}");
+    // Nobody but root may signal the first process, and that one does not heed it.
+    terminal.press(&["i"]);
+    terminal.enter("go on");
+    let screen = terminal.shows("⚑ findings 1");
+    assert!(screen.contains("7 Findings"), "{screen}");
+    terminal.press(&["F12", "7"]);
+    let screen =
+        terminal.shows("◆ medium signals a process outside of the run: kill SIGTERM 1, outside of the run");
+    assert!(screen.lines().any(|line| line.contains("sh -c") && line.contains('◆')), "{screen}");
+    terminal.press(&["Enter"]);
+    terminal.shows("T1489");
+    terminal.press(&["v"]);
+    terminal.shows("kill SIGTERM 1 ");
+    terminal.press(&["i"]);
+    terminal.enter("end");
+    terminal.shows("✓ exited 0");
+    let receipt = terminal.receipt();
+    let rules = receipt["findings"].as_array().unwrap().iter().map(|finding| &finding["rule"]);
+    assert_eq!(rules.collect::<Vec<_>>(), ["signals_others"]);
+    terminal.press(&["q"]);
+    terminal.shows("exit code 0.");
+}
+
 /// What is recorded with an interface is what is recorded without one.
 #[test]
 fn events_are_recorded_beside_the_interface() {

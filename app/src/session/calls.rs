@@ -155,6 +155,11 @@ impl Session {
         self.calls.called(process, at, called, early);
     }
 
+    /// Calls that are alike, by their number; whom they were about is not filled in.
+    pub fn call(&self, access: AccessId) -> Option<&CallEntry> {
+        self.calls.entries.get(&access)
+    }
+
     /// Calls that matter by themselves, in order of time.
     pub fn calls(&self) -> Vec<CallEntry> {
         if self.calls.entries.is_empty() {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     state::{
-        App, Pane, World, describe,
+        App, Pane, World, describe, findings,
         network::{Entry, Row},
     },
     text::clean_observed,
@@ -27,6 +27,7 @@ fn records(app: &App, world: World<'_>) -> Vec<Record> {
         Pane::Network => app.network.ids().iter().map(|row| network(app, world, *row)).collect(),
         Pane::Timeline => app.moments.ids().iter().filter_map(|number| moment(app, world, *number)).collect(),
         Pane::Syscalls => app.calls.ids().iter().map(|call| call_record(app, *call)).collect(),
+        Pane::Findings => app.findings.ids().iter().filter_map(|row| finding(app, world, *row)).collect(),
         Pane::Terminal => {
             let contents = app.terminal.as_ref().map(super::terminal::Emulator::contents).unwrap_or_default();
             contents.lines().map(|line| vec![("line", line.to_owned())]).collect()
@@ -101,6 +102,23 @@ fn call_record(app: &App, call: crate::event::Syscall) -> Record {
     ]
 }
 
+fn finding(app: &App, world: World<'_>, row: findings::Row) -> Option<Record> {
+    let one = app.found.get(row)?;
+    let evidence: Vec<_> =
+        one.evidence.iter().map(|evidence| app.found.evidence(world.session, evidence)).collect();
+    Some(vec![
+        ("severity", describe::severity(one.severity).to_owned()),
+        ("rule", one.rule.id.to_owned()),
+        ("title", one.rule.title.to_owned()),
+        ("attack", one.rule.attack.join(" ")),
+        ("count", one.count.to_string()),
+        ("pid", one.process.tgid.to_string()),
+        ("process", describe::name(world.session, one.process).into_owned()),
+        ("first_s", seconds(world, one.first_at)),
+        ("evidence", evidence.join("; ")),
+    ])
+}
+
 /// As a list of objects.
 pub(super) fn json(app: &App, world: World<'_>) -> Vec<u8> {
     let object = |record: Record| {
@@ -147,6 +165,7 @@ pub(super) fn selected(app: &App, world: World<'_>) -> Option<String> {
         Pane::Network => network(app, world, app.network.selected()?),
         Pane::Timeline => moment(app, world, app.moments.selected()?)?,
         Pane::Syscalls => call_record(app, app.calls.selected()?),
+        Pane::Findings => finding(app, world, app.findings.selected()?)?,
         Pane::Terminal => return app.terminal.as_ref().map(super::terminal::Emulator::contents),
     };
     let fields: Vec<_> =

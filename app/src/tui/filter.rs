@@ -29,6 +29,8 @@ pub enum Field {
     User,
     /// Name of a system call.
     Call,
+    /// Severity of a finding.
+    Severity,
 }
 
 /// What can be said of a row.
@@ -46,7 +48,7 @@ pub enum Condition {
     Ended,
 }
 
-const FIELDS: [(&str, Field); 10] = [
+const FIELDS: [(&str, Field); 11] = [
     ("proc", Field::Process),
     ("pid", Field::Pid),
     ("path", Field::Path),
@@ -56,6 +58,7 @@ const FIELDS: [(&str, Field); 10] = [
     ("addr", Field::Address),
     ("user", Field::User),
     ("call", Field::Call),
+    ("severity", Field::Severity),
     ("text", Field::Text),
 ];
 

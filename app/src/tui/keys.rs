@@ -61,6 +61,7 @@ actions! {
         Terminal, ["4"], "terminal", "the command's terminal";
         Timeline, ["5"], "timeline", "what happened, in order";
         Syscalls, ["6"], "system calls", "the system calls";
+        Findings, ["7"], "findings", "what the rules find";
         Zoom, ["z"], "zoom", "give the pane all the room, or take it back";
         Type, ["i"], "type", "type into the command's terminal";
         LeaveTerminal, ["f12", "ctrl-]"], "leave", "stop typing into the command's terminal";
@@ -69,9 +70,10 @@ actions! {
         Ancestors, ["b"], "ancestors", "the chain of processes that led to the selected one";
         Scope, ["p"], "scope", "other panes show: everything, the selected process, its subtree";
         Touched, ["t"], "who", "processes that used what is selected";
+        Evidence, ["v"], "evidence", "go to the file, call or process that a finding is about";
         Clear, ["x", "esc"], "clear", "take back what narrows: overlay, filter, scope, window";
     "Finding":
-        Filter, ["/"], "filter", "narrow the pane: words, proc: path: op: port: host: user: call: is:";
+        Filter, ["/"], "filter", "narrow the pane: words, proc: path: op: port: host: user: call: severity: is:";
         NextMatch, ["n"], "next", "the next row that the last filter matches";
         PreviousMatch, ["N"], "previous", "the one before";
         Sort, ["s"], "sort", "sort by the next column";

@@ -229,6 +229,11 @@ impl Live {
             let area = canvas.get_frame().area();
             self.app.size = (area.width, area.height);
         }
+        if self.pace.searches(now, self.finished) {
+            self.app.look(world);
+            self.pace.searched(now, Instant::now());
+        }
+        let now = Instant::now();
         if self.app.is_stale() || self.pace.refreshes(now) {
             self.app.refresh(world);
             self.pace.refreshed(now, Instant::now());

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 const FRAME: Duration = Duration::from_millis(34);
 /// The header's clock.
 const TICK: Duration = Duration::from_millis(500);
-/// Making the lists anew takes at most this share of the time, so that long lists do not hold up keys; and so does counting.
+/// Making the lists anew takes at most this share of the time, so that long lists do not hold up keys; and so do counting and the search for
+/// findings.
 const SHARE: u32 = 8;
 /// How much older the lists may get when keys come all the time, each of which is to be seen at once.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The shortest time from one look at the counters of system calls to the next.
+/// The shortest time from one look at the counters of system calls to the next, and from one search for findings to the next.
 const COUNT: Duration = Duration::from_secs(1);
 
 /// What there is to be done, and when.
@@ -22,10 +23,13 @@ pub(super) struct Pace {
     asked: bool,
     /// The session has changed since the lists were made.
     changed: bool,
+    /// The session has changed since findings were looked for.
+    unsearched: bool,
     drawn_at: Instant,
     frame_at: Instant,
     refresh_at: Instant,
     count_at: Instant,
+    search_at: Instant,
 }
 
 impl Pace {
@@ -35,10 +39,12 @@ impl Pace {
             dirty: true,
             asked: false,
             changed: true,
+            unsearched: true,
             drawn_at: now,
             frame_at: now,
             refresh_at: now,
             count_at: now,
+            search_at: now,
         }
     }
 
@@ -54,7 +60,7 @@ impl Pace {
 
     /// The session has changed.
     pub(super) fn changed(&mut self) {
-        (self.dirty, self.changed) = (true, true);
+        (self.dirty, self.changed, self.unsearched) = (true, true, true);
     }
 
     /// When it is to be looked what there is to do; never, if nothing changes and no clock is shown.
@@ -82,14 +88,28 @@ impl Pace {
 
     /// The lists are to be made anew before it is drawn.
     pub(super) fn refreshes(&self, now: Instant) -> bool {
-        let patience = if self.asked { PATIENCE } else { Duration::ZERO };
-        self.changed && now >= self.refresh_at + patience
+        self.changed && now >= self.refresh_at + self.patience()
+    }
+
+    fn patience(&self) -> Duration {
+        if self.asked { PATIENCE } else { Duration::ZERO }
     }
 
     /// They were.
     pub(super) fn refreshed(&mut self, began: Instant, now: Instant) {
         self.refresh_at = now + (now.saturating_duration_since(began) * SHARE).max(FRAME);
         self.changed = false;
+    }
+
+    /// Findings are to be looked for: now and then, and at the end whatever it takes.
+    pub(super) fn searches(&self, now: Instant, is_over: bool) -> bool {
+        self.unsearched && (is_over || now >= self.search_at + self.patience())
+    }
+
+    /// They were; the lists do not have them yet.
+    pub(super) fn searched(&mut self, began: Instant, now: Instant) {
+        self.search_at = now + (now.saturating_duration_since(began) * SHARE).max(COUNT);
+        self.unsearched = false;
     }
 
     /// It may be counted.
@@ -151,6 +171,27 @@ mod tests {
         assert!(!pace.counts(after(1_004)) && pace.counts(after(1_005)));
         pace.counted(begin, after(200));
         assert!(!pace.counts(after(1_799)));
+    }
+
+    #[test]
+    fn findings_are_looked_for_when_there_may_be_others() {
+        let begin = Instant::now();
+        let after = |milliseconds| begin + Duration::from_millis(milliseconds);
+        let mut pace = Pace::new(begin);
+        assert!(pace.searches(begin, false));
+        pace.searched(begin, after(10));
+        assert!(!pace.searches(after(5_000), true), "nothing has changed");
+        pace.changed();
+        assert!(!pace.searches(after(1_009), false) && pace.searches(after(1_010), false));
+        assert!(pace.searches(after(20), true), "the end is looked at");
+        pace.searched(begin, after(300));
+        pace.changed();
+        assert!(!pace.searches(after(2_699), false) && pace.searches(after(2_700), false));
+        pace.asked();
+        assert!(
+            !pace.searches(after(2_949), false) && pace.searches(after(2_950), false),
+            "a key comes first"
+        );
     }
 
     #[test]

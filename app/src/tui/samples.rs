@@ -9,13 +9,15 @@ use super::{
     view::layout::Layout,
 };
 use crate::{
-    event::{BootNs, Endpoint, Event, EventKind, Exit, FileOperation, Flow, ProcessKey, TcpState},
+    event::{
+        Action, BootNs, Endpoint, Event, EventKind, Exit, FileOperation, Flow, ProcessKey, Target, TcpState,
+    },
     runner::{Progress, Stage},
     session::{
         Session,
         samples::{
-            change, change_to, create, denied, event, exec, exit, file_failed, file_totals, fork, key, made,
-            read, seen, tcp, totals, wrote,
+            called, change, change_to, create, denied, event, exec, exit, file_failed, file_totals, fork,
+            key, made, read, seen, tcp, totals, wrote,
         },
     },
 };
@@ -55,6 +57,7 @@ impl Sample {
 
     pub(super) fn refresh(&mut self) {
         let world = World { session: &self.session, progress: &self.progress };
+        self.app.look(world);
         self.app.refresh(world);
     }
 
@@ -99,7 +102,25 @@ impl Sample {
         }
     }
 
-    /// The same with a pane in focus, a moment later, while something is written and something is received.
+    /// The same, and what the rules are about; the pane of findings is open.
+    pub(super) fn found(size: (u16, u16)) -> Self {
+        let mut sample = Self::small(size);
+        let (sh, tar) = (key(SECOND, 4242), key(4 * SECOND, 4250));
+        let call = |access, number, target, result| {
+            called(access, Action::Signal, Some(number), Some(Target::Process(target)), result)
+        };
+        sample.session.observed_by(90);
+        sample.take(10 * SECOND, sh, seen(20, "/etc/cron.d/tool", 20, made(80)));
+        sample.take(10 * SECOND, sh, create(20));
+        sample.take(11 * SECOND, tar, call(21, 15, 90, -i64::from(libc::EPERM)));
+        sample.take(12 * SECOND, tar, call(22, 15, 1, 0));
+        sample.take(12 * SECOND, sh, called(23, Action::MakeRing, None, None, 3));
+        (sample.app.focus, sample.app.lower) = (Pane::Findings, Pane::Findings);
+        sample.refresh();
+        sample
+    }
+
+    /// The installer with a pane in focus, a moment later, while something is written and something is received.
     pub(super) fn flowing(size: (u16, u16), pane: Pane) -> Self {
         let mut sample = Self::small(size);
         (sample.app.focus, sample.app.upper) = (pane, pane);

@@ -154,6 +154,14 @@ pub struct Signs {
     pub network: &'static str,
     /// It changed files.
     pub files: &'static str,
+    /// A finding that is worth knowing.
+    pub info: &'static str,
+    /// Of low severity.
+    pub low: &'static str,
+    /// Of medium severity.
+    pub medium: &'static str,
+    /// Of high severity.
+    pub high: &'static str,
     /// Sent.
     pub up: &'static str,
     /// Received.
@@ -193,6 +201,10 @@ pub const UNICODE: Signs = Signs {
     dash: "─",
     network: "⇄",
     files: "▤",
+    info: "○",
+    low: "◌",
+    medium: "◆",
+    high: "⚑",
     up: "↑",
     down: "↓",
     dot: "·",
@@ -227,6 +239,10 @@ pub const ASCII: Signs = Signs {
     dash: "-",
     network: "N",
     files: "F",
+    info: "i",
+    low: "l",
+    medium: "M",
+    high: "H",
     up: "^",
     down: "v",
     dot: "-",

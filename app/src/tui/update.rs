@@ -1,5 +1,6 @@
 //! The only place that changes the state: a key, a click or a paste, and what is to be done about it.
 
+mod leads;
 mod mouse;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,7 @@ use super::{
     export,
     filter::Filter,
     keys::Action,
-    state::{App, Overlay, Pane, Scope, Touched, World, describe, details},
+    state::{App, Overlay, Pane, Scope, World},
     terminal,
     view::{layout::Layout, overlay},
 };
@@ -180,6 +181,10 @@ fn overlay_key(
         Some(Action::Top) => app.overlay_offset = 0,
         Some(Action::Bottom) => app.overlay_offset = last,
         Some(Action::Details | Action::Quit | Action::Help | Action::Ancestors) => close(app),
+        Some(Action::Evidence) if app.focus == Pane::Findings => {
+            close(app);
+            leads::evidence(app, world);
+        }
         Some(Action::Copy) => {
             let text: Vec<_> = app.page.iter().map(|(name, value)| format!("{name}\t{value}")).collect();
             return vec![Effect::Copy(text.join("\n"))];
@@ -253,6 +258,7 @@ fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
         Action::Terminal => focus(app, Pane::Terminal),
         Action::Timeline => focus(app, Pane::Timeline),
         Action::Syscalls => focus(app, Pane::Syscalls),
+        Action::Findings => focus(app, Pane::Findings),
         Action::Zoom => app.zoomed = !app.zoomed,
         Action::Type => {
             if app.terminal.is_some() {
@@ -278,7 +284,8 @@ fn act(app: &mut App, action: Action, world: World<'_>) -> Vec<Effect> {
             }
             app.is_stale = true;
         }
-        Action::Touched => touched(app, world),
+        Action::Touched => leads::touched(app, world),
+        Action::Evidence => leads::evidence(app, world),
         Action::Clear => clear(app),
         Action::Filter => {
             if app.focus == Pane::Terminal {
@@ -331,7 +338,10 @@ fn focus(app: &mut App, pane: Pane) {
 
 fn turn(app: &mut App, by: usize) {
     let at = Pane::ALL.iter().position(|pane| *pane == app.focus).unwrap_or(0);
-    focus(app, Pane::ALL[(at + by) % Pane::ALL.len()]);
+    let steps = (1..=Pane::ALL.len()).map(|step| Pane::ALL[(at + step * by) % Pane::ALL.len()]);
+    if let Some(pane) = steps.into_iter().find(|pane| app.offers(*pane)) {
+        focus(app, pane);
+    }
 }
 
 fn select_process(app: &mut App, key: crate::event::ProcessKey) {
@@ -379,32 +389,6 @@ fn sort(app: &mut App, reverse: bool) {
         cursor.sort = (cursor.sort + 1) % columns;
     }
     app.is_stale = true;
-}
-
-/// Which processes used what is selected.
-fn touched(app: &mut App, world: World<'_>) {
-    let found = match app.focus {
-        Pane::Files => app.files.selected().and_then(|id| {
-            let what = world.session.file_rows().get(id).map(|row| describe::file_path(&row))?;
-            let processes = details::same_path(world, id).iter().map(|row| row.process).collect();
-            Some(Touched { what, processes })
-        }),
-        Pane::Network => app.network.selected().and_then(|row| {
-            let view = app.connections.as_ref()?;
-            let processes = row.processes(view).into_iter().collect();
-            let what = describe::entry(row.entry(view)?, app.theme.signs);
-            Some(Touched { what, processes })
-        }),
-        _ => None,
-    };
-    match found {
-        Some(found) => {
-            app.touched = Some(found);
-            app.is_stale = true;
-            focus(app, Pane::Processes);
-        }
-        None => app.say("select a file or a connection first"),
-    }
 }
 
 /// Takes back what narrows, the last thing first.

@@ -5,7 +5,7 @@ use crate::{
     event::{Action, ProcessKey, Target},
     maps::HashMap,
     names,
-    receipt::schema::{CallAction, CallTarget, Name, NotableCall, Reason, TargetKind},
+    receipt::schema::{CallAction, CallTarget, NotableCall, Reason, TargetKind},
     session::{CallEntry, Whom},
 };
 
@@ -36,7 +36,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             process_reason,
             call: self.texts.call(entry.call),
             action: action(entry.action),
-            what: entry.number.map(|number| what(entry.action, number)),
+            what: entry.number.map(|number| names::call_number(entry.action, number)),
             value: entry.value,
             target: entry.target.map(|target| self.target(target, entry.whom)),
             text,
@@ -72,20 +72,6 @@ impl<'a, 'b> Builder<'a, 'b> {
             Some(Whom::Unknown) | None => (TargetKind::Unknown, None),
         };
         CallTarget { pid, is, process }
-    }
-}
-
-/// The name of the number that says what exactly a call does.
-fn what(action: Action, number: u64) -> Name {
-    match action {
-        Action::Signal => match number as i32 {
-            0 => Name::Borrowed("0"),
-            signal => Name::Owned(names::signal(signal)),
-        },
-        Action::Trace => names::ptrace_request(number),
-        Action::KernelProgram => names::bpf_command(number),
-        Action::SetOption => names::prctl_option(number),
-        _ => Name::Owned(number.to_string()),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use crate::{
-    event::{BootNs, Direction, Endpoint, FileOperation, Observed, ProcessKey},
+    event::{BootNs, Direction, Endpoint, FileOperation, Observed, ProcessKey, Target},
     names,
     protocol::dns,
     session::{
-        Connection, ConnectionResult, DnsEntry, DnsValue, Done, FileRow, Listener, Process, Session,
-        SocketFailure, UnixEntry,
+        CallEntry, Connection, ConnectionResult, DnsEntry, DnsValue, Done, FileRow, Listener, Process,
+        Session, Severity, SocketFailure, UnixEntry, Whom,
     },
     summary, syscalls,
     tui::{
@@ -286,6 +286,58 @@ pub fn socket_failure(failure: &SocketFailure) -> String {
     format!("{to} {}", syscalls::name(failure.call))
 }
 
+/// A call that matters by itself: `kill SIGTERM 42 sh`.
+pub fn call(session: &Session, entry: &CallEntry) -> String {
+    let mut words = vec![syscalls::name(entry.call).to_string()];
+    words.extend(entry.number.map(|number| names::call_number(entry.action, number).into_owned()));
+    words.extend(entry.target.map(|target| match entry.whom {
+        Some(Whom::Itself) => "itself".into(),
+        Some(Whom::Process(key)) => format!("{} {}", key.tgid, name(session, key)),
+        Some(Whom::Observer) => "glasshouse".into(),
+        Some(Whom::Outside) => format!("{}, outside of the run", number_of(target)),
+        Some(Whom::Group) => "a group".into(),
+        Some(Whom::Everyone) => "everyone".into(),
+        Some(Whom::Unknown) | None => number_of(target),
+    }));
+    words.extend(entry.text.as_ref().map(clean_observed));
+    words.extend(entry.errno.map(names::errno));
+    words.join(" ")
+}
+
+fn number_of(target: Target) -> String {
+    match target {
+        Target::Process(number) | Target::Thread(number) => number.to_string(),
+        Target::Descriptor(number) => number.to_string(),
+    }
+}
+
+fn call_mark(entry: &CallEntry) -> Mark {
+    match entry.errno {
+        Some(_) => (|signs| signs.failed, Role::Failed),
+        None => (|signs| signs.dot, Role::Accent),
+    }
+}
+
+/// How much a finding matters, in a word.
+pub fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+    }
+}
+
+/// The sign of how much a finding matters.
+pub fn severity_mark(severity: Severity) -> Mark {
+    match severity {
+        Severity::Info => (|signs| signs.info, Role::Muted),
+        Severity::Low => (|signs| signs.low, Role::Changed),
+        Severity::Medium => (|signs| signs.medium, Role::Secret),
+        Severity::High => (|signs| signs.high, Role::Failed),
+    }
+}
+
 /// A row of the network in words.
 pub fn entry(entry: Entry<'_>, signs: &Signs) -> String {
     match entry {
@@ -333,6 +385,10 @@ pub fn moment(session: &Session, moment: &Moment) -> (Mark, String) {
         ),
         What::Used(id) | What::Failed(id) => described(row(id), gone()),
         What::Changed(number) => described(rows.get(crate::session::FileRowId::Change(number)), gone()),
+        What::Called(access) => match session.call(access) {
+            Some(entry) => (call_mark(entry), call(session, entry)),
+            None => (gone(), "a call beyond the limit of what is kept".into()),
+        },
         What::Listens(at) => ((|signs| signs.listen, Role::Network), format!("listens on {}", endpoint(at))),
         What::Connected(Direction::Outbound, to) => ((|signs| signs.out, Role::Network), endpoint(to)),
         What::Connected(Direction::Inbound, from) => {

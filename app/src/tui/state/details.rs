@@ -1,5 +1,6 @@
 //! All that is known of one thing, as lines.
 
+mod findings;
 mod network;
 
 use super::{App, Pane, World, describe};
@@ -31,6 +32,7 @@ pub fn selected(app: &App, world: World<'_>) -> Vec<Line> {
     let mut lines = match app.focus {
         Pane::Files => app.files.selected().map(|id| file(world, id)),
         Pane::Network => app.network.selected().and_then(|row| network::row(app, world, row)),
+        Pane::Findings => app.findings.selected().and_then(|row| findings::row(app, world, row)),
         Pane::Timeline => app.moments.selected().and_then(|number| {
             let moment = app.timeline.get(number)?;
             let mut lines = vec![
@@ -124,6 +126,7 @@ fn process(app: &App, world: World<'_>, key: ProcessKey) -> Vec<Line> {
         lines.push(heading(""));
         lines.extend(executed(world, execution));
     }
+    findings::of_process(app, world, key, &mut lines);
     failed_and_counted(app, world, key, &mut lines);
     files_of(world, key, &mut lines);
     network::of_process(app, key, &mut lines);

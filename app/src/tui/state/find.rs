@@ -2,7 +2,7 @@
 
 use super::{
     App, Pane, World,
-    subjects::{CallSubject, FileSubject, MomentSubject, NetworkSubject, ProcessSubject},
+    subjects::{CallSubject, FileSubject, FindingSubject, MomentSubject, NetworkSubject, ProcessSubject},
 };
 
 impl App {
@@ -38,6 +38,10 @@ impl App {
                 Pane::Syscalls => self.calls.ids().get(position).map(|call| {
                     let denied = self.call_counts.get(call).map_or(0, |counts| counts.denied);
                     filter.matches(&CallSubject(*call, denied))
+                }),
+                Pane::Findings => self.findings.ids().get(position).and_then(|row| {
+                    let finding = self.found.get(*row)?;
+                    Some(filter.matches(&FindingSubject(session, &self.found, finding)))
                 }),
                 Pane::Terminal => None,
             };

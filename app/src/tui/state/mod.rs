@@ -6,6 +6,7 @@ mod calls;
 pub mod describe;
 pub mod details;
 mod find;
+pub mod findings;
 pub mod list;
 pub mod network;
 pub mod rates;
@@ -17,6 +18,7 @@ pub mod tree;
 use std::{collections::BTreeMap, fmt};
 
 use activity::Activity;
+use findings::Found;
 use list::{Cursor, List};
 use rates::Rates;
 use timeline::Timeline;
@@ -53,12 +55,21 @@ pub enum Pane {
     Timeline,
     /// System calls.
     Syscalls,
+    /// What the rules find.
+    Findings,
 }
 
 impl Pane {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Processes, Self::Files, Self::Network, Self::Terminal, Self::Timeline, Self::Syscalls];
+    pub const ALL: [Self; 7] = [
+        Self::Processes,
+        Self::Files,
+        Self::Network,
+        Self::Terminal,
+        Self::Timeline,
+        Self::Syscalls,
+        Self::Findings,
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -69,12 +80,13 @@ impl Pane {
             Self::Terminal => "Terminal",
             Self::Timeline => "Timeline",
             Self::Syscalls => "System calls",
+            Self::Findings => "Findings",
         }
     }
 
     /// It belongs to the lower half of the screen.
     pub fn is_lower(self) -> bool {
-        matches!(self, Self::Terminal | Self::Timeline | Self::Syscalls)
+        matches!(self, Self::Terminal | Self::Timeline | Self::Syscalls | Self::Findings)
     }
 
     /// Columns that it can be sorted by.
@@ -86,6 +98,7 @@ impl Pane {
             Self::Terminal => &[""],
             Self::Timeline => &["time"],
             Self::Syscalls => &["count", "name", "denied"],
+            Self::Findings => &findings::SORTS,
         }
     }
 }
@@ -197,6 +210,10 @@ pub struct App {
     pub calls: List<Syscall>,
     /// Their counts.
     pub call_counts: BTreeMap<Syscall, CallCount>,
+    /// Rows of findings.
+    pub findings: List<findings::Row>,
+    /// What these rows are of.
+    pub found: Found,
     /// System calls that are not reported yet.
     calls_so_far: CallsSoFar,
     /// How much happens.
@@ -275,6 +292,8 @@ impl App {
             timeline: Timeline::default(),
             calls,
             call_counts: BTreeMap::new(),
+            findings: List::default(),
+            found: Found::default(),
             calls_so_far: CallsSoFar::default(),
             activity: Activity::default(),
             rates: Rates::default(),
@@ -334,6 +353,7 @@ impl App {
             Pane::Files => session.file_rows().get(self.files.selected()?).map(|row| row.process),
             Pane::Network => self.network.selected()?.process(self.connections.as_ref()?),
             Pane::Timeline => self.timeline.get(self.moments.selected()?).map(|moment| moment.process),
+            Pane::Findings => self.found.get(self.findings.selected()?).map(|one| one.process),
             Pane::Processes | Pane::Terminal | Pane::Syscalls => self.selected_process(),
         }
     }
@@ -345,8 +365,14 @@ impl App {
             Pane::Network => self.network.selected().map(|row| row.at),
             Pane::Timeline => self.timeline.get(self.moments.selected()?).map(|moment| moment.at),
             Pane::Processes => session.process(self.selected_process()?).map(|process| process.started_at),
+            Pane::Findings => self.found.get(self.findings.selected()?).map(|one| one.first_at),
             Pane::Terminal | Pane::Syscalls => None,
         }
+    }
+
+    /// A pane is among those that can be turned to: findings are when there are any, or when they were asked for.
+    pub fn offers(&self, pane: Pane) -> bool {
+        pane != Pane::Findings || !self.found.findings.list.is_empty() || self.lower == pane
     }
 
     /// What is chosen of the rows of a pane; a terminal has none.
@@ -357,6 +383,7 @@ impl App {
             Pane::Network => Some(&self.network),
             Pane::Timeline => Some(&self.moments),
             Pane::Syscalls => Some(&self.calls),
+            Pane::Findings => Some(&self.findings),
             Pane::Terminal => None,
         }
     }
@@ -369,6 +396,7 @@ impl App {
             Pane::Network => Some(&mut self.network),
             Pane::Timeline => Some(&mut self.moments),
             Pane::Syscalls => Some(&mut self.calls),
+            Pane::Findings => Some(&mut self.findings),
             Pane::Terminal => None,
         }
     }

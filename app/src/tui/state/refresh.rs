@@ -21,6 +21,7 @@ impl App {
         self.refresh_network(world);
         self.refresh_moments(world);
         self.refresh_calls(world);
+        self.refresh_findings(world);
         self.refresh_page(world);
         self.is_stale = false;
     }
@@ -84,11 +85,11 @@ impl App {
         };
     }
 
-    fn in_scope(&self, process: Option<ProcessKey>) -> bool {
+    pub(super) fn in_scope(&self, process: Option<ProcessKey>) -> bool {
         self.scoped.as_ref().is_none_or(|scoped| process.is_some_and(|process| scoped.contains(&process)))
     }
 
-    fn in_window(&self, first: BootNs, last: BootNs) -> bool {
+    pub(super) fn in_window(&self, first: BootNs, last: BootNs) -> bool {
         self.window.0.is_none_or(|from| last >= from) && self.window.1.is_none_or(|to| first <= to)
     }
 
@@ -236,6 +237,7 @@ impl App {
                 (shown(self.moments.ids().len()), numbers.end)
             }
             Pane::Syscalls => (shown(self.calls.ids().len()), shown(self.call_counts.len())),
+            Pane::Findings => (shown(self.findings.ids().len()), self.found.findings.tally.seen),
             Pane::Terminal => (0, 0),
         }
     }

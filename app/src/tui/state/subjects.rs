@@ -2,12 +2,13 @@
 
 use super::{
     describe,
+    findings::Found,
     network::{Entry, Row},
     timeline::{Moment, What},
 };
 use crate::{
     event::{Endpoint, ProcessKey, Syscall},
-    session::{ConnectionResult, Done, FileRow, NetworkView, Session, TextRef},
+    session::{ConnectionResult, Done, Fact, FileRow, Finding, NetworkView, Session, TextRef},
     syscalls,
     tui::{
         filter::{Condition, Field, Filterable},
@@ -231,6 +232,7 @@ impl Filterable for MomentSubject<'_> {
             | What::Denied(_, errno)
             | What::NotConnected(_, errno)
             | What::SocketFailed(_, errno) => Some(errno),
+            What::Called(access) => self.0.call(access).and_then(|call| call.errno),
             What::Failed(id) => {
                 rows.of_access(id).and_then(|id| rows.get(id)).and_then(|row| match row.done {
                     Done::Failed { errno, .. } => Some(errno),
@@ -264,5 +266,42 @@ impl Filterable for CallSubject {
 
     fn is(&self, condition: Condition) -> bool {
         matches!(condition, Condition::Denied | Condition::Failed) && self.1 > 0
+    }
+}
+
+/// A finding, and the others.
+pub(super) struct FindingSubject<'a>(pub(super) &'a Session, pub(super) &'a Found, pub(super) &'a Finding);
+
+impl Filterable for FindingSubject<'_> {
+    fn values(&self, field: Field, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let Self(session, found, one) = self;
+        let any = field == Field::Text;
+        let is_of = |fact: &Fact| match fact {
+            Fact::Path(_) | Fact::Socket(_) => any || field == Field::Path,
+            Fact::Call(_) => any || field == Field::Call,
+            Fact::Name(_) | Fact::Process(_) => any,
+        };
+        ((any || field == Field::Severity) && visit(describe::severity(one.severity).as_bytes()))
+            || ((any || field == Field::Operation)
+                && (visit(one.rule.title.as_bytes()) || visit(one.rule.id.as_bytes())))
+            || one
+                .evidence
+                .iter()
+                .any(|evidence| is_of(&evidence.fact) && visit(found.evidence(session, evidence).as_bytes()))
+            || of_process(session, one.process, field, visit)
+    }
+
+    fn is(&self, condition: Condition) -> bool {
+        let Self(session, _, one) = self;
+        let is_live = || session.process(one.process).is_some_and(|process| process.ended.is_none());
+        match condition {
+            Condition::Denied => {
+                one.evidence.iter().any(|evidence| evidence.errno.is_some_and(describe::is_denial))
+            }
+            Condition::Failed => !one.succeeded,
+            Condition::Changed => one.succeeded,
+            Condition::Live => is_live(),
+            Condition::Ended => !is_live(),
+        }
     }
 }

@@ -53,6 +53,8 @@ pub enum What {
     Connected(Direction, Endpoint),
     /// It tried to.
     NotConnected(Endpoint, i32),
+    /// It made a call that matters by itself.
+    Called(AccessId),
     /// A call on a socket failed.
     SocketFailed(Option<Endpoint>, i32),
 }
@@ -89,6 +91,7 @@ impl Timeline {
                 None => return,
             },
             EventKind::FileFailed(failed) => What::Failed(failed.access),
+            EventKind::Called(called) => What::Called(called.access),
             EventKind::SocketFailed(failed) => {
                 let end = match &failed.address {
                     Some(SocketAddress::Internet(end)) => Some(*end),
@@ -122,7 +125,6 @@ impl Timeline {
             | EventKind::SocketUsed(_)
             | EventKind::UnixSocket(_)
             | EventKind::Payload(_)
-            | EventKind::Called(_)
             | EventKind::Dns(_)
             | EventKind::Said(_) => return,
         };

@@ -8,7 +8,11 @@ use crate::{
     event::{Abi, CallsSoFar, Denied, Syscall},
     runner::Stage,
     session::samples,
-    tui::{keys::Key, samples::Sample, state::Scope},
+    tui::{
+        keys::Key,
+        samples::Sample,
+        state::{Scope, describe, details},
+    },
 };
 
 /// Presses keys, given by their names, and makes the lists as the interface would; gives what is to be done.
@@ -342,4 +346,84 @@ proptest! {
             crate::tui::view::draw(&sample.app, sample.world(), &mut buffer);
         }
     }
+}
+
+/// Rules of the rows of findings.
+fn rules(sample: &Sample) -> Vec<&'static str> {
+    let rows = sample.app.findings.ids().iter();
+    rows.map(|row| sample.app.found.get(*row).unwrap().rule.id).collect()
+}
+
+#[test]
+fn findings_are_a_pane_when_there_are_any() {
+    let mut sample = small();
+    press(&mut sample, "6 tab");
+    assert_eq!(sample.app.focus, Pane::Processes, "there are none");
+    press(&mut sample, "7");
+    assert_eq!((sample.app.focus, sample.app.lower), (Pane::Findings, Pane::Findings));
+    assert_eq!(press(&mut sample, "enter esc v t"), []);
+    assert!(sample.app.notice.as_ref().unwrap().contains("a finding first"));
+    let mut sample = Sample::found((120, 40));
+    press(&mut sample, "6 tab");
+    assert_eq!(sample.app.focus, Pane::Findings);
+    press(&mut sample, "tab backtab");
+    assert_eq!(sample.app.focus, Pane::Findings);
+    assert_eq!(rules(&sample), ["observer_attacked", "scheduled_job", "signals_others", "io_uring"]);
+    assert_eq!(sample.app.found.serious(), 3);
+}
+
+#[test]
+fn findings_are_narrowed_and_sorted() {
+    let mut sample = Sample::found((120, 40));
+    for (filter, expected) in [
+        ("s e v e r i t y : h i g h", &["observer_attacked"][..]),
+        ("p r o c : t a r", &["observer_attacked", "signals_others"]),
+        ("p a t h : c r o n", &["scheduled_job"]),
+        ("i s : f a i l e d", &["observer_attacked"]),
+        ("c a l l : g l a s s h o u s e", &["observer_attacked"]),
+        ("o p : r i n g", &["io_uring"]),
+        ("s i g t e r m", &["observer_attacked", "signals_others"]),
+    ] {
+        press(&mut sample, &format!("/ {filter} enter"));
+        assert_eq!(rules(&sample), expected, "{filter}");
+        press(&mut sample, "esc");
+    }
+    press(&mut sample, "s");
+    assert_eq!(rules(&sample)[0], "scheduled_job", "the first in time");
+    press(&mut sample, "S");
+    assert_eq!(rules(&sample)[3], "scheduled_job");
+    press(&mut sample, "1 end p");
+    assert_eq!(sample.app.selected_process().unwrap().tgid, 4250);
+    assert_eq!(shown(&sample, Pane::Findings), (2, 4), "tar's own");
+}
+
+#[test]
+fn a_finding_leads_to_what_it_is_about() {
+    let mut sample = Sample::found((120, 40));
+    press(&mut sample, "v");
+    assert_eq!(sample.app.focus, Pane::Timeline);
+    let moment = *sample.app.timeline.get(sample.app.moments.selected().unwrap()).unwrap();
+    assert!(describe::moment(&sample.session, &moment).1.ends_with("SIGTERM 90 EPERM"));
+    press(&mut sample, "7 down enter");
+    assert!(sample.app.page.iter().any(|(name, value)| name == "ATT&CK" && value.contains("T1053.003")));
+    assert!(sample.app.page.iter().any(|(name, value)| name == "  file" && value == "/etc/cron.d/tool"));
+    press(&mut sample, "v");
+    assert_eq!((sample.app.focus, &sample.app.overlay), (Pane::Files, &None));
+    let row = sample.session.file_rows().get(sample.app.files.selected().unwrap()).unwrap();
+    assert_eq!(row.path.value().unwrap().to_vec(), b"/etc/cron.d/tool");
+    press(&mut sample, "7 t");
+    assert_eq!(sample.app.focus, Pane::Processes);
+    let rows: Vec<_> = sample.app.tree.ids().iter().map(|node| node.key.tgid).collect();
+    assert_eq!(rows, [4242]);
+    press(&mut sample, "enter");
+    let page = &sample.app.page;
+    assert!(
+        page.iter().any(|(name, value)| name == "  medium" && value == "leaves a job for at or cron"),
+        "{page:?}"
+    );
+    let effects = press(&mut sample, "esc 7 e c");
+    let [Effect::Export { content, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let text = String::from_utf8_lossy(content);
+    assert!(text.starts_with("severity,rule,title,attack,count,pid,process,first_s,evidence\r\n"), "{text}");
+    assert!(text.contains("high,observer_attacked,") && text.contains("SIGTERM glasshouse EPERM"), "{text}");
 }

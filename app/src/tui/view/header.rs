@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// Cells from which on it is also said that nothing was found.
+const VERY_WIDE: u16 = 140;
+
 /// State, time, command, how much happens, what was lost, where the receipt is.
 pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffer) {
     let progress = world.progress;
@@ -59,6 +62,13 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
     right.push(Span::raw("  "));
     let lost_role = if progress.lost > 0 { Role::Lost } else { Role::Muted };
     right.push(Span::styled(format!("lost {}", text::short_count(progress.lost)), theme.style(lost_role)));
+    let serious = app.found.serious();
+    if serious > 0 {
+        let words = format!("  {} findings {}", signs.high, text::short_count(serious as u64));
+        right.push(Span::styled(words, theme.style(Role::Failed)));
+    } else if area.width >= VERY_WIDE {
+        right.push(Span::styled("  findings 0", theme.style(Role::Muted)));
+    }
     if wide {
         let (words, role) = match &progress.receipt {
             None => ("no receipt yet".to_owned(), Role::Muted),
@@ -121,7 +131,7 @@ pub(super) fn footer(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Posit
         let shown = text::clean(input.as_bytes()).into_owned();
         let error = Filter::parse(input).err().map(|error| error.message);
         let hint = error.clone().unwrap_or_else(|| {
-            "words, -not, proc: pid: path: op: port: host: addr: user: call: is:denied|failed|changed|live|ended".into()
+            "words, -not, proc: pid: path: op: port: host: addr: user: call: severity: is:denied|failed|changed|live|ended".into()
         });
         let role = if error.is_some() { Role::Failed } else { Role::Muted };
         let column = area.x + 2 + u16::try_from(text::width(&shown)).unwrap_or(area.width);
@@ -180,6 +190,17 @@ fn hints(app: &App) -> &'static [Action] {
             Action::ChangesOnly,
             Action::NextPane,
             Action::Freeze,
+            Action::Clear,
+            Action::Help,
+            Action::Quit,
+        ],
+        Pane::Findings => &[
+            Action::Details,
+            Action::Evidence,
+            Action::Filter,
+            Action::Touched,
+            Action::Sort,
+            Action::NextPane,
             Action::Clear,
             Action::Help,
             Action::Quit,

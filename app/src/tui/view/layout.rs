@@ -131,19 +131,24 @@ fn part(length: u16, parts: u16, whole: u16) -> u16 {
     u16::try_from((length * parts + whole / 2) / whole).unwrap_or(u16::MAX)
 }
 
+/// Those panes that can be turned to.
+fn offered(app: &App, panes: &[Pane]) -> Vec<Pane> {
+    panes.iter().copied().filter(|pane| app.offers(*pane)).collect()
+}
+
 fn groups(app: &App, main: Rect) -> Vec<Group> {
     let one = |pane: Pane, area| Group { tabs: vec![pane], shown: pane, area };
     if app.zoomed || app.size.1 < TALL {
-        return vec![Group { tabs: Pane::ALL.to_vec(), shown: app.focus, area: main }];
+        return vec![Group { tabs: offered(app, &Pane::ALL), shown: app.focus, area: main }];
     }
     let upper_tabs = [Pane::Processes, Pane::Files, Pane::Network];
-    let lower_tabs = [Pane::Terminal, Pane::Timeline, Pane::Syscalls];
+    let lower_tabs = offered(app, &[Pane::Terminal, Pane::Timeline, Pane::Syscalls, Pane::Findings]);
     let share = app.upper_share.clamp(20, 80);
     let (upper, lower) = rows(main, part(main.height, share, 100));
     if app.size.0 < WIDE {
         return vec![
             Group { tabs: upper_tabs.to_vec(), shown: app.upper, area: upper },
-            Group { tabs: lower_tabs.to_vec(), shown: app.lower, area: lower },
+            Group { tabs: lower_tabs, shown: app.lower, area: lower },
         ];
     }
     let left_share = app.left_share.clamp(20, 80);
@@ -157,7 +162,7 @@ fn groups(app: &App, main: Rect) -> Vec<Group> {
     let (left, right) = columns(upper, part(upper.width, left_share, 100));
     let (files, network) = rows(right, part(right.height, 60, 100));
     let mut groups = vec![one(Pane::Processes, left), one(Pane::Files, files), one(Pane::Network, network)];
-    let mut below = lower_tabs.to_vec();
+    let mut below = lower_tabs;
     let mut shown = app.lower;
     if let Some(column) = terminal {
         groups.push(one(Pane::Terminal, column));

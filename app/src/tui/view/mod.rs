@@ -121,7 +121,7 @@ fn narrowing(app: &App, world: World<'_>, pane: Pane) -> String {
         }
     }
     let is_timed = !matches!(pane, Pane::Processes | Pane::Terminal | Pane::Syscalls);
-    if is_timed && app.changes_only {
+    if is_timed && app.changes_only && pane != Pane::Findings {
         parts.push("changes".into());
     }
     if is_timed && app.window != (None, None) {

@@ -10,7 +10,7 @@ use crate::{
     syscalls,
     tui::{
         state::{
-            App, Pane, World, describe,
+            App, Pane, World, describe, findings,
             list::List,
             network::{Entry, Row},
             rates::Flowing,
@@ -63,6 +63,11 @@ pub(super) fn draw(app: &App, world: World<'_>, pane: Pane, focused: bool, area:
                 line(vec![Span::raw(format!(" {}", syscalls::name(call)))], right, style, area, buffer);
             });
         }
+        Pane::Findings => {
+            each(&app.findings, area, selection, |row, style, area| {
+                finding(app, world, row, style, area, buffer);
+            });
+        }
         Pane::Terminal => {}
     }
     let (shown, all) = app.counts(pane, world);
@@ -97,6 +102,7 @@ fn nothing(pane: Pane, is_narrowed: bool) -> &'static str {
         Pane::Network => "No connection was attempted, nothing listens and no name was asked for by now.",
         Pane::Timeline => "Nothing happened by now.",
         Pane::Syscalls => "No system call was counted by now.",
+        Pane::Findings => "The rules found nothing by now.",
         Pane::Terminal => "",
     }
 }
@@ -160,8 +166,12 @@ fn process(app: &App, world: World<'_>, node: Node, style: Style, area: Rect, bu
     if badges.sockets > 0 {
         marks.push(Span::styled(signs.network, theme.style(Role::Network)));
     }
+    if let Some(worst) = app.found.worst_of(node.key) {
+        let (sign, role) = describe::severity_mark(worst);
+        marks.push(Span::styled(sign(signs), theme.style(role)));
+    }
     let width: usize = marks.iter().map(Span::width).sum();
-    let mut right = vec![Span::raw(" ".repeat(5_usize.saturating_sub(width)))];
+    let mut right = vec![Span::raw(" ".repeat(5_usize.saturating_sub(width).max(1)))];
     right.append(&mut marks);
     if area.width >= 50 {
         let uid = process.credentials.as_ref().map(|known| known.euid);
@@ -350,4 +360,35 @@ fn moment(app: &App, world: World<'_>, number: u64, style: Style, area: Rect, bu
         Span::raw(words),
     ];
     line(left, Vec::new(), style, area, buffer);
+}
+
+fn finding(app: &App, world: World<'_>, row: findings::Row, style: Style, area: Rect, buffer: &mut Buffer) {
+    let Some(one) = app.found.get(row) else { return };
+    let theme = &app.theme;
+    let signs = theme.signs;
+    let (sign, role) = describe::severity_mark(one.severity);
+    let mut right = Vec::new();
+    if one.count > 1 {
+        right.push(Span::styled(format!(" {} times", text::count(one.count)), theme.style(Role::Muted)));
+    }
+    if !one.succeeded {
+        right.push(Span::styled(format!(" {} in vain", signs.bad), theme.style(Role::Muted)));
+    }
+    right.push(by(app, world, Some(one.process), if area.width >= 50 { 10 } else { 6 }));
+    if area.width >= 60 {
+        right.push(when(app, world, one.first_at));
+    }
+    let of_right: usize = right.iter().map(Span::width).sum();
+    let severity = format!(" {} {} ", sign(signs), text::pad(describe::severity(one.severity), 6));
+    let room = usize::from(area.width).saturating_sub(of_right + text::width(&severity));
+    let mut words = one.rule.title.to_owned();
+    if let Some(first) = one.evidence.first() {
+        words.push_str(": ");
+        words.push_str(&app.found.evidence(world.session, first));
+    }
+    let left = vec![
+        Span::styled(severity, theme.style(role)),
+        Span::raw(text::shorten_end(&words, room, signs.ellipsis).into_owned()),
+    ];
+    line(left, right, style, area, buffer);
 }

@@ -79,6 +79,10 @@ fn screens() {
         check("lossy", &Sample::lossy(size));
         check("flowing-files", &Sample::flowing(size, Pane::Files));
         check("flowing-network", &Sample::flowing(size, Pane::Network));
+        let mut nothing_found = Sample::small(size);
+        (nothing_found.app.focus, nothing_found.app.lower) = (Pane::Findings, Pane::Findings);
+        check("findings-none", &nothing_found);
+        check("findings", &Sample::found(size));
         check("finished", &Sample::finished(size));
         let mut large = Sample::large(size, 10_000);
         large.app.tree.select(5_000);
@@ -103,6 +107,9 @@ fn overlays() {
             sample.open(overlay);
             check(name, &sample);
         }
+        let mut sample = Sample::found(size);
+        sample.open(Overlay::Details);
+        check("finding-details", &sample);
     }
 }
 
