@@ -19,7 +19,7 @@ pub const FAMILIES: usize = 4;
 
 record! {
     /// Per CPU; user space adds them up.
-    Counters, 152, {
+    Counters, 160, {
         /// Records the kernel side wanted to send, by [`Family`].
         emitted: [u64; 4],
         /// Records that found no room, by [`Family`].
@@ -42,6 +42,8 @@ record! {
         flows_recovered: u64,
         /// Uses of files that found no room, each of which was told by itself.
         accesses_single: u64,
+        /// Dropped records of totals, which are asked for in the end if no later one brings them.
+        files_late: u64,
         /// Waits for room in a ring.
         waits: u64,
         /// Their total, nanoseconds.

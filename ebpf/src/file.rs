@@ -481,6 +481,9 @@ pub(crate) unsafe extern "C" fn send_totals(key: u64, now: u64) -> i32 {
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
     copy_totals(entry, &raw mut (*record).totals);
     let is_sent = send(Family::Files, u64::from(size));
+    if !is_sent && let Some(counters) = counters() {
+        (*counters).files_late += 1;
+    }
     sent(entry, u64::from(!is_sent), now);
     i32::from(is_sent)
 }

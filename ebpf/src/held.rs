@@ -10,6 +10,7 @@ use glasshouse_common::{
 };
 
 use crate::{
+    emit::wait_for_room,
     file::{INHERITED, send_totals, use_descriptor},
     maps::{ACCESSES, scratch},
     probes::network::socket_at,
@@ -31,7 +32,13 @@ pub(crate) unsafe fn end_process(process: *const Process) {
     }
 }
 
-unsafe extern "C" fn end_entry(_index: u32, _context: *mut c_void) -> i64 {
+/// Entries between two waits for room: with many of them the end of a process is a storm by itself.
+const WAITS_EVERY: u32 = 1_024;
+
+unsafe extern "C" fn end_entry(index: u32, _context: *mut c_void) -> i64 {
+    if index % WAITS_EVERY == WAITS_EVERY - 1 {
+        wait_for_room();
+    }
     let Some(scratch) = scratch() else { return 1 };
     let walk = &raw mut (*scratch).walk;
     let key = (*walk).cursor;

@@ -220,9 +220,9 @@ impl Observer {
         self.sweeper.alive()
     }
 
-    /// Records that the kernel side could not send by now.
+    /// Records that the kernel side could not send by now, and whose facts nothing will bring.
     pub fn lost(&self) -> u64 {
-        self.sweeper.dropped()
+        self.sweeper.lost()
     }
 
     /// System calls as they were counted by now, those that were made only if they are wanted.

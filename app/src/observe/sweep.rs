@@ -85,9 +85,11 @@ impl Sweeper {
         self.scope.keys().filter(Result::is_ok).count()
     }
 
-    /// Records that found no room, of all families.
-    pub(super) fn dropped(&self) -> u64 {
-        self.counters().dropped.iter().sum()
+    /// Records that found no room, of all families, but for those whose facts came later or will be asked for.
+    pub(super) fn lost(&self) -> u64 {
+        let counters = self.counters();
+        let recovered = counters.files_late.max(counters.files_recovered) + counters.flows_recovered;
+        counters.dropped.iter().sum::<u64>().saturating_sub(recovered)
     }
 
     fn counters(&self) -> Counters {
@@ -107,6 +109,7 @@ impl Sweeper {
                 sum.flows_evicted += value.flows_evicted;
                 sum.flows_recovered += value.flows_recovered;
                 sum.accesses_single += value.accesses_single;
+                sum.files_late += value.files_late;
                 sum.waits += value.waits;
                 sum.waited_ns += value.waited_ns;
             }

@@ -15,7 +15,10 @@ impl Run {
         let Ok(signals) = Signals::take() else { return };
         let Some(runtime) = self.runtime.clone() else { return };
         let families = self.observation.iter().flat_map(|observation| &observation.families);
-        let mut progress = self.progress(Stage::Finished, families.map(|family| family.dropped).sum());
+        let mut progress = self.progress(
+            Stage::Finished,
+            families.map(|family| family.dropped.saturating_sub(family.recovered)).sum(),
+        );
         progress.outcome = Some(end.words());
         progress.succeeded = end.outcome.status == OutcomeStatus::Exited && end.outcome.exit_code == Some(0);
         progress.receipt = Some(match (&reported.written, &reported.failure) {

@@ -17,7 +17,7 @@ pub trait Observation {
     /// How many processes are in scope and alive now.
     fn alive(&self) -> usize;
 
-    /// Records that the kernel side could not send by now.
+    /// Records that the kernel side could not send by now, and whose facts nothing will bring.
     fn lost(&self) -> u64;
 
     /// System calls as they were counted by now, those that were made only if they are wanted.
