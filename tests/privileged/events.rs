@@ -135,8 +135,9 @@ fn every_end_is_recorded() {
 #[test]
 fn a_killed_observer_leaves_what_had_happened() {
     needs!();
-    let script = "echo x >early; /bin/true; echo ready; sleep 3; echo late";
-    let running = watch(["sh", "-c", script]).options(["--events", "events"]).start();
+    let seconds = 3.0 * slowness().max(1.0);
+    let script = format!("echo x >early; /bin/true; echo ready; sleep {seconds}; echo late");
+    let running = watch(["sh", "-c", &script]).options(["--events", "events"]).start();
     running.wait_for_output("ready");
     std::thread::sleep(Duration::from_millis(200).mul_f64(slowness().max(1.0)));
     running.signal(Signal::SIGKILL);
