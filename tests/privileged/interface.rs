@@ -463,7 +463,7 @@ fn the_smallest_screen_shows_something() {
 #[test]
 fn a_terminal_that_goes_away_silently_is_noticed() {
     needs!("tmux");
-    let line = "trap '' HUP; $GLASSHOUSE -- sh -c 'sleep 1; exit 5'";
+    let line = "trap '' HUP; $GLASSHOUSE -- sh -c 'sleep 3; exit 5'";
     let terminal = Terminal::run((80, 24), line);
     terminal.shows("running");
     let pid = terminal.pid();
