@@ -25,5 +25,6 @@ pub mod runner;
 pub mod session;
 pub mod summary;
 pub mod syscalls;
+mod threads;
 pub mod timings;
 pub mod tui;

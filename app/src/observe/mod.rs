@@ -21,12 +21,11 @@ mod sweep;
 
 use std::{os::fd::OwnedFd, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
-use nix::sys::signal::{SigSet, SigmaskHow};
-
 use crate::{
     event::{CallsSoFar, Event, ProcessKey},
     facts::{Gap, GapKind, ObservationFacts, ProbeFacts},
     syscalls::Table,
+    threads,
     timings::Timings,
 };
 
@@ -129,14 +128,7 @@ impl Ground {
 impl Groundwork {
     /// Begins it.
     pub fn begin() -> Self {
-        // Signals are for the main thread.
-        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
-        let thread = std::thread::Builder::new().name("groundwork".into()).spawn(Ground::lay);
-        if let Ok(before) = before {
-            // What was set a moment ago can be set again.
-            let _ = before.thread_set_mask();
-        }
-        Self(thread)
+        Self(threads::spawn("groundwork", Ground::lay))
     }
 
     fn finish(self) -> Result<Ground, ObserveError> {

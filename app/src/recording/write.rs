@@ -9,13 +9,12 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use nix::{
     libc,
-    sys::signal::{SigSet, SigmaskHow},
     unistd::{Gid, Uid, fchown},
 };
 use serde::Serialize;
@@ -31,6 +30,7 @@ use super::{
 use crate::{
     event::{BootNs, Event, ProcessKey},
     facts::{Gap, GapKind, RunFacts},
+    threads,
 };
 
 /// How long something may wait until it is written to the file. The collector of the events waits no longer than this
@@ -105,14 +105,7 @@ impl Recording {
         let (pieces, incoming) = sync_channel(QUEUE);
         let (returned, spares) = sync_channel(SPARES);
         let write = move || sink.take_in(&incoming, &returned);
-        // Signals are for the main thread.
-        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
-        let thread = thread::Builder::new().name("recording".into()).spawn(write);
-        if let Ok(before) = before {
-            // What was set a moment ago can be set again.
-            let _ = before.thread_set_mask();
-        }
-        let thread = thread.map_err(error)?;
+        let thread = threads::spawn("recording", write).map_err(error)?;
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Ok(Self { path, pieces, spares, thread })
     }
