@@ -41,8 +41,8 @@ fn make(args: ReceiptArgs) -> Result<(), String> {
     let receipt = from_session(&rebuilt.session, remains, rebuilt.facts, &rebuilt.options);
     let written =
         target.commit(&receipt, Some(Caller::current().owner())).map_err(|error| error.to_string())?;
-    if let (Some(reason), Some(path)) = (&written.fallback_reason, &written.path) {
-        say(&format!("{reason}; the receipt is in {}", path.display()));
+    if let Some(message) = written.displaced() {
+        say(&message);
     }
     if !args.quiet {
         let mut text = Vec::new();

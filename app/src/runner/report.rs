@@ -82,8 +82,8 @@ impl Run {
         });
         let written = match committed {
             Ok(written) => {
-                if let (Some(reason), Some(path)) = (&written.fallback_reason, &written.path) {
-                    say(&format!("{reason}; the receipt is in {}", path.display()));
+                if let Some(message) = written.displaced() {
+                    say(&message);
                 }
                 Some(written)
             }

@@ -43,6 +43,14 @@ pub struct Written {
     pub owner_reason: Option<String>,
 }
 
+impl Written {
+    /// What is to be said at once if it is not where it was asked to be.
+    pub fn displaced(&self) -> Option<String> {
+        let (reason, path) = self.fallback_reason.as_ref().zip(self.path.as_ref())?;
+        Some(format!("{reason}; the receipt is in {}", path.display()))
+    }
+}
+
 /// Why a receipt cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
