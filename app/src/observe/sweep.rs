@@ -93,28 +93,16 @@ impl Sweeper {
     }
 
     fn counters(&self) -> Counters {
-        let mut sum = Counters::default();
+        // They are nothing but 64-bit numbers.
+        const NUMBERS: usize = size_of::<Counters>() / size_of::<u64>();
+        let mut sum = [0_u64; NUMBERS];
         if let Ok(values) = self.counters.get(&0, 0) {
             for Plain(value) in values.iter() {
-                for family in 0..FAMILIES {
-                    sum.emitted[family] += value.emitted[family];
-                    sum.dropped[family] += value.dropped[family];
-                }
-                sum.scope_full += value.scope_full;
-                sum.rare_full += value.rare_full;
-                sum.access_full += value.access_full;
-                sum.files_recovered += value.files_recovered;
-                sum.sockets_full += value.sockets_full;
-                sum.sockets_outside += value.sockets_outside;
-                sum.flows_evicted += value.flows_evicted;
-                sum.flows_recovered += value.flows_recovered;
-                sum.accesses_single += value.accesses_single;
-                sum.files_late += value.files_late;
-                sum.waits += value.waits;
-                sum.waited_ns += value.waited_ns;
+                let of_cpu: [u64; NUMBERS] = zerocopy::transmute!(*value);
+                sum.iter_mut().zip(of_cpu).for_each(|(sum, value)| *sum += value);
             }
         }
-        sum
+        zerocopy::transmute!(sum)
     }
 
     /// Drains until everything emitted has been received or counted as dropped.
