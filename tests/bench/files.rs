@@ -15,10 +15,10 @@ use glasshouse::{
 
 #[path = "support/file.rs"]
 mod file;
-#[path = "support/mod.rs"]
-mod support;
+#[path = "../support/run_facts.rs"]
+mod run_facts;
 
-use support::facts;
+use run_facts::facts;
 
 fn main() {
     let numbers: Vec<u64> = env::args().filter_map(|argument| argument.parse().ok()).collect();

@@ -19,10 +19,10 @@ use glasshouse::{
     syscalls::Table,
 };
 
-#[path = "support/mod.rs"]
-mod support;
+#[path = "../support/run_facts.rs"]
+mod run_facts;
 
-use support::facts;
+use run_facts::facts;
 
 /// Bytes of the batches in which an observation takes records.
 const BATCH_BYTES: usize = 256 * 1024;

@@ -3,14 +3,14 @@
 use glasshouse::{
     disclosure::Disclosure,
     event::{Event, EventKind, Exec},
-    facts::{
-        CommandFacts, ExecutionFacts, HostFacts, ObservationFacts, Outcome, OutcomeStatus, RunFacts,
-        ToolFacts, UserFacts,
-    },
+    facts::{CommandFacts, ExecutionFacts, Outcome, RunFacts, UserFacts},
     observe::replay::{Recording, RecordingHeader},
     receipt::{ReceiptOptions, from_session},
     session::Session,
 };
+
+#[path = "run_facts.rs"]
+mod run_facts;
 
 /// The receipt that a recording gives, as it is written.
 pub(crate) fn receipt_of(recording: Recording<'_>) -> Vec<u8> {
@@ -43,9 +43,8 @@ fn facts(header: &RecordingHeader, events: &[Event]) -> RunFacts {
     });
     let strings =
         |of: fn(&Exec) -> Option<Vec<Vec<u8>>>| root.and_then(|(_, exec)| of(exec)).unwrap_or_default();
+    let known = run_facts::facts();
     RunFacts {
-        receipt_id: "00000000-0000-0000-0000-000000000000".into(),
-        tool: ToolFacts { name: "glasshouse".into(), version: "0.0.0".into(), bpf_object_sha256: [0; 32] },
         command: CommandFacts {
             argv: strings(|exec| exec.argv.value().cloned()),
             cwd: root.and_then(|(_, exec)| exec.cwd.path.value().cloned()).unwrap_or_default(),
@@ -57,32 +56,17 @@ fn facts(header: &RecordingHeader, events: &[Event]) -> RunFacts {
             executable: root.and_then(|(_, exec)| exec.image.path.path.value().cloned()),
             environment: strings(|exec| exec.environment.value().map(|strings| strings.to_vec())),
         },
-        host: HostFacts {
-            kernel: "replayed".into(),
-            architecture: "x86_64".into(),
-            os: None,
-            hostname: None,
-            boot_id: None,
-            lsm: None,
-            virtualization: None,
-        },
         execution: ExecutionFacts {
-            backend: "replay".into(),
-            isolation: "none".into(),
             root_pid: root.map(|(event, _)| event.process.tgid),
             started_at: root.map_or(0, |(event, _)| event.at),
             finished_at: exit.map_or(0, |(event, _)| event.at),
             outcome: Outcome {
-                status: OutcomeStatus::Exited,
                 exit_code: exit.and_then(|(_, exit)| exit.code.map(i32::from)),
-                signal: None,
-                core_dumped: false,
-                error: None,
+                ..known.execution.outcome.clone()
             },
-            resources: None,
+            ..known.execution
         },
-        observation: ObservationFacts::default(),
-        artifacts: Vec::new(),
         boot_to_unix_ns: header.boot_to_unix_ns,
+        ..known
     }
 }

@@ -1,4 +1,4 @@
-//! What the benchmarks have in common.
+//! Facts of a run that is not one, for benchmarks and for what is replayed.
 
 use glasshouse::facts::{
     CommandFacts, ExecutionFacts, HostFacts, ObservationFacts, Outcome, OutcomeStatus, RunFacts, ToolFacts,
@@ -9,7 +9,7 @@ use glasshouse::facts::{
 pub(crate) fn facts() -> RunFacts {
     RunFacts {
         receipt_id: "00000000-0000-0000-0000-000000000000".into(),
-        tool: ToolFacts { name: "glasshouse".into(), version: "0".into(), bpf_object_sha256: [0; 32] },
+        tool: ToolFacts { name: "glasshouse".into(), version: "0.0.0".into(), bpf_object_sha256: [0; 32] },
         command: CommandFacts {
             argv: Vec::new(),
             cwd: b"/".to_vec(),
@@ -18,8 +18,8 @@ pub(crate) fn facts() -> RunFacts {
             environment: Vec::new(),
         },
         host: HostFacts {
-            kernel: String::new(),
-            architecture: String::new(),
+            kernel: "replayed".into(),
+            architecture: "x86_64".into(),
             os: None,
             hostname: None,
             boot_id: None,
@@ -27,14 +27,14 @@ pub(crate) fn facts() -> RunFacts {
             virtualization: None,
         },
         execution: ExecutionFacts {
-            backend: "process".into(),
+            backend: "replay".into(),
             isolation: "none".into(),
             root_pid: None,
             started_at: 0,
             finished_at: 0,
             outcome: Outcome {
                 status: OutcomeStatus::Exited,
-                exit_code: Some(0),
+                exit_code: None,
                 signal: None,
                 core_dumped: false,
                 error: None,
