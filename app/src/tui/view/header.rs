@@ -59,6 +59,8 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
         let rate = format!("{}/s", text::short_count(app.activity.rate()));
         right.push(Span::styled(format!("  {}", text::pad_left(&rate, 6)), theme.style(Role::Muted)));
     }
+    // What can be done without where all the rest does not fit.
+    let mut spare = right.len();
     right.push(Span::raw("  "));
     let lost_role = if progress.lost > 0 { Role::Lost } else { Role::Muted };
     right.push(Span::styled(format!("lost {}", text::short_count(progress.lost)), theme.style(lost_role)));
@@ -84,11 +86,15 @@ pub(super) fn header(app: &App, world: World<'_>, area: Rect, buffer: &mut Buffe
     }
     right.push(Span::raw(" "));
     let name = Span::styled("glasshouse  ", theme.style(Role::Header));
-    let used = |left: &[Span<'_>]| -> usize { left.iter().chain(&right).map(Span::width).sum() };
-    if used(&left) + name.width() <= area.width.into() {
+    let width = |spans: &[Span<'_>]| -> usize { spans.iter().map(Span::width).sum() };
+    while spare > 0 && width(&left) + width(&right) > area.width.into() {
+        spare -= 1;
+        right.remove(spare);
+    }
+    if width(&left) + width(&right) + name.width() <= area.width.into() {
         left.insert(1, name);
     }
-    let used = used(&left);
+    let used = width(&left) + width(&right);
     let room = usize::from(area.width).saturating_sub(used + 3);
     if room > 8
         && let Some(root) = world.session.root()

@@ -173,3 +173,19 @@ fn a_hostile_name_stays_in_its_cell() {
     }
     check("hostile", &sample);
 }
+
+/// What matters is whole in the first line; how many events there are makes room for it.
+#[test]
+fn the_first_line_cuts_nothing_that_matters() {
+    for size in SIZES {
+        let mut sample = Sample::found(size);
+        sample.progress.stage = Stage::Finished;
+        sample.progress.finished_at = Some(15_000_000_000);
+        sample.progress.outcome = Some("killed by SIGKILL".into());
+        let buffer = drawn(&sample);
+        let first: String = (0..size.0).map(|column| buffer[(column, 0)].symbol()).collect();
+        for words in [" killed by SIGKILL 00:", ".0 ", " lost 0 ", " findings 3 "] {
+            assert!(first.contains(words), "{words:?} is not in {first:?}");
+        }
+    }
+}
