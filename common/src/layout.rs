@@ -220,6 +220,8 @@ offsets! {
     dentry_name_hash = "dentry"."d_name.hash_len";
     /// Hash chain; its back link is null when the dentry is unlinked.
     dentry_hash_pprev = "dentry"."d_hash.pprev";
+    /// What it names.
+    dentry_inode = "dentry"."d_inode";
     /// Parent mount.
     mount_parent = "mount"."mnt_parent";
     /// Where it is mounted.

@@ -125,3 +125,24 @@ fn a_script_in_memory_is_fileless_and_hashed() {
     expect_interpreter(execution, Path::new("/bin/sh"));
     execution.expect_sha256(content.as_bytes());
 }
+
+/// Works of the task that are none of a file: the kernel's timer adds them while it is in the call, and what lies before them
+/// in memory may look like an executed file.
+#[test]
+fn a_script_is_itself_however_long_the_kernel_takes_to_run_it() {
+    needs!();
+    let count = 200;
+    let watched = watch(command![program("slow_exec"), count.to_string(), "./script"]);
+    let content = "#!/bin/sh\nexit 0\n";
+    let path = script(&watched.folder(), "script", content);
+    let run = watched.run();
+    let receipt = run.expect_code(0).receipt();
+    // Their arguments alone are cut.
+    assert_eq!(receipt.reasons(), ["argv_truncated"]);
+    let children = receipt.children(receipt.root());
+    assert_eq!(children.len(), count);
+    for child in children {
+        assert_eq!(child.execution().path(), path);
+        child.execution().expect_sha256(content.as_bytes());
+    }
+}

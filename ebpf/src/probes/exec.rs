@@ -229,7 +229,8 @@ unsafe fn infer_call(process: *mut Process, bprm: Kernel) -> (u32, u32) {
 
 /// The kernel has put its last reference to the script by now, but a file is closed only on the return to user
 /// mode: until then it waits among the task's works. They are in order, latest first, and the script was the first
-/// executed file that this call put, so it is the last of them in the list.
+/// executed file that this call put, so it is the last of them in the list. Not all works are files: the timer's lie in
+/// the task.
 #[inline(always)]
 unsafe fn find_script(current: Kernel) -> Kernel {
     let Some(scratch) = scratch() else { return Kernel(0) };
@@ -244,6 +245,19 @@ unsafe fn find_script(current: Kernel) -> Kernel {
     Kernel((*walk).found)
 }
 
+/// Whether what lies there is a file that the kernel opened to execute it: what else lies there may look like one by its
+/// flags, even by its inode, but does not agree with itself.
+#[inline(always)]
+unsafe fn is_executed(file: Kernel) -> bool {
+    if file.read::<u32>(offset!(file_flags)) & FMODE_EXEC == 0 {
+        return false;
+    }
+    let inode = file.follow(offset!(file_inode));
+    let dentry = PathRef::at(file.member(offset!(file_path))).dentry;
+    inode.read::<u16>(offset!(inode_mode)) & S_IFMT == S_IFREG
+        && Kernel(dentry).follow(offset!(dentry_inode)) == inode
+}
+
 unsafe extern "C" fn look_at_work(_index: u32, _context: *mut c_void) -> i64 {
     let Some(scratch) = scratch() else { return 1 };
     let walk = &raw mut (*scratch).walk;
@@ -252,11 +266,8 @@ unsafe extern "C" fn look_at_work(_index: u32, _context: *mut c_void) -> i64 {
         return 1;
     }
     let file = Kernel(work.0 - u64::from(offset!(file_task_work)));
-    if file.read::<u32>(offset!(file_flags)) & FMODE_EXEC != 0 {
-        let inode = file.follow(offset!(file_inode));
-        if inode.read::<u16>(offset!(inode_mode)) & S_IFMT == S_IFREG {
-            (*walk).found = file.0;
-        }
+    if is_executed(file) {
+        (*walk).found = file.0;
     }
     (*walk).cursor = work.read(offset!(work_next));
     0
