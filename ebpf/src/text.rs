@@ -14,7 +14,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    emit::send_text,
+    emit::{send_text, wait_for_room},
     layout::{opaque, zero},
     maps::scratch,
     path::{PathRef, walk},
@@ -197,6 +197,8 @@ pub(crate) unsafe fn user_bytes(which: u16, start: u64, end: u64, limit: u32) {
 unsafe extern "C" fn chunk(_index: u32, _context: *mut c_void) -> i64 {
     let Some(scratch) = scratch() else { return 1 };
     let text = &raw mut (*scratch).text;
+    // A single call may send more than a fifth of what its ring holds.
+    wait_for_room();
     let mut length = (*text).left;
     if length > u64::from(TEXT_CHUNK) {
         length = u64::from(TEXT_CHUNK);

@@ -10,10 +10,15 @@ use std::{
     fmt, io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
+
+use super::load::raise_priority;
+use crate::threads;
 
 /// The longest time that the workload is frozen at a stretch.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -51,7 +56,7 @@ impl Freezes {
 /// Decides when the workload is frozen. Dropping it thaws.
 pub(super) struct Pressure {
     /// Absent where nothing can be frozen, or is to be.
-    freeze: Option<Freeze>,
+    freezer: Option<Freezer>,
     frozen_since: Option<Instant>,
     /// It was frozen as long as it may be, and the observer has not caught up since.
     is_spent: bool,
@@ -60,7 +65,9 @@ pub(super) struct Pressure {
 
 impl Pressure {
     pub(super) fn new(freeze: Option<Freeze>) -> Self {
-        Self { freeze, frozen_since: None, is_spent: false, freezes: Arc::default() }
+        let freezes = Arc::<Freezes>::default();
+        let freezer = freeze.map(|freeze| Freezer::Ready(freeze, Arc::clone(&freezes)));
+        Self { freezer, frozen_since: None, is_spent: false, freezes }
     }
 
     pub(super) fn freezes(&self) -> Arc<Freezes> {
@@ -75,12 +82,8 @@ impl Pressure {
     pub(super) fn rises(&mut self, now: Instant) {
         if self.is_frozen() {
             self.stays(now);
-        } else if !self.is_spent
-            && let Some(Freeze(freeze)) = &self.freeze
-            && freeze(true).is_ok()
-        {
+        } else if !self.is_spent && self.ask(true) {
             self.frozen_since = Some(now);
-            self.freezes.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -88,29 +91,85 @@ impl Pressure {
     pub(super) fn stays(&mut self, now: Instant) {
         if self.frozen_since.is_some_and(|since| now - since >= LONGEST) {
             self.is_spent = true;
-            self.thaw(now);
+            self.thaw();
         }
     }
 
     /// The observer has caught up.
-    pub(super) fn falls(&mut self, now: Instant) {
+    pub(super) fn falls(&mut self) {
         self.is_spent = false;
-        self.thaw(now);
+        self.thaw();
     }
 
-    fn thaw(&mut self, now: Instant) {
-        let (Some(since), Some(Freeze(freeze))) = (self.frozen_since.take(), &self.freeze) else { return };
-        // The group is thawed when it goes, at the latest.
-        drop(freeze(false));
-        let frozen_ns = u64::try_from((now - since).as_nanos()).unwrap_or(u64::MAX);
-        self.freezes.total_ns.fetch_add(frozen_ns, Ordering::Relaxed);
+    fn thaw(&mut self) {
+        if self.frozen_since.take().is_some() {
+            self.ask(false);
+        }
+    }
+
+    /// Returns whether there is somebody who does it.
+    fn ask(&mut self, frozen: bool) -> bool {
+        match self.freezer.take() {
+            Some(Freezer::Ready(freeze, freezes)) => self.freezer = Freezer::start(freeze, freezes),
+            freezer => self.freezer = freezer,
+        }
+        match &self.freezer {
+            Some(Freezer::Runs { asked, has_failed, .. }) => {
+                !has_failed.load(Ordering::Relaxed) && asked.send(frozen).is_ok()
+            }
+            _ => false,
+        }
     }
 }
 
 impl Drop for Pressure {
     fn drop(&mut self) {
-        self.thaw(Instant::now());
+        self.thaw();
+        if let Some(Freezer::Runs { asked, thread, .. }) = self.freezer.take() {
+            drop(asked);
+            // It panics nowhere.
+            drop(thread.join());
+        }
     }
+}
+
+/// What freezes and thaws: a thread, since the kernel takes tenths of a second to freeze a group whose processes start
+/// programs, and the rings must be emptied meanwhile. Most runs never need it.
+enum Freezer {
+    Ready(Freeze, Arc<Freezes>),
+    Runs { asked: Sender<bool>, has_failed: Arc<AtomicBool>, thread: JoinHandle<()> },
+}
+
+impl Freezer {
+    fn start(freeze: Freeze, freezes: Arc<Freezes>) -> Option<Self> {
+        let (asked, requests) = channel();
+        let has_failed = Arc::<AtomicBool>::default();
+        let failed = Arc::clone(&has_failed);
+        let work = move || {
+            raise_priority();
+            if follow(&requests, &freeze, &freezes).is_err() {
+                failed.store(true, Ordering::Relaxed);
+            }
+        };
+        let thread = threads::spawn("freezer", work).ok()?;
+        Some(Self::Runs { asked, has_failed, thread })
+    }
+}
+
+/// Does what is asked for, until nobody can ask any more or the workload cannot be frozen.
+fn follow(requests: &Receiver<bool>, Freeze(freeze): &Freeze, freezes: &Freezes) -> io::Result<()> {
+    while requests.recv() == Ok(true) {
+        freeze(true)?;
+        let since = Instant::now();
+        freezes.count.fetch_add(1, Ordering::Relaxed);
+        // Nobody who can ask is nobody who wants it frozen.
+        let _ = requests.recv();
+        // The group is thawed when it goes, at the latest.
+        drop(freeze(false));
+        let frozen_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        freezes.total_ns.fetch_add(frozen_ns, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -138,10 +197,15 @@ mod tests {
         pressure.rises(start);
         pressure.rises(start + LONGEST / 2);
         assert!(pressure.is_frozen());
-        pressure.falls(start + LONGEST / 2);
-        pressure.falls(start + LONGEST);
+        pressure.falls();
+        pressure.falls();
+        assert!(!pressure.is_frozen());
+        let freezes = pressure.freezes();
+        drop(pressure);
         assert_eq!(*asked.lock().unwrap(), [true, false]);
-        assert_eq!(pressure.freezes.so_far(), (1, LONGEST.as_nanos() as u64 / 2));
+        let (count, total_ns) = freezes.so_far();
+        assert_eq!(count, 1);
+        assert!(total_ns > 0);
     }
 
     #[test]
@@ -151,10 +215,10 @@ mod tests {
         for tenths in 0..100 {
             pressure.rises(start + LONGEST * tenths / 10);
         }
-        assert_eq!(*asked.lock().unwrap(), [true, false]);
-        pressure.falls(start + LONGEST * 10);
+        assert!(!pressure.is_frozen());
+        pressure.falls();
         pressure.rises(start + LONGEST * 11);
-        assert_eq!(*asked.lock().unwrap(), [true, false, true], "once it has caught up it may be again");
+        assert!(pressure.is_frozen(), "once it has caught up it may be again");
         let freezes = pressure.freezes();
         drop(pressure);
         assert_eq!(*asked.lock().unwrap(), [true, false, true, false]);
@@ -164,9 +228,29 @@ mod tests {
     #[test]
     fn what_cannot_be_frozen_is_not_counted() {
         let mut pressure = Pressure::new(Some(Freeze::new(|_| Err(io::Error::other("no")))));
+        let freezes = pressure.freezes();
         pressure.rises(Instant::now());
-        assert!(!pressure.is_frozen());
-        assert_eq!(pressure.freezes.so_far(), (0, 0));
+        drop(pressure);
+        assert_eq!(freezes.so_far(), (0, 0));
         Pressure::new(None).rises(Instant::now());
+    }
+
+    /// A kernel that takes its time to freeze keeps nobody from emptying the rings.
+    #[test]
+    fn asking_takes_no_time() {
+        let (go_on, wait) = channel::<()>();
+        let wait = Mutex::new(wait);
+        let freeze = Freeze::new(move |_| {
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        });
+        let mut pressure = Pressure::new(Some(freeze));
+        pressure.rises(Instant::now());
+        pressure.falls();
+        assert_eq!(pressure.freezes.so_far().0, 0, "it is on its way");
+        drop(go_on);
+        let freezes = pressure.freezes();
+        drop(pressure);
+        assert_eq!(freezes.so_far().0, 1);
     }
 }

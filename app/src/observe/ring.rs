@@ -25,14 +25,17 @@ use super::{
     pressure::Pressure,
 };
 
-/// Batches under way to the session. When there is no room for another one, the collector holds more, up to [`HELD`]; half
-/// of that, and the workload is frozen, where that can be done; all of it, and the rings fill, and what the kernel side
-/// cannot send is counted there: nothing is dropped here.
+/// Batches under way to the session. When there is no room for another one, the collector holds more: from [`FREEZE`] on
+/// the workload is frozen, where that can be done; at [`HELD`] the rings fill, and what the kernel side cannot send is
+/// counted there: nothing is dropped here.
 const BATCHES: usize = 32;
 /// Bytes after which a batch is handed on.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Batches that are held while nobody takes them: 16 MiB.
-const HELD: usize = 64;
+/// Batches that are held when the workload is frozen: 8 MiB.
+const FREEZE: usize = 32;
+/// Batches that are held while nobody takes them: 128 MiB. A task is frozen when its system call returns, and the calls
+/// that are under way by then may be hundreds, each an exec with half a megabyte of strings.
+const HELD: usize = 512;
 /// How long the collector sleeps while it waits for room for a batch.
 const FULL_SLEEP: Duration = Duration::from_millis(1);
 /// Empty batches on their way back to the collector; more are given up, and so is one that has grown longer than usual.
@@ -128,10 +131,10 @@ impl Outlet {
                 Err(TrySendError::Closed(_)) => return false,
             }
         }
-        if self.held.len() >= HELD / 2 {
+        if self.held.len() >= FREEZE {
             self.pressure.rises(Instant::now());
         } else if self.held.is_empty() && self.sender.capacity() >= BATCHES / 2 {
-            self.pressure.falls(Instant::now());
+            self.pressure.falls();
         } else if self.pressure.is_frozen() {
             self.pressure.stays(Instant::now());
         }
