@@ -131,6 +131,24 @@ fn main() {
         began.elapsed()
     };
     told("all lists anew", (0..10).map(|_| time(&mut || app.refresh(world))).collect());
+    // What is done at a time, before keys are looked at again.
+    let parts = |work: &mut dyn FnMut() -> bool| {
+        let mut times = Vec::new();
+        while times.len() < 10_000 {
+            let mut done = false;
+            times.push(time(&mut || done = work()));
+            if done {
+                break;
+            }
+        }
+        times
+    };
+    app.files.sort = 1;
+    told("the same in parts, files by their paths", parts(&mut || app.renew(world, &mut || true)));
+    app.files.sort = 0;
+    app.refresh(world);
+    told("findings", (0..10).map(|_| time(&mut || _ = app.look(world, &mut || false))).collect());
+    told("the same in parts", parts(&mut || app.look(world, &mut || true)));
     let press = |app: &mut App, code| {
         let key = Input::Key(KeyEvent::new(code, KeyModifiers::NONE));
         update(app, key, world);

@@ -1,8 +1,12 @@
 //! Calls that matter by themselves, and whom they were about.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    ops::Bound,
+    sync::Arc,
+};
 
-use super::{Caps, Session, Tally, Text};
+use super::{Caps, Process, Session, Tally, Text};
 use crate::{
     event::{AccessId, AccessTotals, Action, BootNs, Called, FileTotals, ProcessKey, Syscall, Target},
     maps::HashMap,
@@ -134,13 +138,16 @@ impl CallEntry {
         self.last_at = self.last_at.max(totals.last_at);
     }
 
-    /// What makes entries alike: the kernel side may have had to count some anew.
-    fn alike(&self) -> impl Ord + use<> {
+    fn alike(&self) -> Alike {
         let text = self.text.as_ref().map(|text| text.value().cloned());
         let how = (self.action, self.call, self.number, self.value, self.errno);
         (self.process, how, self.target, self.whom, text)
     }
 }
+
+/// What makes entries alike: the kernel side may have had to count some anew.
+type Alike = (ProcessKey, How, Option<Target>, Option<Whom>, Option<Option<Arc<[u8]>>>);
+type How = (Action, Syscall, Option<u64>, Option<u64>, Option<i32>);
 
 impl Session {
     /// Says which process it is that observes, by its pid in the pid namespace that the command begins in.
@@ -162,26 +169,65 @@ impl Session {
 
     /// Calls that matter by themselves, in order of time.
     pub fn calls(&self) -> Vec<CallEntry> {
-        if self.calls.entries.is_empty() {
-            return Vec::new();
+        let mut told = ToldCalls::default();
+        while !told.step(self) {}
+        told.in_order()
+    }
+}
+
+/// Entries and processes that are looked at in one step.
+const STEP: usize = 1_024;
+
+/// Calls being put together in steps, between which the session may go on.
+#[derive(Debug, Default)]
+pub(super) struct ToldCalls {
+    numbers: Numbers,
+    last_process: Option<ProcessKey>,
+    last_entry: Option<AccessId>,
+    found: BTreeMap<Alike, CallEntry>,
+}
+
+impl ToldCalls {
+    /// Goes on; gives back whether that was the last step.
+    pub(super) fn step(&mut self, session: &Session) -> bool {
+        if session.calls.entries.is_empty() {
+            return true;
         }
-        let numbers = Numbers::of(self);
-        let mut found = BTreeMap::new();
-        for entry in self.calls.entries.values() {
+        let mut processes = 0;
+        for (key, process) in session.processes_after(self.last_process).take(STEP) {
+            self.numbers.add(key, process);
+            (self.last_process, processes) = (Some(key), processes + 1);
+        }
+        if processes > 0 {
+            return false;
+        }
+        let after = self.last_entry.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut entries = 0;
+        for (access, entry) in session.calls.entries.range((after, Bound::Unbounded)).take(STEP) {
             let mut entry = entry.clone();
-            entry.whom = entry.target.map(|target| numbers.whom(&entry, target));
-            match found.get_mut(&entry.alike()) {
-                None => _ = found.insert(entry.alike(), entry),
-                Some(known) => {
-                    let known: &mut CallEntry = known;
-                    known.count = known.count.saturating_add(entry.count);
-                    known.bytes = known.bytes.saturating_add(entry.bytes);
-                    known.first_at = known.first_at.min(entry.first_at);
-                    known.last_at = known.last_at.max(entry.last_at);
-                }
+            entry.whom = entry.target.map(|target| self.numbers.whom(session, &entry, target));
+            self.take(entry);
+            (self.last_entry, entries) = (Some(*access), entries + 1);
+        }
+        entries < STEP
+    }
+
+    fn take(&mut self, entry: CallEntry) {
+        match self.found.entry(entry.alike()) {
+            Entry::Vacant(place) => _ = place.insert(entry),
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.count = known.count.saturating_add(entry.count);
+                known.bytes = known.bytes.saturating_add(entry.bytes);
+                known.first_at = known.first_at.min(entry.first_at);
+                known.last_at = known.last_at.max(entry.last_at);
             }
         }
-        let mut entries: Vec<_> = found.into_values().collect();
+    }
+
+    /// All of them.
+    pub(super) fn in_order(self) -> Vec<CallEntry> {
+        let mut entries: Vec<_> = self.found.into_values().collect();
         entries.sort_by_key(|entry| (entry.first_at, entry.process));
         entries
     }
@@ -191,32 +237,28 @@ impl Session {
 const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
 
 /// Processes by their numbers.
-struct Numbers<'a> {
-    session: &'a Session,
+#[derive(Debug, Default)]
+struct Numbers {
     /// By pid namespace and number.
     inner: HashMap<(u32, u32), Vec<ProcessKey>>,
+    /// The pid namespaces.
+    namespaces: BTreeSet<u32>,
     /// By number in the initial namespace.
     initial: HashMap<u32, Vec<ProcessKey>>,
-    /// The namespace that the command began in, which is that of glasshouse.
-    outermost: Option<u32>,
 }
 
-impl<'a> Numbers<'a> {
-    fn of(session: &'a Session) -> Self {
-        let mut inner: HashMap<_, Vec<_>> = HashMap::default();
-        let mut initial: HashMap<_, Vec<_>> = HashMap::default();
-        for (key, process) in session.processes() {
-            initial.entry(key.tgid).or_default().push(key);
-            if let (Some(namespace), Some(pid)) = (process.pid_namespace, process.namespace_pid) {
-                inner.entry((namespace, pid)).or_default().push(key);
-            }
+impl Numbers {
+    /// Takes a process in: the oldest first.
+    fn add(&mut self, key: ProcessKey, process: &Process) {
+        self.initial.entry(key.tgid).or_default().push(key);
+        if let (Some(namespace), Some(pid)) = (process.pid_namespace, process.namespace_pid) {
+            self.inner.entry((namespace, pid)).or_default().push(key);
+            self.namespaces.insert(namespace);
         }
-        let root = session.root().and_then(|root| session.process(root));
-        Self { session, inner, initial, outermost: root.and_then(|root| root.pid_namespace) }
     }
 
-    fn whom(&self, entry: &CallEntry, target: Target) -> Whom {
-        let namespace = self.session.process(entry.process).and_then(|caller| caller.pid_namespace);
+    fn whom(&self, session: &Session, entry: &CallEntry, target: Target) -> Whom {
+        let namespace = session.process(entry.process).and_then(|caller| caller.pid_namespace);
         let (number, namespace, is_thread) = match target {
             Target::Process(0) if entry.action != Action::Signal => return Whom::Itself,
             Target::Process(0) => return Whom::Group,
@@ -234,13 +276,16 @@ impl<'a> Numbers<'a> {
         let at = entry.first_at;
         let last = known.into_iter().flatten().rfind(|key| key.start <= at);
         let has_ended = |key: ProcessKey| {
-            let ended = self.session.process(key).and_then(|process| process.ended.as_ref());
+            let ended = session.process(key).and_then(|process| process.ended.as_ref());
             ended.is_some_and(|ended| ended.at < at)
         };
-        let observer = self.session.observer.filter(|_| Some(namespace) == self.outermost);
+        // The namespace that the command began in, which is that of glasshouse.
+        let outermost =
+            session.root().and_then(|root| session.process(root)).and_then(|root| root.pid_namespace);
+        let observer = session.observer.filter(|_| Some(namespace) == outermost);
         // A number of this namespace may be that of a process of the run that has another one in its own.
         let all_known = namespace == INITIAL_PID_NAMESPACE
-            || self.inner.keys().all(|(other, _)| *other == namespace || Some(*other) == self.outermost);
+            || self.namespaces.iter().all(|other| *other == namespace || Some(*other) == outermost);
         match last {
             Some(key) if *key == entry.process => Whom::Itself,
             // Its parent may not have asked for its end yet, or the number may be another's by now.

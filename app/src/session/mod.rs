@@ -15,6 +15,7 @@ mod texts;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -23,10 +24,10 @@ pub use calls::{CallEntry, Whom};
 pub use caps::*;
 use files::Files;
 pub use files::{
-    ChangeEntry, Done, FailedEntry, FileEntry, FileKind, FileRow, FileRowId, FileRows, FileUse, FilesView,
-    LeftBehind, LeftChange, Remains, Text, TextRef, add_count,
+    ChangeEntry, Done, FailedEntry, FileEntry, FileKind, FileRow, FileRowId, FileRowIds, FileRows, FileUse,
+    FilesView, LeftBehind, LeftChange, Remains, Text, TextRef, add_count,
 };
-pub use findings::{Evidence, Fact, Finding, Findings, RULES, Rule, Severity};
+pub use findings::{Evidence, Fact, Finding, Findings, RULES, Rule, Search, Severity};
 use network::Network;
 pub use network::*;
 use process::grow;
@@ -194,6 +195,12 @@ impl Session {
     /// All processes that were kept, oldest first.
     pub fn processes(&self) -> impl Iterator<Item = (ProcessKey, &Process)> {
         self.processes.iter().map(|(key, process)| (*key, &**process))
+    }
+
+    /// Those after one, or all.
+    fn processes_after(&self, last: Option<ProcessKey>) -> impl Iterator<Item = (ProcessKey, &Process)> {
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.processes.range((after, Bound::Unbounded)).map(|(key, process)| (*key, &**process))
     }
 
     /// One process.

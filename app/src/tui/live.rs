@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fs::OpenOptions,
-    future::{pending, poll_fn},
+    future::{pending, poll_fn, ready},
     io::{self, Write as _},
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::PathBuf,
@@ -45,6 +45,8 @@ const OUTPUT: usize = 64 * 1024;
 /// Bytes for the command that wait because it does not read; what is typed beyond is not taken.
 const MAX_TYPED: usize = 64 * 1024;
 
+/// How long lists are made anew, and findings looked for, before keys are looked at again.
+const SLICE: Duration = Duration::from_millis(5);
 /// How often it is looked whether the terminal is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -68,6 +70,10 @@ pub struct Live {
     /// Glasshouse is to stop, as others of its process group.
     stop: bool,
     pace: Pace,
+    /// How long the lists have been being made anew, while they are.
+    renewing: Option<Duration>,
+    /// How long findings have been looked for, while they are.
+    searching: Option<Duration>,
     stage: Stage,
     /// Calls that were made were counted the last time, and not only those that were denied.
     counts_made: bool,
@@ -110,6 +116,8 @@ impl Live {
             closed: false,
             stop: false,
             pace: Pace::new(Instant::now()),
+            renewing: None,
+            searching: None,
             stage: Stage::default(),
             counts_made: false,
             count_asked_at: Instant::now(),
@@ -222,21 +230,49 @@ impl Live {
         "there are a thousand such files already".into()
     }
 
+    /// There is something to go on with that need not wait for anything.
+    fn has_work(&self) -> bool {
+        self.renewing.is_some() || self.searching.is_some()
+    }
+
+    /// Makes the lists anew, and looks for findings, as far as that is due and for as long as keys can wait.
+    fn work(&mut self, world: World<'_>) {
+        let began = Instant::now();
+        let mut is_time = move || began.elapsed() >= SLICE;
+        let due = self.app.is_stale() || self.pace.refreshes(began);
+        if let Some(before) = self.renewing.or(due.then_some(Duration::ZERO)) {
+            if self.renewing.is_none() {
+                self.pace.refreshing();
+            }
+            let done = self.app.renew(world, &mut is_time);
+            let took = before + began.elapsed();
+            self.renewing = (!done).then_some(took);
+            if !done {
+                return;
+            }
+            self.pace.refreshed(took, Instant::now());
+        }
+        let began = Instant::now();
+        let due = self.pace.searches(began, self.finished);
+        if let Some(before) = self.searching.or(due.then_some(Duration::ZERO)) {
+            if self.searching.is_none() {
+                self.pace.searching();
+            }
+            let done = self.app.look(world, &mut is_time);
+            let took = before + began.elapsed();
+            self.searching = (!done).then_some(took);
+            if done {
+                self.pace.searched(took, Instant::now());
+            }
+        }
+    }
+
     fn draw(&mut self, world: World<'_>) {
         let now = Instant::now();
         if let Some(canvas) = &mut self.canvas {
             drop(canvas.autoresize());
             let area = canvas.get_frame().area();
             self.app.size = (area.width, area.height);
-        }
-        if self.pace.searches(now, self.finished) {
-            self.app.look(world);
-            self.pace.searched(now, Instant::now());
-        }
-        let now = Instant::now();
-        if self.app.is_stale() || self.pace.refreshes(now) {
-            self.app.refresh(world);
-            self.pace.refreshed(now, Instant::now());
         }
         self.app.activity.advance(world.progress.now);
         let layout = Layout::new(&self.app);
@@ -368,6 +404,7 @@ impl Interface for Live {
             input = next_input(&mut self.input) => self.inputs.extend(input),
             () = stopped(&mut self.stops) => self.stop = true,
             () = can_read(pty) => self.has_output = true,
+            () = ready(()), if self.has_work() => {}
             () = can_write(pty), if wants_to_type => {}
             () = sleep_until(next_frame) => self.pace.dirty(),
             () = sleep_until(has_screen.then_some(self.look_at)) => {}
@@ -410,8 +447,13 @@ impl Interface for Live {
         }
         self.type_out();
         self.fit_terminal();
-        if self.canvas.is_some() && self.pace.draws(Instant::now()) {
-            self.draw(world);
+        if self.canvas.is_some() {
+            if self.has_work() || self.pace.draws(Instant::now()) {
+                self.work(world);
+            }
+            if self.pace.draws(Instant::now()) {
+                self.draw(world);
+            }
         }
         self.ask_for_counts(progress.stage);
         self.requests.pop_front()

@@ -86,7 +86,7 @@ impl Pace {
         self.dirty = self.changed;
     }
 
-    /// The lists are to be made anew before it is drawn.
+    /// The lists are to be made anew.
     pub(super) fn refreshes(&self, now: Instant) -> bool {
         self.changed && now >= self.refresh_at + self.patience()
     }
@@ -95,10 +95,15 @@ impl Pace {
         if self.asked { PATIENCE } else { Duration::ZERO }
     }
 
-    /// They were.
-    pub(super) fn refreshed(&mut self, began: Instant, now: Instant) {
-        self.refresh_at = now + (now.saturating_duration_since(began) * SHARE).max(FRAME);
+    /// It has begun: what changes from now on is not in them.
+    pub(super) fn refreshing(&mut self) {
         self.changed = false;
+    }
+
+    /// They are made, which took so long in all, and are to be seen.
+    pub(super) fn refreshed(&mut self, took: Duration, now: Instant) {
+        self.refresh_at = now + (took * SHARE).max(FRAME);
+        self.dirty = true;
     }
 
     /// Findings are to be looked for: now and then, and at the end whatever it takes.
@@ -106,10 +111,15 @@ impl Pace {
         self.unsearched && (is_over || now >= self.search_at + self.patience())
     }
 
-    /// They were; the lists do not have them yet.
-    pub(super) fn searched(&mut self, began: Instant, now: Instant) {
-        self.search_at = now + (now.saturating_duration_since(began) * SHARE).max(COUNT);
+    /// It has begun.
+    pub(super) fn searching(&mut self) {
         self.unsearched = false;
+    }
+
+    /// They are found, which took so long in all, and are to be seen.
+    pub(super) fn searched(&mut self, took: Duration, now: Instant) {
+        self.search_at = now + (took * SHARE).max(COUNT);
+        self.dirty = true;
     }
 
     /// It may be counted.
@@ -162,11 +172,15 @@ mod tests {
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
         let mut pace = Pace::new(begin);
         assert!(pace.refreshes(begin) && pace.counts(begin));
-        pace.refreshed(begin, after(20));
+        pace.refreshing();
         pace.changed();
-        assert!(!pace.refreshes(after(179)) && pace.refreshes(after(180)));
+        pace.refreshed(Duration::from_millis(20), after(30));
+        assert!(
+            !pace.refreshes(after(189)) && pace.refreshes(after(190)),
+            "what came meanwhile is to be seen, too"
+        );
         pace.asked();
-        assert!(!pace.refreshes(after(180)) && pace.refreshes(after(430)), "a key comes before the lists");
+        assert!(!pace.refreshes(after(190)) && pace.refreshes(after(440)), "a key comes before the lists");
         pace.counted(begin, after(5));
         assert!(!pace.counts(after(1_004)) && pace.counts(after(1_005)));
         pace.counted(begin, after(200));
@@ -179,12 +193,14 @@ mod tests {
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
         let mut pace = Pace::new(begin);
         assert!(pace.searches(begin, false));
-        pace.searched(begin, after(10));
+        pace.searching();
+        pace.searched(Duration::from_millis(10), after(10));
         assert!(!pace.searches(after(5_000), true), "nothing has changed");
         pace.changed();
         assert!(!pace.searches(after(1_009), false) && pace.searches(after(1_010), false));
         assert!(pace.searches(after(20), true), "the end is looked at");
-        pace.searched(begin, after(300));
+        pace.searching();
+        pace.searched(Duration::from_millis(300), after(300));
         pace.changed();
         assert!(!pace.searches(after(2_699), false) && pace.searches(after(2_700), false));
         pace.asked();
@@ -198,7 +214,8 @@ mod tests {
     fn at_rest_only_a_clock_is_drawn() {
         let begin = Instant::now();
         let mut pace = Pace::new(begin);
-        pace.refreshed(begin, begin);
+        pace.refreshing();
+        pace.refreshed(Duration::ZERO, begin);
         pace.drawn(begin);
         assert_eq!((pace.next(true), pace.next(false)), (Some(begin + TICK), None));
     }

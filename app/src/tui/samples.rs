@@ -57,7 +57,7 @@ impl Sample {
 
     pub(super) fn refresh(&mut self) {
         let world = World { session: &self.session, progress: &self.progress };
-        self.app.look(world);
+        self.app.look(world, &mut || false);
         self.app.refresh(world);
     }
 

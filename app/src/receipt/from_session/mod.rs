@@ -68,8 +68,7 @@ pub fn from_session(
     let filesystem = builder.filesystem(session.files_with(&remains));
     drop(remains);
     let network = network::Builder::new(clock, &ids, &mut texts).network(session.network());
-    let calls = session.calls();
-    let found = session.findings_with(&calls);
+    let (found, calls) = session.findings_and_calls();
     let mut builder = calls::Builder::new(clock, &ids, &mut texts);
     let notable = builder.calls(&calls);
     let findings = findings::findings(&mut builder, &found);

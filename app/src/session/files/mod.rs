@@ -24,7 +24,7 @@ pub(super) use self::view::text;
 pub use self::{
     kind::FileKind,
     left::{LeftBehind, LeftChange, Remains},
-    rows::{Done, FileRow, FileRowId, FileRows, TextRef},
+    rows::{Done, FileRow, FileRowId, FileRowIds, FileRows, TextRef},
     view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text, add_count},
 };
 use super::{Caps, KeptPath, Tally, TextId, Texts};

@@ -3,6 +3,8 @@
 //! [`FilesView`](super::FilesView) puts together what belongs together, which takes a while. Here each use, change and
 //! kind of failed attempt is a row of its own, found in constant time by a number that never changes.
 
+use std::ops::Range;
+
 use super::{
     super::{TextId, Texts},
     Access, Change, Failure, Files, Target,
@@ -112,6 +114,22 @@ impl FileRow<'_> {
     }
 }
 
+/// Rows by their sort. They stay what they are while more are added.
+#[derive(Clone, Debug)]
+pub struct FileRowIds([Range<u32>; 3]);
+
+impl Iterator for FileRowIds {
+    type Item = FileRowId;
+
+    fn next(&mut self) -> Option<FileRowId> {
+        let [used, changed, failed] = &mut self.0;
+        used.next()
+            .map(FileRowId::Use)
+            .or_else(|| changed.next().map(FileRowId::Change))
+            .or_else(|| failed.next().map(FileRowId::Failed))
+    }
+}
+
 /// The rows, as far as there are any by now.
 #[derive(Clone, Copy, Debug)]
 pub struct FileRows<'a>(&'a Files);
@@ -128,16 +146,14 @@ impl<'a> FileRows<'a> {
     }
 
     /// All rows, by their sort.
-    pub fn ids(&self) -> impl Iterator<Item = FileRowId> + use<> {
+    pub fn ids(&self) -> FileRowIds {
         Self::ids_between([0; 3], self.counts())
     }
 
     /// Those that there are at some counts and were not at others.
-    pub fn ids_between(from: [u32; 3], to: [u32; 3]) -> impl Iterator<Item = FileRowId> + use<> {
-        let used = (from[0]..to[0]).map(FileRowId::Use);
-        let changed = (from[1]..to[1]).map(FileRowId::Change);
-        let failed = (from[2]..to[2]).map(FileRowId::Failed);
-        used.chain(changed).chain(failed)
+    pub fn ids_between(from: [u32; 3], to: [u32; 3]) -> FileRowIds {
+        let rows = |sort: usize| from[sort]..to[sort];
+        FileRowIds([rows(0), rows(1), rows(2)])
     }
 
     /// One row.

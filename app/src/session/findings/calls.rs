@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Fact, Found, Hit, Rule, Session,
     Severity::{self, High, Info, Low, Medium},
+    kin::Kin,
     processes::is_kernel_name,
     rules::*,
 };
@@ -26,24 +27,21 @@ const PLACES_PROGRAM: [u64; 4] = [5, 8, 17, 28];
 const SET_DUMPABLE: u64 = 4;
 const SET_MM: u64 = 35;
 
-pub(super) fn look(session: &Session, entries: &[CallEntry], found: &mut Found) {
-    for (index, entry) in entries.iter().enumerate() {
-        if let Some((rule, severity)) = judge(session, entry) {
-            let fact = match entry.text.as_ref().and_then(|text| text.value()) {
-                Some(name) if entry.action == Action::Rename => Fact::Name(Arc::clone(name)),
-                _ => Fact::Call(index),
-            };
-            found.add(Hit {
-                rule,
-                severity,
-                process: entry.process,
-                fact,
-                errno: entry.errno,
-                at: entry.first_at,
-                count: entry.count,
-            });
-        }
-    }
+pub(super) fn look(session: &Session, index: usize, entry: &CallEntry, kin: &mut Kin, found: &mut Found) {
+    let Some((rule, severity)) = judge(session, entry, kin) else { return };
+    let fact = match entry.text.as_ref().and_then(|text| text.value()) {
+        Some(name) if entry.action == Action::Rename => Fact::Name(Arc::clone(name)),
+        _ => Fact::Call(index),
+    };
+    found.add(Hit {
+        rule,
+        severity,
+        process: entry.process,
+        fact,
+        errno: entry.errno,
+        at: entry.first_at,
+        count: entry.count,
+    });
 }
 
 /// Less, if it was tried in vain.
@@ -51,7 +49,7 @@ fn unless_refused(entry: &CallEntry, done: Severity, refused: Severity) -> Sever
     if entry.errno.is_none() { done } else { refused }
 }
 
-fn judge(session: &Session, entry: &CallEntry) -> Option<(&'static Rule, Severity)> {
+fn judge(session: &Session, entry: &CallEntry, kin: &mut Kin) -> Option<(&'static Rule, Severity)> {
     let number = entry.number.unwrap_or_default();
     if entry.whom == Some(Whom::Observer) {
         // To ask whether it is there, or for a descriptor of it, does nothing to it yet.
@@ -76,10 +74,10 @@ fn judge(session: &Session, entry: &CallEntry) -> Option<(&'static Rule, Severit
             _ => return None,
         },
         Action::Trace if ATTACH.contains(&number) || WRITE.contains(&number) => {
-            (&INJECTION, control(session, entry)?)
+            (&INJECTION, control(session, entry, kin)?)
         }
         Action::Trace => (&TRACING, Low),
-        Action::WriteMemory => (&INJECTION, control(session, entry)?),
+        Action::WriteMemory => (&INJECTION, control(session, entry, kin)?),
         Action::ReadMemory => match entry.whom {
             Some(Whom::Outside) => (&MEMORY_READ, Medium),
             Some(Whom::Itself) | None => return None,
@@ -106,11 +104,11 @@ fn judge(session: &Session, entry: &CallEntry) -> Option<(&'static Rule, Severit
 }
 
 /// How much it matters whom a process takes control of.
-fn control(session: &Session, entry: &CallEntry) -> Option<Severity> {
+fn control(session: &Session, entry: &CallEntry, kin: &mut Kin) -> Option<Severity> {
     Some(match entry.whom? {
         Whom::Itself => return None,
         // A debugger and what it debugs.
-        Whom::Process(target) if session.is_descendant(target, entry.process) => Low,
+        Whom::Process(target) if kin.is_descendant(session, target, entry.process) => Low,
         Whom::Outside => unless_refused(entry, High, Medium),
         // Whoever writes by ptrace has attached before, which says more of whom.
         Whom::Unknown

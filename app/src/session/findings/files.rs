@@ -5,59 +5,52 @@ use std::sync::Arc;
 use super::{
     Fact, Found, Hit, Rule, Session,
     Severity::{self, High, Info, Low, Medium},
+    kin::Kin,
     places,
     rules::*,
 };
 use crate::{
     event::{FileOperation, FileOrigin, ProcessKey},
-    maps::HashMap,
     session::{Done, FileRow},
 };
 
 /// Errors by which the kernel refuses: `EPERM`, `EACCES` and `EROFS` of `asm-generic/errno-base.h`.
 const REFUSALS: [i32; 3] = [1, 13, 30];
 
-pub(super) fn look(session: &Session, found: &mut Found) {
-    let executed = executed(session);
-    let rows = session.file_rows();
-    for row in rows.ids().filter_map(|id| rows.get(id)) {
-        let paths =
-            [Some(row.path), row.new_path].into_iter().flatten().filter_map(|path| path.value().copied());
-        for path in paths {
-            if let Some((rule, severity, errno)) = judge(session, &executed, &row, path) {
-                found.add(Hit {
-                    rule,
-                    severity,
-                    process: row.process,
-                    fact: Fact::Path(Arc::from(path)),
-                    errno,
-                    at: row.first_at,
-                    count: 1,
-                });
-            }
+pub(super) fn look(session: &Session, row: &FileRow<'_>, kin: &mut Kin, found: &mut Found) {
+    let paths = [Some(row.path), row.new_path].into_iter().flatten().filter_map(|path| path.value().copied());
+    for path in paths {
+        if let Some((rule, severity, errno)) = judge(session, row, path, kin) {
+            found.add(Hit {
+                rule,
+                severity,
+                process: row.process,
+                fact: Fact::Path(Arc::from(path)),
+                errno,
+                at: row.first_at,
+                count: 1,
+            });
         }
     }
 }
 
-/// The paths that each process was executed from.
-fn executed(session: &Session) -> HashMap<ProcessKey, Vec<&[u8]>> {
-    let paths =
-        session.processes().filter(|(_, process)| !process.executions.is_empty()).map(|(key, process)| {
-            let named =
-                process.executions.iter().filter_map(|execution| execution.named_file().path.path.value());
-            (key, named.map(|id| session.texts().bytes_of(*id)).collect())
-        });
-    paths.collect()
+/// Whether a process was executed from a path.
+fn was_executed_from(session: &Session, process: ProcessKey, path: &[u8]) -> bool {
+    session.process(process).is_some_and(|process| {
+        let mut named =
+            process.executions.iter().filter_map(|execution| execution.named_file().path.path.value());
+        named.any(|id| session.texts().bytes_of(*id) == path)
+    })
 }
 
 fn judge(
     session: &Session,
-    executed: &HashMap<ProcessKey, Vec<&[u8]>>,
     row: &FileRow<'_>,
     path: &[u8],
+    kin: &mut Kin,
 ) -> Option<(&'static Rule, Severity, Option<i32>)> {
     if let Some(pid) = process_of_memory(path) {
-        return memory(session, row, pid);
+        return memory(session, row, pid, kin);
     }
     if let Some(attempt) = attempt_to_change(row)
         && let Some(place) = places::place(path)
@@ -71,7 +64,7 @@ fn judge(
         }
         Done::Changed { operation: FileOperation::Mount, .. } => Some((&MOUNTED, Low, None)),
         Done::Changed { operation: FileOperation::Delete, .. }
-            if executed.get(&row.process).is_some_and(|paths| paths.contains(&path)) =>
+            if was_executed_from(session, row.process, path) =>
         {
             Some((&SELF_DELETED, Medium, None))
         }
@@ -120,22 +113,25 @@ fn process_of_memory(path: &[u8]) -> Option<u32> {
     is_memory.then_some(pid)
 }
 
-fn memory(session: &Session, row: &FileRow<'_>, pid: u32) -> Option<(&'static Rule, Severity, Option<i32>)> {
+fn memory(
+    session: &Session,
+    row: &FileRow<'_>,
+    pid: u32,
+    kin: &mut Kin,
+) -> Option<(&'static Rule, Severity, Option<i32>)> {
     // As numbered by the procfs that it was opened in, which is nearly always that of the process's own namespace.
-    let is = |key: ProcessKey| {
-        key.tgid == pid || session.process(key).is_some_and(|known| known.namespace_pid == Some(pid))
-    };
-    if is(row.process) {
+    let own = session.process(row.process).and_then(|known| known.namespace_pid);
+    if row.process.tgid == pid || own == Some(pid) {
         return None;
     }
-    let target = session.processes().map(|(key, _)| key).find(|key| is(*key));
+    let target = kin.by_number(session, pid);
     let is_observer = target.is_none() && session.observer == Some(pid);
     let errno = match row.done {
         Done::Failed { operation: FileOperation::Open, errno, .. } => Some(errno),
         Done::Failed { .. } => return None,
         _ => None,
     };
-    let is_own = target.is_some_and(|target| session.is_descendant(target, row.process));
+    let is_own = target.is_some_and(|target| kin.is_descendant(session, target, row.process));
     Some(if is_observer {
         (&OBSERVER, High, errno)
     } else if is_meant_to_change(row) {

@@ -5,9 +5,11 @@
 
 mod calls;
 mod files;
+mod kin;
 mod places;
 mod processes;
 mod rules;
+mod search;
 mod sockets;
 
 use std::{
@@ -16,7 +18,10 @@ use std::{
     sync::Arc,
 };
 
-pub use self::rules::{RULES, Rule};
+pub use self::{
+    rules::{RULES, Rule},
+    search::Search,
+};
 use super::{CallEntry, Session, Tally};
 use crate::event::{BootNs, ProcessKey};
 
@@ -102,32 +107,21 @@ struct Hit {
 }
 
 impl Session {
-    /// What the rules find in what is known by now. This takes a while: it looks at all files.
+    /// What the rules find in what is known by now. This takes a while: it looks at everything.
     pub fn findings(&self) -> Findings {
-        self.findings_with(&self.calls())
+        self.findings_and_calls().0
     }
 
-    /// The same, where the calls are at hand.
-    pub fn findings_with(&self, entries: &[CallEntry]) -> Findings {
-        let mut found = Found::default();
-        calls::look(self, entries, &mut found);
-        files::look(self, &mut found);
-        processes::look(self, &mut found);
-        sockets::look(self, &mut found);
-        found.findings()
-    }
-
-    /// A process was made by another one, directly or not.
-    fn is_descendant(&self, process: ProcessKey, of: ProcessKey) -> bool {
-        // A parent is older than its child, so this comes to an end.
-        let parent =
-            |key: &ProcessKey| self.process(*key).and_then(|known| known.parent.or(known.created_by));
-        std::iter::successors(parent(&process), parent).any(|above| above == of)
+    /// The same, and the calls that evidence refers to.
+    pub fn findings_and_calls(&self) -> (Findings, Vec<CallEntry>) {
+        let mut search = Search::default();
+        while !search.step(self) {}
+        search.found()
     }
 }
 
 /// Hits, put together.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Found(BTreeMap<(Reverse<Severity>, &'static str, ProcessKey), Finding>);
 
 impl Found {

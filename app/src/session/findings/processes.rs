@@ -34,18 +34,13 @@ pub(super) fn is_kernel_name(name: &[u8]) -> bool {
     in_brackets || KERNEL_NAMES.iter().any(|known| name.starts_with(known.as_bytes()))
 }
 
-pub(super) fn look(session: &Session, found: &mut Found) {
-    let root_has_ended = !session.root_is_alive();
-    for (key, process) in session.processes() {
-        names(session, key, process, found);
-        fileless(session, key, process, found);
-        namespaces(session, key, process, found);
-        if session.observation_ended && root_has_ended && session.is_still_running(process) {
-            let (fact, at) = (Fact::Process(key), process.started_at);
-            let hit =
-                Hit { rule: &LEFT_RUNNING, severity: Low, process: key, fact, errno: None, at, count: 1 };
-            found.add(hit);
-        }
+pub(super) fn look(session: &Session, key: ProcessKey, process: &Process, found: &mut Found) {
+    names(session, key, process, found);
+    fileless(session, key, process, found);
+    namespaces(session, key, process, found);
+    if session.observation_ended && !session.root_is_alive() && session.is_still_running(process) {
+        let (fact, at) = (Fact::Process(key), process.started_at);
+        found.add(Hit { rule: &LEFT_RUNNING, severity: Low, process: key, fact, errno: None, at, count: 1 });
     }
 }
 

@@ -37,11 +37,8 @@ pub struct Found {
     worst: HashMap<ProcessKey, Severity>,
 }
 
-impl Found {
-    /// Looks for everything in what is known by now. This takes a while.
-    pub fn of(session: &Session) -> Self {
-        let calls = session.calls();
-        let findings = session.findings_with(&calls);
+impl From<(Findings, Vec<CallEntry>)> for Found {
+    fn from((findings, calls): (Findings, Vec<CallEntry>)) -> Self {
         let mut worst = HashMap::default();
         for one in &findings.list {
             // The worst ones come first.
@@ -49,7 +46,9 @@ impl Found {
         }
         Self { findings, calls, worst }
     }
+}
 
+impl Found {
     /// All rows, worst first.
     pub fn rows(&self) -> impl Iterator<Item = (Row, &Finding)> {
         self.findings.list.iter().enumerate().map(|(position, one)| {
@@ -93,10 +92,17 @@ impl Found {
 }
 
 impl App {
-    /// Looks for findings anew; the caller says how often.
-    pub fn look(&mut self, world: World<'_>) {
-        self.found = Found::of(world.session);
+    /// Goes on with looking for findings until all are found or it is time to stop. Returns whether all are.
+    pub fn look(&mut self, world: World<'_>, is_time: &mut dyn FnMut() -> bool) -> bool {
+        let search = self.search.get_or_insert_default();
+        while !search.step(world.session) {
+            if is_time() {
+                return false;
+            }
+        }
+        self.found = self.search.take().unwrap_or_default().found().into();
         self.refresh_findings(world);
+        true
     }
 
     pub(super) fn refresh_findings(&mut self, world: World<'_>) {

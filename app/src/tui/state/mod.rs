@@ -5,6 +5,7 @@ pub mod activity;
 mod calls;
 pub mod describe;
 pub mod details;
+mod files;
 mod find;
 pub mod findings;
 pub mod list;
@@ -21,6 +22,7 @@ use activity::Activity;
 use findings::Found;
 use list::{Cursor, List};
 use rates::Rates;
+use refresh::Renewal;
 use timeline::Timeline;
 
 use super::{keys::Keymap, terminal::Emulator, theme::Theme};
@@ -28,7 +30,7 @@ use crate::{
     event::{BootNs, CallsSoFar, Event, EventKind, FileTotals, ProcessKey, Syscall},
     maps::HashSet,
     runner::Progress,
-    session::{FileRowId, NetworkView, Session},
+    session::{FileRowId, NetworkView, Search, Session},
 };
 
 /// What there is to look at: the facts, and how far the run is.
@@ -226,6 +228,10 @@ pub struct App {
     pub scoped: Option<HashSet<ProcessKey>>,
     /// Names of users by their numbers.
     pub users: BTreeMap<u32, String>,
+    /// A search for findings that is under way.
+    search: Option<Search>,
+    /// Lists that are being made anew.
+    renewal: Option<Renewal>,
     /// Rows of files, also those that are not shown.
     files_all: u64,
     /// How many rows of files were looked at.
@@ -300,6 +306,8 @@ impl App {
             terminal,
             scoped: None,
             users: BTreeMap::new(),
+            search: None,
+            renewal: None,
             files_all: 0,
             files_seen: [0; 3],
             moments_seen: 0,

@@ -2,28 +2,87 @@
 
 use super::{
     App, CallCount, Overlay, Pane, Scope, World, describe, details,
+    files::Rebuild,
     network::{self, Row},
-    subjects::{CallSubject, FileSubject, MomentSubject, NetworkSubject, ProcessSubject},
+    subjects::{CallSubject, MomentSubject, NetworkSubject, ProcessSubject},
     tree::Family,
 };
 use crate::{
     event::{BootNs, ProcessKey, Syscall},
     maps::HashMap,
-    session::{FileRow, FileRowId, FileRows},
     tui::filter::Filterable as _,
 };
 
+/// Lists that are being made anew, one after the other.
+#[derive(Default)]
+pub(super) struct Renewal {
+    /// From the beginning, since the user has chosen otherwise: it is not enough to add what is new.
+    whole: bool,
+    next: Part,
+    files: Option<Rebuild>,
+}
+
+/// What is made anew at a time.
+#[derive(Clone, Copy, Default)]
+enum Part {
+    #[default]
+    Tree,
+    Files,
+    Network,
+    Moments,
+    Calls,
+    Findings,
+    Page,
+}
+
 impl App {
-    /// Brings all lists up to date. With many rows this takes a while; the caller says how often.
+    /// Brings all lists up to date. With many rows this takes a while.
     pub fn refresh(&mut self, world: World<'_>) {
-        self.refresh_tree(world);
-        self.refresh_files(world);
-        self.refresh_network(world);
-        self.refresh_moments(world);
-        self.refresh_calls(world);
-        self.refresh_findings(world);
-        self.refresh_page(world);
-        self.is_stale = false;
+        while !self.renew(world, &mut || false) {}
+    }
+
+    /// Goes on with bringing the lists up to date until all are or it is time to stop. Returns whether all are; when the user
+    /// has chosen otherwise meanwhile it begins again.
+    pub fn renew(&mut self, world: World<'_>, is_time: &mut dyn FnMut() -> bool) -> bool {
+        let mut renewal = self.renewal.take().unwrap_or_default();
+        if std::mem::take(&mut self.is_stale) {
+            renewal = Renewal { whole: true, ..Renewal::default() };
+        }
+        loop {
+            let whole = renewal.whole;
+            renewal.next = match renewal.next {
+                Part::Tree => {
+                    self.refresh_tree(world);
+                    Part::Files
+                }
+                Part::Files if self.refresh_files(world, whole, &mut renewal.files) => Part::Network,
+                Part::Files => Part::Files,
+                Part::Network => {
+                    self.refresh_network(world);
+                    Part::Moments
+                }
+                Part::Moments => {
+                    self.refresh_moments(world, whole);
+                    Part::Calls
+                }
+                Part::Calls => {
+                    self.refresh_calls(world);
+                    Part::Findings
+                }
+                Part::Findings => {
+                    self.refresh_findings(world);
+                    Part::Page
+                }
+                Part::Page => {
+                    self.refresh_page(world);
+                    return true;
+                }
+            };
+            if is_time() {
+                self.renewal = Some(renewal);
+                return false;
+            }
+        }
     }
 
     /// Opens an overlay.
@@ -93,42 +152,6 @@ impl App {
         self.window.0.is_none_or(|from| last >= from) && self.window.1.is_none_or(|to| first <= to)
     }
 
-    fn refresh_files(&mut self, world: World<'_>) {
-        let rows = world.session.file_rows();
-        let counts = rows.counts();
-        let plain = self.files.filter.is_empty()
-            && self.scoped.is_none()
-            && !self.changes_only
-            && self.window == (None, None)
-            && self.files.sort == 0
-            && !self.files.reverse;
-        let seen = std::mem::replace(&mut self.files_seen, counts);
-        if plain && !self.is_stale && self.files.ids().len() as u64 == self.files_all {
-            let mut new = file_ids(&rows, seen, counts);
-            self.files_all += new.len() as u64;
-            new.sort_by_key(|id| rows.get(*id).map(|row| row.first_at));
-            self.files.extend(new);
-            return;
-        }
-        let mut ids: Vec<FileRowId> = file_ids(&rows, [0; 3], counts);
-        self.files_all = ids.len() as u64;
-        if !plain {
-            ids.retain(|id| rows.get(*id).is_some_and(|row| self.shows_file(world, &row)));
-        }
-        sort_files(&mut ids, &rows, self.files.sort);
-        if self.files.reverse {
-            ids.reverse();
-        }
-        self.files.replace(ids);
-    }
-
-    fn shows_file(&self, world: World<'_>, row: &FileRow<'_>) -> bool {
-        self.in_scope(Some(row.process))
-            && self.in_window(row.first_at, row.last_at)
-            && (!self.changes_only || row.changes())
-            && self.files.filter.matches(&FileSubject(world.session, *row))
-    }
-
     fn refresh_network(&mut self, world: World<'_>) {
         let view = world.session.network();
         let mut rows: Vec<_> = network::rows(&view).collect();
@@ -151,7 +174,7 @@ impl App {
         self.network.replace(rows);
     }
 
-    fn refresh_moments(&mut self, world: World<'_>) {
+    fn refresh_moments(&mut self, world: World<'_>, whole: bool) {
         let numbers = self.timeline.numbers();
         let oldest = self.moments.ids().first().copied();
         let seen = std::mem::replace(&mut self.moments_seen, numbers.end);
@@ -164,8 +187,7 @@ impl App {
                 && self.moments.filter.matches(&subject)
         };
         // What is kept of the past does not change, so that only what is new need be looked at.
-        let goes_on =
-            !self.is_stale && !self.moments.reverse && oldest.is_some_and(|oldest| oldest >= numbers.start);
+        let goes_on = !whole && !self.moments.reverse && oldest.is_some_and(|oldest| oldest >= numbers.start);
         if goes_on {
             let new: Vec<_> = (seen..numbers.end).filter(shown).collect();
             self.moments.extend(new);
@@ -240,28 +262,5 @@ impl App {
             Pane::Findings => (shown(self.findings.ids().len()), self.found.findings.tally.seen),
             Pane::Terminal => (0, 0),
         }
-    }
-}
-
-/// Rows from some counts to others, those left out that only repeat what others say.
-fn file_ids(rows: &FileRows<'_>, from: [u32; 3], to: [u32; 3]) -> Vec<FileRowId> {
-    FileRows::ids_between(from, to).filter(|id| !rows.repeats(*id)).collect()
-}
-
-fn sort_files(ids: &mut [FileRowId], rows: &FileRows<'_>, sort: usize) {
-    match sort {
-        1 => {
-            let path =
-                |id: &FileRowId| rows.get(*id).and_then(|row| row.path.value().copied().map(<[u8]>::to_vec));
-            ids.sort_by_cached_key(path);
-        }
-        2 => ids.sort_by_cached_key(|id| {
-            rows.get(*id).map(|row| {
-                let (read, written) = row.bytes();
-                read.saturating_add(written)
-            })
-        }),
-        3 => ids.sort_by_cached_key(|id| rows.get(*id).map(|row| row.last_at)),
-        _ => ids.sort_by_cached_key(|id| rows.get(*id).map(|row| row.first_at)),
     }
 }

@@ -427,3 +427,30 @@ fn a_finding_leads_to_what_it_is_about() {
     assert!(text.starts_with("severity,rule,title,attack,count,pid,process,first_s,evidence\r\n"), "{text}");
     assert!(text.contains("high,observer_attacked,") && text.contains("SIGTERM glasshouse EPERM"), "{text}");
 }
+
+/// Lists that are made anew in parts are the same in the end, whatever the user chooses meanwhile.
+#[test]
+fn lists_are_made_in_parts() {
+    let mut sample = Sample::large((120, 40), 10_000);
+    for keys in ["2 s", "s", "s", "S", "/ p a t h : 7 enter", "p", "o", "esc 1 down p"] {
+        let pressed: Vec<Key> = keys.split(' ').map(|key| key.parse().unwrap()).collect();
+        let world = World { session: &sample.session, progress: &sample.progress };
+        let mut steps = 0;
+        for key in &pressed {
+            update(&mut sample.app, Input::Key((*key).into()), world);
+            // The next key comes in the middle of it.
+            sample.app.renew(world, &mut || true);
+        }
+        while !sample.app.renew(world, &mut || true) {
+            steps += 1;
+        }
+        assert!(steps > 1, "{keys}");
+        let in_parts =
+            (sample.app.files.ids().to_vec(), sample.app.tree.ids().len(), sample.app.scoped.clone());
+        sample.app.is_stale = true;
+        sample.app.refresh(world);
+        let at_once =
+            (sample.app.files.ids().to_vec(), sample.app.tree.ids().len(), sample.app.scoped.clone());
+        assert_eq!(in_parts, at_once, "{keys}");
+    }
+}
