@@ -3,17 +3,15 @@
 use std::{
     collections::VecDeque,
     fs::OpenOptions,
-    future::{pending, poll_fn, ready},
+    future::ready,
     io::{self, Write as _},
-    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
-    pin::Pin,
     time::{Duration, Instant},
 };
 
 use base64::Engine as _;
 use crossterm::event::{Event as Input, EventStream};
-use futures_core::Stream as _;
 use nix::sys::signal::{Signal, raise};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
@@ -27,6 +25,7 @@ use super::{
     theme::Theme,
     update::{Effect, update},
     view::{self, layout::Layout},
+    wait::{can_read, can_write, next_input, sleep_until, stopped},
 };
 use crate::{
     event::{CallsSoFar, Event, EventKind},
@@ -34,7 +33,6 @@ use crate::{
         Pty, boot_time,
         identity::user_name,
         pty::{ChildTerminal, Read},
-        readable, writable,
     },
     runner::{Interface, Progress, Request, Stage},
     session::Session,
@@ -491,50 +489,5 @@ impl Interface for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.leave();
-    }
-}
-
-async fn next_input(input: &mut Option<EventStream>) -> Option<Input> {
-    let Some(stream) = input else { return pending().await };
-    match poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await {
-        Some(Ok(event)) => Some(event),
-        // There is no keyboard any more.
-        Some(Err(_)) | None => {
-            *input = None;
-            None
-        }
-    }
-}
-
-async fn stopped(stops: &mut Option<SignalStream>) {
-    let told = match stops {
-        Some(stops) => stops.recv().await,
-        None => None,
-    };
-    if told.is_none() {
-        pending().await
-    }
-}
-
-async fn can_read(pty: Option<&Pty>) {
-    let watched = pty.and_then(|pty| readable(pty.as_fd()).ok());
-    match watched {
-        Some(watched) => drop(watched.readable().await),
-        None => pending().await,
-    }
-}
-
-async fn can_write(pty: Option<&Pty>) {
-    let watched = pty.and_then(|pty| writable(pty.as_fd()).ok());
-    match watched {
-        Some(watched) => drop(watched.writable().await),
-        None => pending().await,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => pending().await,
     }
 }

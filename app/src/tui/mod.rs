@@ -18,5 +18,6 @@ pub mod text;
 pub mod theme;
 pub mod update;
 pub mod view;
+mod wait;
 
 pub use live::Live;
