@@ -17,7 +17,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::load::raise_priority;
 use crate::threads;
 
 /// The longest time that the workload is frozen at a stretch.
@@ -146,7 +145,7 @@ impl Freezer {
         let has_failed = Arc::<AtomicBool>::default();
         let failed = Arc::clone(&has_failed);
         let work = move || {
-            raise_priority();
+            threads::run_first();
             if follow(&requests, &freeze, &freezes).is_err() {
                 failed.store(true, Ordering::Relaxed);
             }

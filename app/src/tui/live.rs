@@ -36,6 +36,7 @@ use crate::{
     },
     runner::{Interface, Progress, Request, Stage},
     session::Session,
+    threads,
 };
 
 /// Bytes of the command's output that are looked at before keys are looked at again.
@@ -361,6 +362,8 @@ impl Interface for Live {
                 }
             }
         }
+        // Keys are answered also while the command takes all CPUs.
+        threads::prefer();
         self.input = Some(EventStream::new());
         self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
     }

@@ -24,7 +24,7 @@ use zerocopy::IntoBytes;
 
 pub(super) use prepare::Prepared;
 pub(super) use ring::Ring;
-pub(super) use sys::{Attachment, ProgramStats, raise_priority};
+pub(super) use sys::{Attachment, ProgramStats};
 pub(super) use vmlinux::{VMLINUX, Vmlinux};
 
 use prepare::{Maps, leave_cpu};

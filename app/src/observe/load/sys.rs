@@ -218,16 +218,3 @@ pub(crate) fn program_stats(program: BorrowedFd<'_>) -> io::Result<ProgramStats>
         missed: info.recursion_misses,
     })
 }
-
-/// Lets the calling thread run before others as soon as it has something to do, where that is allowed, and not what it
-/// starts. With a higher priority among ordinary threads alone it gets a CPU milliseconds late, while the workload fills a
-/// ring in less.
-pub(crate) fn raise_priority() {
-    let first = libc::sched_param { sched_priority: 1 };
-    // SAFETY: changes nothing but the priority of the calling thread, whose id 0 stands for.
-    unsafe {
-        if libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const first) != 0 {
-            libc::setpriority(libc::PRIO_PROCESS, 0, -10);
-        }
-    }
-}
