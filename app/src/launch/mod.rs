@@ -15,6 +15,7 @@ mod inherited;
 mod known;
 mod leader;
 mod namespaces;
+pub(crate) mod priority;
 pub mod pty;
 mod readiness;
 pub mod signals;

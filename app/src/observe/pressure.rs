@@ -11,16 +11,20 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use crate::threads;
+use crate::{launch::priority, threads};
 
 /// The longest time that the workload is frozen at a stretch.
 const LONGEST: Duration = Duration::from_secs(1);
+
+/// Requests that may wait for the kernel; who has more waits as well. Two are made in a second, at most, as long as the
+/// observer does not catch up.
+const REQUESTS: usize = 64;
 
 /// Freezes the workload (`true`), or lets it go on.
 pub struct Freeze(Box<dyn Fn(bool) -> io::Result<()> + Send + Sync>);
@@ -136,16 +140,16 @@ impl Drop for Pressure {
 /// programs, and the rings must be emptied meanwhile. Most runs never need it.
 enum Freezer {
     Ready(Freeze, Arc<Freezes>),
-    Runs { asked: Sender<bool>, has_failed: Arc<AtomicBool>, thread: JoinHandle<()> },
+    Runs { asked: SyncSender<bool>, has_failed: Arc<AtomicBool>, thread: JoinHandle<()> },
 }
 
 impl Freezer {
     fn start(freeze: Freeze, freezes: Arc<Freezes>) -> Option<Self> {
-        let (asked, requests) = channel();
+        let (asked, requests) = sync_channel(REQUESTS);
         let has_failed = Arc::<AtomicBool>::default();
         let failed = Arc::clone(&has_failed);
         let work = move || {
-            threads::run_first();
+            priority::run_first();
             if follow(&requests, &freeze, &freezes).is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
@@ -237,7 +241,7 @@ mod tests {
     /// A kernel that takes its time to freeze keeps nobody from emptying the rings.
     #[test]
     fn asking_takes_no_time() {
-        let (go_on, wait) = channel::<()>();
+        let (go_on, wait) = sync_channel::<()>(0);
         let wait = Mutex::new(wait);
         let freeze = Freeze::new(move |_| {
             let _ = wait.lock().unwrap().recv();

@@ -32,11 +32,11 @@ use crate::{
     launch::{
         Pty, boot_time,
         identity::user_name,
+        priority,
         pty::{ChildTerminal, Read},
     },
     runner::{Interface, Progress, Request, Stage},
     session::Session,
-    threads,
 };
 
 /// Bytes of the command's output that are looked at before keys are looked at again.
@@ -363,7 +363,7 @@ impl Interface for Live {
             }
         }
         // Keys are answered also while the command takes all CPUs.
-        threads::prefer();
+        priority::prefer();
         self.input = Some(EventStream::new());
         self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
     }
