@@ -25,7 +25,7 @@ pub struct CallEntry {
     pub value: Option<u64>,
     /// Whom they were about, as the caller said.
     pub target: Option<Target>,
-    /// Who that was; filled in by [`Session::calls`].
+    /// Who that was; filled in by [`Session::findings_and_calls`].
     pub whom: Option<Whom>,
     /// A name that they were given.
     pub text: Option<Text>,
@@ -166,13 +166,6 @@ impl Session {
     pub fn call(&self, access: AccessId) -> Option<&CallEntry> {
         self.calls.entries.get(&access)
     }
-
-    /// Calls that matter by themselves, in order of time.
-    pub fn calls(&self) -> Vec<CallEntry> {
-        let mut told = ToldCalls::default();
-        while !told.step(self) {}
-        told.in_order()
-    }
 }
 
 /// Entries and processes that are looked at in one step.
@@ -311,6 +304,10 @@ mod tests {
 
     const SIGTERM: u64 = 15;
 
+    fn told(session: &Session) -> Vec<CallEntry> {
+        session.findings_and_calls().1
+    }
+
     fn run(events: impl IntoIterator<Item = Event>) -> Session {
         let (root, child) = (key(10, 100), key(20, 101));
         let mut first = exec("sh", key(1, 1), 1000);
@@ -335,7 +332,7 @@ mod tests {
         let check = |at, target, expected| {
             let call = called(1, Action::Signal, Some(SIGTERM), Some(target), 0);
             let session = run([event(at, key(10, 100), call)]);
-            assert_eq!(session.calls()[0].whom, Some(expected), "{target:?} at {at}");
+            assert_eq!(told(&session)[0].whom, Some(expected), "{target:?} at {at}");
         };
         check(30, Target::Process(100), Whom::Itself);
         check(30, Target::Process(101), Whom::Process(key(20, 101)));
@@ -360,11 +357,11 @@ mod tests {
             event(30 + access, root, kind)
         };
         let session = run([again(1, 5), again(2, 7)]);
-        let calls = session.calls();
+        let calls = told(&session);
         assert_eq!(calls.len(), 1);
         assert_eq!((calls[0].count, calls[0].first_at, calls[0].errno), (12, 31, Some(1)));
         assert_eq!(calls[0].call.abi, Abi::Native);
-        assert_eq!(session.calls(), run([again(2, 7), again(1, 5)]).calls());
+        assert_eq!(calls, told(&run([again(2, 7), again(1, 5)])));
         assert!(session.calls.tally().kept <= MAX_CALLS);
     }
 }

@@ -69,10 +69,6 @@ pub struct Live {
     /// Glasshouse is to stop, as others of its process group.
     stop: bool,
     pace: Pace,
-    /// How long the lists have been being made anew, while they are.
-    renewing: Option<Duration>,
-    /// How long findings have been looked for, while they are.
-    searching: Option<Duration>,
     stage: Stage,
     /// Calls that were made were counted the last time, and not only those that were denied.
     counts_made: bool,
@@ -115,8 +111,6 @@ impl Live {
             closed: false,
             stop: false,
             pace: Pace::new(Instant::now()),
-            renewing: None,
-            searching: None,
             stage: Stage::default(),
             counts_made: false,
             count_asked_at: Instant::now(),
@@ -229,40 +223,21 @@ impl Live {
         "there are a thousand such files already".into()
     }
 
-    /// There is something to go on with that need not wait for anything.
-    fn has_work(&self) -> bool {
-        self.renewing.is_some() || self.searching.is_some()
-    }
-
     /// Makes the lists anew, and looks for findings, as far as that is due and for as long as keys can wait.
     fn work(&mut self, world: World<'_>) {
         let began = Instant::now();
         let mut is_time = move || began.elapsed() >= SLICE;
-        let due = self.app.is_stale() || self.pace.refreshes(began);
-        if let Some(before) = self.renewing.or(due.then_some(Duration::ZERO)) {
-            if self.renewing.is_none() {
-                self.pace.refreshing();
-            }
+        if self.app.is_stale() || self.pace.refreshes(began) {
             let done = self.app.renew(world, &mut is_time);
-            let took = before + began.elapsed();
-            self.renewing = (!done).then_some(took);
+            self.pace.refreshed(began.elapsed(), done, Instant::now());
             if !done {
                 return;
             }
-            self.pace.refreshed(took, Instant::now());
         }
         let began = Instant::now();
-        let due = self.pace.searches(began, self.finished);
-        if let Some(before) = self.searching.or(due.then_some(Duration::ZERO)) {
-            if self.searching.is_none() {
-                self.pace.searching();
-            }
+        if self.pace.searches(began, self.finished) {
             let done = self.app.look(world, &mut is_time);
-            let took = before + began.elapsed();
-            self.searching = (!done).then_some(took);
-            if done {
-                self.pace.searched(took, Instant::now());
-            }
+            self.pace.searched(began.elapsed(), done, Instant::now());
         }
     }
 
@@ -405,7 +380,7 @@ impl Interface for Live {
             input = next_input(&mut self.input) => self.inputs.extend(input),
             () = stopped(&mut self.stops) => self.stop = true,
             () = can_read(pty) => self.has_output = true,
-            () = ready(()), if self.has_work() => {}
+            () = ready(()), if self.pace.is_under_way() => {}
             () = can_write(pty), if wants_to_type => {}
             () = sleep_until(next_frame) => self.pace.dirty(),
             () = sleep_until(has_screen.then_some(self.look_at)) => {}
@@ -449,7 +424,7 @@ impl Interface for Live {
         self.type_out();
         self.fit_terminal();
         if self.canvas.is_some() {
-            if self.has_work() || self.pace.draws(Instant::now()) {
+            if self.pace.is_under_way() || self.pace.draws(Instant::now()) {
                 self.work(world);
             }
             if self.pace.draws(Instant::now()) {

@@ -21,15 +21,45 @@ pub(super) struct Pace {
     dirty: bool,
     /// The user did something since the last drawing.
     asked: bool,
-    /// The session has changed since the lists were made.
-    changed: bool,
-    /// The session has changed since findings were looked for.
-    unsearched: bool,
+    /// The lists are made anew.
+    lists: Job,
+    /// Findings are looked for.
+    search: Job,
     drawn_at: Instant,
     frame_at: Instant,
-    refresh_at: Instant,
     count_at: Instant,
-    search_at: Instant,
+}
+
+/// What is done anew when the session has changed, in turns between which keys are answered.
+#[derive(Debug)]
+struct Job {
+    /// The session has changed since it began the last time.
+    is_due: bool,
+    next_at: Instant,
+    /// The shortest time from its end to when it begins anew.
+    pause: Duration,
+    /// How long its turns have taken, while it is under way.
+    took: Option<Duration>,
+}
+
+impl Job {
+    fn new(now: Instant, pause: Duration) -> Self {
+        Self { is_due: true, next_at: now, pause, took: None }
+    }
+
+    /// It had a turn, which took so long; what changed before its first one is in it. `done` if it is over.
+    fn turn(&mut self, took: Duration, done: bool, now: Instant) {
+        let before = self.took.take().unwrap_or_else(|| {
+            self.is_due = false;
+            Duration::ZERO
+        });
+        let took = before + took;
+        if done {
+            self.next_at = now + (took * SHARE).max(self.pause);
+        } else {
+            self.took = Some(took);
+        }
+    }
 }
 
 impl Pace {
@@ -38,13 +68,11 @@ impl Pace {
         Self {
             dirty: true,
             asked: false,
-            changed: true,
-            unsearched: true,
+            lists: Job::new(now, FRAME),
+            search: Job::new(now, COUNT),
             drawn_at: now,
             frame_at: now,
-            refresh_at: now,
             count_at: now,
-            search_at: now,
         }
     }
 
@@ -60,7 +88,7 @@ impl Pace {
 
     /// The session has changed.
     pub(super) fn changed(&mut self) {
-        (self.dirty, self.changed, self.unsearched) = (true, true, true);
+        (self.dirty, self.lists.is_due, self.search.is_due) = (true, true, true);
     }
 
     /// When it is to be looked what there is to do; never, if nothing changes and no clock is shown.
@@ -83,43 +111,40 @@ impl Pace {
         self.drawn_at = now;
         self.frame_at = self.frame_at.max(now) + FRAME;
         self.asked = false;
-        self.dirty = self.changed;
+        self.dirty = self.lists.is_due;
     }
 
-    /// The lists are to be made anew.
+    /// The lists are to be made anew, or to be gone on with.
     pub(super) fn refreshes(&self, now: Instant) -> bool {
-        self.changed && now >= self.refresh_at + self.patience()
+        let Job { is_due, next_at, took, .. } = &self.lists;
+        took.is_some() || (*is_due && now >= *next_at + self.patience())
     }
 
     fn patience(&self) -> Duration {
         if self.asked { PATIENCE } else { Duration::ZERO }
     }
 
-    /// It has begun: what changes from now on is not in them.
-    pub(super) fn refreshing(&mut self) {
-        self.changed = false;
+    /// The lists had a turn, which took so long; `done` if all of them are made, and to be seen.
+    pub(super) fn refreshed(&mut self, took: Duration, done: bool, now: Instant) {
+        self.lists.turn(took, done, now);
+        self.dirty |= done;
     }
 
-    /// They are made, which took so long in all, and are to be seen.
-    pub(super) fn refreshed(&mut self, took: Duration, now: Instant) {
-        self.refresh_at = now + (took * SHARE).max(FRAME);
-        self.dirty = true;
-    }
-
-    /// Findings are to be looked for: now and then, and at the end whatever it takes.
+    /// Findings are to be looked for, or to be gone on with: now and then, and at the end whatever it takes.
     pub(super) fn searches(&self, now: Instant, is_over: bool) -> bool {
-        self.unsearched && (is_over || now >= self.search_at + self.patience())
+        let Job { is_due, next_at, took, .. } = &self.search;
+        took.is_some() || (*is_due && (is_over || now >= *next_at + self.patience()))
     }
 
-    /// It has begun.
-    pub(super) fn searching(&mut self) {
-        self.unsearched = false;
+    /// The search had a turn, which took so long; `done` if all are found, and to be seen.
+    pub(super) fn searched(&mut self, took: Duration, done: bool, now: Instant) {
+        self.search.turn(took, done, now);
+        self.dirty |= done;
     }
 
-    /// They are found, which took so long in all, and are to be seen.
-    pub(super) fn searched(&mut self, took: Duration, now: Instant) {
-        self.search_at = now + (took * SHARE).max(COUNT);
-        self.dirty = true;
+    /// Something has begun that need not wait for anything.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.lists.took.is_some() || self.search.took.is_some()
     }
 
     /// It may be counted.
@@ -172,9 +197,11 @@ mod tests {
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
         let mut pace = Pace::new(begin);
         assert!(pace.refreshes(begin) && pace.counts(begin));
-        pace.refreshing();
+        pace.refreshed(Duration::from_millis(5), false, after(5));
+        assert!(pace.refreshes(after(5)) && pace.is_under_way(), "it goes on at once");
         pace.changed();
-        pace.refreshed(Duration::from_millis(20), after(30));
+        pace.refreshed(Duration::from_millis(15), true, after(30));
+        assert!(!pace.is_under_way());
         assert!(
             !pace.refreshes(after(189)) && pace.refreshes(after(190)),
             "what came meanwhile is to be seen, too"
@@ -193,14 +220,12 @@ mod tests {
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
         let mut pace = Pace::new(begin);
         assert!(pace.searches(begin, false));
-        pace.searching();
-        pace.searched(Duration::from_millis(10), after(10));
+        pace.searched(Duration::from_millis(10), true, after(10));
         assert!(!pace.searches(after(5_000), true), "nothing has changed");
         pace.changed();
         assert!(!pace.searches(after(1_009), false) && pace.searches(after(1_010), false));
         assert!(pace.searches(after(20), true), "the end is looked at");
-        pace.searching();
-        pace.searched(Duration::from_millis(300), after(300));
+        pace.searched(Duration::from_millis(300), true, after(300));
         pace.changed();
         assert!(!pace.searches(after(2_699), false) && pace.searches(after(2_700), false));
         pace.asked();
@@ -214,8 +239,7 @@ mod tests {
     fn at_rest_only_a_clock_is_drawn() {
         let begin = Instant::now();
         let mut pace = Pace::new(begin);
-        pace.refreshing();
-        pace.refreshed(Duration::ZERO, begin);
+        pace.refreshed(Duration::ZERO, true, begin);
         pace.drawn(begin);
         assert_eq!((pace.next(true), pace.next(false)), (Some(begin + TICK), None));
     }

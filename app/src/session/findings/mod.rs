@@ -80,7 +80,7 @@ pub enum Fact {
     Socket(Arc<[u8]>),
     /// The name of a process or thread.
     Name(Arc<[u8]>),
-    /// A call: its position among [`Session::calls`].
+    /// A call: its position among the calls of [`Session::findings_and_calls`].
     Call(usize),
     /// The process itself.
     Process(ProcessKey),
