@@ -72,7 +72,9 @@ fn requests_through_rings() {
 #[test]
 fn calls_of_the_32_bit_table() {
     needs!();
-    assert_eq!(watch([program("int80")]).run().complete(0).calls("i386:getpid"), 7);
+    let receipt = watch([program("int80")]).run().complete(0);
+    assert_eq!(receipt.calls("i386:getpid"), 7);
+    assert_eq!(receipt.expect_finding("calls_of_32_bit", "info").count(), 7);
     let receipt = calls_32(&["fails ESRCH kill 1073741823 15", "kill self 0"]).run().complete(0);
     assert_eq!(receipt.notable_count("i386:kill"), 2);
 }
@@ -179,6 +181,9 @@ fn files_opened_by_handle() {
     let receipt = watched.run().complete(0);
     receipt.expect_file(folder.join("file"), "open 1, read 1", 10, 0);
     assert_eq!(receipt.calls("open_by_handle_at"), 1);
+    receipt.expect_finding("opened_by_handle", "medium");
+    let refused = receipt_by_user("calls", &["fails EPERM open_by_handle AT_FDCWD /bin/sh O_RDONLY"]);
+    assert_eq!(refused.expect_finding("opened_by_handle", "low").count(), 1);
 }
 
 #[test]

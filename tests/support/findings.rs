@@ -17,6 +17,11 @@ impl<'a> Finding<'a> {
         self.0["severity"].as_str().expect("a severity")
     }
 
+    /// How often.
+    pub(crate) fn count(&self) -> u64 {
+        number(&self.0["count"])
+    }
+
     /// Texts of the evidence under one name: paths, sockets, names.
     pub(crate) fn evidence(&self, field: &str) -> Vec<String> {
         let told = list(&self.0["evidence"]).iter().filter(|one| one.get(field).is_some());

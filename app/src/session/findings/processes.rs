@@ -2,13 +2,22 @@
 
 use super::{
     Fact, Found, Hit, Session,
-    Severity::{High, Low, Medium},
+    Severity::{High, Info, Low, Medium},
     rules::*,
 };
 use crate::{
-    event::{BootNs, Namespaces, ProcessKey},
+    event::{Abi, BootNs, Namespaces, ProcessKey, Syscall},
     session::Process,
 };
+
+/// `open_by_handle_at` of both tables.
+#[cfg(target_arch = "x86_64")]
+pub(super) const OPEN_BY_HANDLE_AT: [Syscall; 2] =
+    [Syscall { abi: Abi::Native, number: 304 }, Syscall { abi: Abi::Compat, number: 342 }];
+/// `open_by_handle_at` of both tables.
+#[cfg(target_arch = "aarch64")]
+pub(super) const OPEN_BY_HANDLE_AT: [Syscall; 2] =
+    [Syscall { abi: Abi::Native, number: 265 }, Syscall { abi: Abi::Compat, number: 371 }];
 
 /// Names that threads of the kernel bear, or what they begin with.
 const KERNEL_NAMES: [&str; 12] = [
@@ -38,6 +47,7 @@ pub(super) fn look(session: &Session, key: ProcessKey, process: &Process, found:
     names(session, key, process, found);
     fileless(session, key, process, found);
     namespaces(session, key, process, found);
+    counted(key, process, found);
     if session.observation_ended && !session.root_is_alive() && session.is_still_running(process) {
         let (fact, at) = (Fact::Process(key), process.started_at);
         found.add(Hit { rule: &LEFT_RUNNING, severity: Low, process: key, fact, errno: None, at, count: 1 });
@@ -91,6 +101,31 @@ fn fileless(session: &Session, key: ProcessKey, process: &Process, found: &mut F
 /// Its mount belongs to no mount namespace: a memfd, for instance.
 fn is_in_memory(file: &crate::session::KeptFile) -> bool {
     file.path.unreachable || file.facts.is_some_and(|facts| facts.unreachable)
+}
+
+/// Calls of which is only known that they were made, and how often.
+fn counted(key: ProcessKey, process: &Process, found: &mut Found) {
+    let hit = |rule, severity, errno, count| {
+        let (fact, at) = (Fact::Process(key), process.started_at);
+        Hit { rule, severity, process: key, fact, errno, at, count }
+    };
+    let is_by_handle = |call: Syscall| OPEN_BY_HANDLE_AT.contains(&call);
+    let made = sum(process.syscalls.iter().filter(|(call, _)| is_by_handle(*call)).map(|(_, count)| *count));
+    let refused = process.denied.iter().filter(|denied| is_by_handle(denied.call));
+    let in_vain = sum(refused.clone().map(|denied| denied.count));
+    if made > in_vain {
+        found.add(hit(&OPENED_BY_HANDLE, Medium, None, made - in_vain));
+    }
+    refused.for_each(|denied| found.add(hit(&OPENED_BY_HANDLE, Low, Some(denied.errno), denied.count)));
+    let of_32_bit =
+        sum(process.syscalls.iter().filter(|(call, _)| call.abi == Abi::Compat).map(|(_, count)| *count));
+    if of_32_bit > 0 {
+        found.add(hit(&CALLS_32, Info, None, of_32_bit));
+    }
+}
+
+fn sum(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }
 
 /// What a namespace of any kind costs or hides of others is not known here, but for those that change what names mean.

@@ -81,6 +81,10 @@ rules! {
     NOT_DUMPABLE = "not_dumpable", "closes its files in procfs to others of its user", ["T1622"], None;
     /// A ring was made. What is asked for through it is told as calls are, but for what `observation.blind_spots` names.
     RING = "io_uring", "makes requests through rings (io_uring)", [], None;
+    /// `open_by_handle_at`, which needs rights over all files and asks no directory on the way.
+    OPENED_BY_HANDLE = "opened_by_handle", "opens files by handle, past names and directories", ["T1611"], None;
+    /// Calls of the table of 32-bit programs, which filters made for the other one take for other calls.
+    CALLS_32 = "calls_of_32_bit", "makes calls of the 32-bit table", [], None;
     /// Restarting or stopping the machine.
     REBOOT = "reboot", "restarts or stops the machine", ["T1529"], None;
     /// Ports of the machine.

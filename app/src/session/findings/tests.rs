@@ -188,6 +188,26 @@ fn hits_of_one_process_are_one_finding_and_evidence_is_capped() {
 }
 
 #[test]
+fn calls_that_are_only_counted() {
+    let [native, compat] = processes::OPEN_BY_HANDLE_AT;
+    let name = "open_by_handle_at";
+    assert_eq!(crate::syscalls::name(native), name);
+    assert_eq!(crate::syscalls::name(compat), format!("{}{name}", crate::syscalls::COMPAT_PREFIX));
+    let counts = |refused| {
+        let end = [event(40, CHILD, totals(&[(native.number, 3), (0, 9)])), event(50, CHILD, exit(0))];
+        let denied = (refused > 0).then(|| event(30, CHILD, denied(native.number, 1, refused)));
+        let findings = session(denied.into_iter().chain(end)).findings();
+        findings.list.iter().map(|one| (one.rule.id, one.severity, one.count)).collect::<Vec<_>>()
+    };
+    let (done, refused) = (Severity::Medium, Severity::Low);
+    assert_eq!(counts(0), [("opened_by_handle", done, 3)]);
+    assert_eq!(counts(1), [("opened_by_handle", done, 2), ("opened_by_handle", refused, 1)]);
+    assert_eq!(counts(3), [("opened_by_handle", refused, 3)]);
+    let kind = EventKind::SyscallTotals(vec![(compat, 1)]);
+    check(kind, &[("opened_by_handle", done), ("calls_of_32_bit", Severity::Info)]);
+}
+
+#[test]
 fn findings_are_capped_and_worst_come_first() {
     let events = (0..MAX_FINDINGS as u64 + 3).flat_map(|at| {
         let process = key(1_000 + at, 1_000 + at as u32);
