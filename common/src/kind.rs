@@ -42,6 +42,8 @@ pub const SOCKET_FAILED: u32 = 18;
 pub const PACKET: u32 = 19;
 /// A call that matters by itself was made for the first time: [`crate::CallRecord`].
 pub const CALL: u32 = 20;
+/// A process has ended and used more files than could be told of at once: [`crate::LeftRecord`].
+pub const LEFT: u32 = 21;
 
 /// The argument strings, each ended by NUL, as they lie in the new image.
 pub const TEXT_ARGV: u16 = 1;
@@ -75,7 +77,7 @@ pub const fn family(kind: u32, text: u16) -> crate::Family {
         SYSCALLS => crate::Family::Syscalls,
         // What fails, and calls that matter by themselves, have totals as files have, and come by the same way.
         FILE | FILE_TOTALS | FILE_CHANGE | FILE_FAILED | RING_REQUEST | RING_RESULT | SOCKET_FAILED
-        | CALL => crate::Family::Files,
+        | CALL | LEFT => crate::Family::Files,
         FLOW | SOCKET_USED | UNIX_SOCKET | PACKET => crate::Family::Network,
         TEXT if text == TEXT_SOCKET_PATH => crate::Family::Network,
         TEXT if text >= TEXT_BASE => crate::Family::Files,

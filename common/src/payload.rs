@@ -360,6 +360,16 @@ record! {
 }
 
 record! {
+    /// [`crate::kind::LEFT`].
+    LeftRecord, 40, {
+        /// Common header.
+        header: Header,
+        /// Number of the use that is the first of those that are left; each names the next one.
+        first: u64,
+    }
+}
+
+record! {
     /// [`crate::kind::FILE_CHANGE`].
     FileChangeRecord, 80, {
         /// Common header.

@@ -5,13 +5,15 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use glasshouse_common::{
-    limits::{ACCESS_ENTRIES, INHERITED_FDS},
+    Family, LeftRecord, kind,
+    limits::{ENDED_ENTRIES, INHERITED_FDS},
     state::Process,
 };
 
 use crate::{
-    emit::wait_for_room,
-    file::{INHERITED, send_totals, use_descriptor},
+    atomic::increment,
+    emit::{counters, send, wait_for_room},
+    file::{INHERITED, send_totals, tid, use_descriptor},
     maps::{ACCESSES, scratch},
     probes::network::socket_at,
     socket::use_socket,
@@ -19,16 +21,36 @@ use crate::{
     text::{self, Owner},
 };
 
-/// Sends what has not been sent of the entries of a process that has ended, and removes them. One that finds no room
-/// stays, for the sweep at the end of observation.
+/// Sends what has not been sent of the first entries of a process that has ended, and removes them. One that finds no room
+/// stays, for the sweep at the end of observation. Of the others user space is told where they begin.
 #[inline(always)]
-pub(crate) unsafe fn end_process(process: *const Process) {
+pub(crate) unsafe fn end_process(process: *const Process, tgid: u32) {
     let Some(scratch) = scratch() else { return };
     let walk = &raw mut (*scratch).walk;
     (*walk).cursor = (*process).accesses;
     if (*walk).cursor != 0 {
         (*walk).found = task::now();
-        bpf_loop(ACCESS_ENTRIES, end_entry as *mut c_void, core::ptr::null_mut(), 0);
+        bpf_loop(ENDED_ENTRIES, end_entry as *mut c_void, core::ptr::null_mut(), 0);
+        if (*walk).cursor != 0 {
+            tell_left((*process).start, tgid, (*walk).cursor);
+        }
+    }
+}
+
+/// Says at which entry those begin that are left.
+#[inline(always)]
+unsafe fn tell_left(start: u64, tgid: u32, first: u64) {
+    let Some(scratch) = scratch() else { return };
+    let record = (&raw mut (*scratch).text.bytes).cast::<LeftRecord>();
+    let size = size_of::<LeftRecord>() as u32;
+    (*record).header = task::header((*scratch).walk.found, start, tgid, tid(), kind::LEFT, size);
+    (*record).first = first;
+    if !send(Family::Files, u64::from(size))
+        && let Some(counters) = counters()
+    {
+        // The sweep at the end finds them by itself.
+        increment(&raw mut (*counters).files_late);
+        increment(&raw mut (*counters).files_recovered);
     }
 }
 

@@ -1,9 +1,9 @@
 //! What another thread can exchange while a call runs, and what many threads do at once.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use crate::support::privilege::needs;
-use crate::support::{fact, program, watch};
+use crate::support::{fact, program, slowness, watch};
 
 /// The path is a string in the program's memory: what was opened is not what it says afterwards.
 #[test]
@@ -137,4 +137,34 @@ fn a_storm_of_files_is_complete() {
         }
     }
     assert_eq!((opens, bytes, paths.len()), (40_000, 280_000, 5000));
+}
+
+/// The end of a process tells of no more uses than fit into a moment; the others are fetched, and make room for those of the
+/// next processes.
+#[test]
+fn processes_that_use_many_files() {
+    needs!();
+    const FILES: u64 = 17_000;
+    // More uses in all than the kernel side keeps at a time, where the machine is no slow one.
+    let processes = if slowness() > 1.0 { 2 } else { 20 };
+    let script = format!("for i in $(seq {processes}); do \"$0\" files {FILES} {FILES} 1; done");
+    let watched = watch(command!["sh", "-c", script, program("files_loop")]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("files")).unwrap();
+    for n in 0..FILES {
+        fs::write(folder.join(format!("files/{n}")), "content").unwrap();
+    }
+    let receipt = watched.run().complete(0);
+    let (mut opens, mut reads, mut bytes, mut paths) = (0, 0, 0, 0);
+    let is_there = |path: PathBuf| path.starts_with(folder.join("files"));
+    for file in receipt.files().iter().filter(|file| file.path().is_some_and(is_there)) {
+        opens += file.operation("open");
+        reads += file.operation("read");
+        bytes += file.bytes_read();
+        paths += 1;
+    }
+    let all = FILES * processes;
+    assert_eq!((opens, reads, bytes, paths), (all, all, 7 * all, FILES));
+    let reached = receipt.at("/observation/limits").to_string();
+    assert!(!reached.contains("uses of files"), "{reached}");
 }

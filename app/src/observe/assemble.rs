@@ -19,8 +19,8 @@ use texts::{Texts, path_from_argument, plain_text, resolved_path, split, strings
 use super::decode::{DecodeError, Record, SyscallCounts, next_record};
 use crate::{
     event::{
-        Abi, CredentialCall, Credentials, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit, FileFacts,
-        Fork, Namespaces, ProcessKey, Syscall,
+        Abi, BootNs, CredentialCall, Credentials, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit,
+        FileFacts, Fork, Namespaces, ProcessKey, Syscall,
     },
     maps::HashMap,
     syscalls::Table,
@@ -44,6 +44,17 @@ struct Pending {
 /// what is still to come by another.
 type Waiting = (ProcessKey, u32, Family);
 
+/// Uses of files of a process that has ended, of which the kernel side has not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The process.
+    pub process: ProcessKey,
+    /// When it ended.
+    pub at: BootNs,
+    /// The number of the first; each names the next one.
+    pub first: u64,
+}
+
 /// Puts records together.
 pub struct Assembler {
     pending: HashMap<Waiting, Pending>,
@@ -53,6 +64,8 @@ pub struct Assembler {
     root_credentials: Option<(ProcessKey, Credentials)>,
     /// Requests through rings whose result is still to come.
     requests: Requests,
+    /// What processes have left.
+    left: Vec<Left>,
     native: Table,
     compat: Table,
     page_bytes: u64,
@@ -69,6 +82,7 @@ impl Assembler {
             environment_bytes: 0,
             root_credentials: None,
             requests: Requests::default(),
+            left: Vec::new(),
             native,
             compat,
             page_bytes,
@@ -85,6 +99,11 @@ impl Assembler {
     /// What was asked for and had no result when observation ended.
     pub fn unfinished(&mut self) -> Vec<Event> {
         self.requests.unfinished()
+    }
+
+    /// What processes have left since this was asked the last time.
+    pub fn take_left(&mut self) -> Vec<Left> {
+        std::mem::take(&mut self.left)
     }
 
     /// Events of a run of records.
@@ -136,6 +155,11 @@ impl Assembler {
             Record::File(file, components) => {
                 let mut texts = self.take_texts(&file.header);
                 files::seen(&file, components, &mut texts).map(|kind| event(&file.header, kind))
+            }
+            Record::Left(left) => {
+                let Header { at, .. } = left.header;
+                self.left.push(Left { process: key(&left.header), at, first: left.first });
+                None
             }
             Record::FileTotals(totals) => Some(event(&totals.header, files::file_totals(&totals))),
             Record::FileChange(change) => {

@@ -2,7 +2,7 @@
 
 use glasshouse_common::{
     CallRecord, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, FileChangeRecord,
-    FileFailedRecord, FileRecord, FileTotalsRecord, FlowRecord, ForkRecord, Header, PacketRecord,
+    FileFailedRecord, FileRecord, FileTotalsRecord, FlowRecord, ForkRecord, Header, LeftRecord, PacketRecord,
     RingResultRecord, SocketFailedRecord, SocketUsedRecord, SyscallCount, SyscallsRecord, TextRecord,
     UnixRecord, kind,
 };
@@ -31,6 +31,8 @@ pub enum Record<'a> {
     File(FileRecord, &'a [u8]),
     /// Totals of the uses of a file.
     FileTotals(FileTotalsRecord),
+    /// Uses of files that a process has left.
+    Left(LeftRecord),
     /// A change of a file.
     FileChange(FileChangeRecord),
     /// A failed attempt, with its path argument if that follows.
@@ -152,6 +154,7 @@ fn decode<'a>(header: &Header, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
             Record::File(record, tail(header, bytes, at, record.length as usize)?)
         }
         kind::FILE_TOTALS => Record::FileTotals(fixed(header, bytes)?.0),
+        kind::LEFT => Record::Left(fixed(header, bytes)?.0),
         kind::FILE_CHANGE => Record::FileChange(fixed(header, bytes)?.0),
         kind::FILE_FAILED => {
             let (record, at): (FileFailedRecord, _) = fixed(header, bytes)?;

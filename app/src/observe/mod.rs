@@ -2,8 +2,8 @@
 //!
 //! The only part that knows eBPF. It never imports the session, the receipt or the interface. In the order in which
 //! an event travels: [`plan`] and `kernel` say what is attached and with which offsets, `load` puts it into the
-//! kernel, `ring` drains what it sends, `intake` has [`decode`] and [`assemble`] make events of it, `sweep` asks at
-//! the end for what was not sent. `record` writes down what was sent, and [`replay`] reads it again.
+//! kernel, `ring` drains what it sends, `intake` has [`decode`] and [`assemble`] make events of it, `remains` fetches
+//! what was too much to be sent when a process ended, `sweep` asks at the end for what was not sent. `record` writes down what was sent, and [`replay`] reads it again.
 
 pub mod assemble;
 pub mod btf;
@@ -15,6 +15,7 @@ mod load;
 pub mod plan;
 mod pressure;
 mod record;
+mod remains;
 pub mod replay;
 mod ring;
 mod sweep;
@@ -39,6 +40,7 @@ use plan::PROBES;
 pub use pressure::Freeze;
 use pressure::{Freezes, Pressure};
 use record::Recorder;
+use remains::Remains;
 use ring::{Collector, Rings};
 use sweep::Sweeper;
 
@@ -72,6 +74,7 @@ pub struct Observer {
     loaded: Loaded,
     collector: Collector,
     intake: Intake,
+    remains: Remains,
     sweeper: Sweeper,
     freezes: Arc<Freezes>,
     /// An empty batch that the next events are put into: fresh memory costs more than what is done with it.
@@ -178,6 +181,7 @@ impl Observer {
         let mut loaded = Loaded::load(prepared, &constants)?;
         timings.mark("load and attach");
         let rings = Rings::new([loaded.ring(RINGS[0])?, loaded.ring(RINGS[1])?, loaded.ring(RINGS[2])?]);
+        let remains = Remains::new(loaded.same_hash("ACCESSES")?);
         let sweeper = Sweeper::new(&mut loaded, native.clone(), compat.clone())?;
         let pressure = Pressure::new(target.freeze.take().filter(|_| manner.backpressure));
         let freezes = pressure.freezes();
@@ -186,16 +190,22 @@ impl Observer {
         let assembler = Assembler::new(native, compat, page_bytes);
         let intake = Intake { assembler, recorder, received: [0; FAMILIES] };
         timings.mark("map rings, start collector");
-        Ok(Self { loaded, collector, intake, sweeper, freezes, spare: Vec::new() })
+        Ok(Self { loaded, collector, intake, remains, sweeper, freezes, spare: Vec::new() })
     }
 
     /// The next batch of events, in the order in which the kernel recorded them (per ring). `None` when the
     /// collector has failed. Cancel safe.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
-        let batch = self.collector.next().await?;
+        let batch = tokio::select! {
+            batch = self.collector.next() => batch?,
+            fetched = self.remains.next() => return Some(fetched),
+        };
         let mut events = std::mem::take(&mut self.spare);
         self.intake.take(&batch, &mut events);
         self.collector.take_back(batch);
+        for left in self.intake.assembler.take_left() {
+            self.remains.fetch(left);
+        }
         Some(events)
     }
 
@@ -242,11 +252,12 @@ impl Observer {
             None => facts.gaps.push(sweep::collector_failed()),
         }
         timings.mark("drain");
+        let recovered = self.remains.stop(&mut events);
         events.extend(self.intake.assembler.unfinished());
         facts.gaps.extend(packets_unseen(&facts.probes));
         facts.gaps.extend(self.intake.recorder.as_ref().and_then(Recorder::gap));
         (facts.backpressure.freezes, facts.backpressure.frozen_ns) = self.freezes.so_far();
-        let alive = self.sweeper.sweep(&self.loaded, &self.intake, &mut events, &mut facts);
+        let alive = self.sweeper.sweep(&self.loaded, &self.intake, recovered, &mut events, &mut facts);
         timings.mark("sweep");
         Finished { events, facts, alive }
     }

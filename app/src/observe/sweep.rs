@@ -16,6 +16,7 @@ use super::{
     assemble::{device, files, network, syscall},
     intake::Intake,
     load::{Loaded, Plain},
+    remains::Accesses,
     ring::{Batch, Rings},
 };
 use crate::{
@@ -43,7 +44,7 @@ pub(super) struct Sweeper {
     pool: Array<MapData, Plain<state::Counts>>,
     counts: HashMap<MapData, u64, Plain<state::Counts>>,
     rare: HashMap<MapData, Plain<RareKey>, u64>,
-    accesses: HashMap<MapData, u64, Plain<state::Access>>,
+    accesses: Accesses,
     sockets: HashMap<MapData, u64, Plain<state::Flow>>,
     flows: HashMap<MapData, Plain<state::FlowKey>, Plain<state::Flow>>,
     untold: Array<MapData, u64>,
@@ -126,18 +127,20 @@ impl Sweeper {
         }
     }
 
-    /// Asks the maps. Gives the processes that are still in scope.
+    /// Asks the maps. Gives the processes that are still in scope. `recovered` is how many dropped records of files others than
+    /// the kernel side have made up for before.
     pub(super) fn sweep(
         &self,
         loaded: &Loaded,
         intake: &Intake,
+        recovered: u64,
         events: &mut Vec<Event>,
         facts: &mut ObservationFacts,
     ) -> Vec<ProcessKey> {
         let at = now();
         let alive = self.sweep_scope(at, events, facts);
         self.sweep_rare(at, events, facts);
-        let recovered = self.sweep_accesses(at, events, facts);
+        let recovered = recovered + self.sweep_accesses(at, events, facts);
         let flows_recovered = self.sweep_flows(at, events, facts);
         let counters = self.counters();
         for (family, name) in FAMILY_NAMES.iter().enumerate() {

@@ -47,7 +47,7 @@ unsafe fn on_exit(_arguments: *const u64) {
         return;
     }
     let start = (*process).start;
-    held::end_process(process);
+    held::end_process(process, tgid);
     let at = task::now();
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let pool_index = (*process).pool_index;

@@ -423,6 +423,19 @@ impl Loaded {
             .map_err(|error| failed(format!("cannot use the map {name}"), error))
     }
 
+    /// Another handle of a hash map that is still to be taken.
+    pub(super) fn same_hash<K: aya::Pod, V: aya::Pod>(
+        &self,
+        name: &str,
+    ) -> Result<BpfHashMap<MapData, K, V>, ObserveError> {
+        let unusable = |error: &dyn std::fmt::Display| failed(format!("cannot use the map {name}"), error);
+        let map = self.maps.plain.get(name);
+        let map = map.ok_or_else(|| ObserveError::Failed(format!("the eBPF object has no map {name}")))?;
+        let copy = map.fd().as_fd().try_clone_to_owned().map_err(|error| unusable(&error))?;
+        let map = MapData::from_fd(copy).map_err(|error| unusable(&error))?;
+        BpfHashMap::try_from(Map::HashMap(map)).map_err(|error| unusable(&error))
+    }
+
     /// Takes an array.
     pub(super) fn array<V: aya::Pod>(&mut self, name: &str) -> Result<Array<MapData, V>, ObserveError> {
         let map = self.take(name)?;
