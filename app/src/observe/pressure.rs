@@ -17,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{launch::priority, threads};
+use crate::{
+    launch::priority::{self, First},
+    threads,
+};
 
 /// The longest time that the workload is frozen at a stretch.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -149,7 +152,7 @@ impl Freezer {
         let has_failed = Arc::<AtomicBool>::default();
         let failed = Arc::clone(&has_failed);
         let work = move || {
-            priority::run_first();
+            priority::run_first(First::Collector);
             if follow(&requests, &freeze, &freezes).is_err() {
                 failed.store(true, Ordering::Relaxed);
             }

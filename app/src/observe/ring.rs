@@ -20,7 +20,7 @@ use nix::sys::{
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{decode::family, load::Ring, pressure::Pressure};
-use crate::launch::priority;
+use crate::launch::priority::{self, First};
 
 /// Batches under way to the session. When there is no room for another one, the collector holds more: from [`FREEZE`] on
 /// the workload is frozen, where that can be done; at [`HELD`] the rings fill, and what the kernel side cannot send is
@@ -176,7 +176,7 @@ impl Collector {
         let thread =
             std::thread::Builder::new().name("collector".into()).stack_size(256 * 1024).spawn(move || {
                 // A workload that takes every CPU fills the rings meanwhile.
-                priority::run_first();
+                priority::run_first(First::Collector);
                 let mut outlet = Outlet { sender, returned, held: VecDeque::new(), pressure };
                 let mut sleep = BUSY_SLEEP;
                 while !stopped.load(Ordering::Acquire) && !rings.has_failed {

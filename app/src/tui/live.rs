@@ -32,7 +32,7 @@ use crate::{
     launch::{
         Pty, boot_time,
         identity::user_name,
-        priority,
+        priority::{self, First},
         pty::{ChildTerminal, Read},
     },
     runner::{Interface, Progress, Request, Stage},
@@ -337,9 +337,8 @@ impl Interface for Live {
                 }
             }
         }
-        // Keys are answered also while the command takes all CPUs.
-        priority::prefer();
-        self.input = Some(EventStream::new());
+        // Keys are waited for by a thread that the stream starts.
+        self.input = Some(priority::run_first_with(First::Interface, EventStream::new));
         self.stops = signal(SignalKind::from_raw(libc::SIGTSTP)).ok();
     }
 
