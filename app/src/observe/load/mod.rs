@@ -128,7 +128,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
     let has_group = u32::from(target.group.is_some());
-    let wait_ns = if constants.backpressure { limits::WAIT_NS } else { 0 };
+    let wait_ns = if constants.backpressure { wait_ns().unwrap_or(limits::WAIT_NS) } else { 0 };
     let seed = random();
     let arguments = |name: &str| {
         let probe = PROBES.iter().position(|probe| probe.name == name);
@@ -158,6 +158,11 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     object
         .patch_map_data(globals)
         .map_err(|error| failed("cannot fill in the constants of the eBPF object", error))
+}
+
+/// For how long a task waits for room at most, where `GLASSHOUSE_WAIT_NS` has it: for measuring what that costs.
+fn wait_ns() -> Option<u32> {
+    std::env::var("GLASSHOUSE_WAIT_NS").ok()?.parse().ok()
 }
 
 /// A number that the workload does not know.
