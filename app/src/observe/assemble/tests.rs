@@ -219,6 +219,20 @@ fn equal_environments_are_kept_once() {
     assert!(Arc::ptr_eq(environments[0], environments[1]));
 }
 
+/// It is no event: what it tells of is still to be fetched.
+#[test]
+fn what_processes_leave_is_noted() {
+    let size = size_of::<abi::LeftRecord>() as u32;
+    let record = abi::LeftRecord { header: Header { kind: kind::LEFT, size, ..WHO }, first: 9 };
+    let mut assembler = assembler();
+    let mut events = Vec::new();
+    assembler.events(record.as_bytes(), &mut events);
+    assert!(events.is_empty());
+    let process = ProcessKey { start: WHO.start, tgid: WHO.tgid };
+    assert_eq!(assembler.take_left(), [Left { process, at: WHO.at, first: 9 }]);
+    assert!(assembler.take_left().is_empty());
+}
+
 /// The counters are the one structure that user space adds up by index.
 #[test]
 fn every_family_has_its_counters() {
