@@ -2,10 +2,12 @@
 
 use std::{
     io,
-    thread::{Builder, JoinHandle},
+    thread::{self, Builder, JoinHandle},
+    time::Duration,
 };
 
 use nix::sys::signal::{SigSet, SigmaskHow};
+use tokio::sync::mpsc;
 
 /// Starts a thread, in which all signals are blocked from its beginning.
 ///
@@ -23,4 +25,26 @@ pub(crate) fn spawn<T: Send + 'static>(
         let _ = before.thread_set_mask();
     }
     thread
+}
+
+/// Waits for a thread to end, and takes what it sends until then: it may be waiting for room. Also within a runtime.
+///
+/// # Errors
+/// It has panicked.
+pub(crate) fn join<T, R>(
+    thread: JoinHandle<R>,
+    sent: &mut mpsc::Receiver<T>,
+    mut take: impl FnMut(T),
+) -> thread::Result<R> {
+    while !thread.is_finished() {
+        match sent.try_recv() {
+            Ok(one) => take(one),
+            Err(_) => thread::sleep(Duration::from_micros(50)),
+        }
+    }
+    let ended = thread.join();
+    while let Ok(one) = sent.try_recv() {
+        take(one);
+    }
+    ended
 }

@@ -161,7 +161,9 @@ impl Assembler {
                 self.left.push(Left { process: key(&left.header), at, first: left.first });
                 None
             }
-            Record::FileTotals(totals) => Some(event(&totals.header, files::file_totals(&totals))),
+            Record::FileTotals(totals) => {
+                Some(event(&totals.header, files::file_totals(totals.access, &totals.totals)))
+            }
             Record::FileChange(change) => {
                 let mut texts = self.take_texts(&change.header);
                 files::changed(&change, &mut texts, &self.native, &self.compat)

@@ -3,7 +3,8 @@
 //! The only part that knows eBPF. It never imports the session, the receipt or the interface. In the order in which
 //! an event travels: [`plan`] and `kernel` say what is attached and with which offsets, `load` puts it into the
 //! kernel, `ring` drains what it sends, `intake` has [`decode`] and [`assemble`] make events of it, `remains` fetches
-//! what was too much to be sent when a process ended, `sweep` asks at the end for what was not sent. `record` writes down what was sent, and [`replay`] reads it again.
+//! what was too much to be sent when a process ended, `sweep` asks at the end for what was not sent. `record` writes
+//! down what was sent, and [`replay`] reads it again.
 
 pub mod assemble;
 pub mod btf;

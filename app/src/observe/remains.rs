@@ -10,7 +10,6 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 use aya::maps::{HashMap, MapData};
@@ -21,11 +20,7 @@ use super::{
     assemble::{Left, files},
     load::Plain,
 };
-use crate::{
-    event::{Event, EventKind, FileTotals},
-    launch::priority,
-    threads,
-};
+use crate::{event::Event, launch::priority, threads};
 
 /// The uses of files that the kernel side keeps.
 pub(super) type Accesses = HashMap<MapData, u64, Plain<state::Access>>;
@@ -88,16 +83,8 @@ impl Remains {
         let State::Runs(mut fetcher) = self.0 else { return 0 };
         fetcher.stop.store(true, Ordering::Release);
         drop(fetcher.waiting);
-        // It may be waiting for room.
-        while !fetcher.thread.is_finished() {
-            match fetcher.events.try_recv() {
-                Ok(fetched) => events.extend(fetched),
-                Err(_) => std::thread::sleep(Duration::from_micros(50)),
-            }
-        }
-        while let Ok(fetched) = fetcher.events.try_recv() {
-            events.extend(fetched);
-        }
+        // It panics nowhere.
+        drop(threads::join(fetcher.thread, &mut fetcher.events, |fetched| events.extend(fetched)));
         fetcher.recovered.load(Ordering::Relaxed)
     }
 }
@@ -139,8 +126,7 @@ fn follow(
                 }
                 recovered.fetch_add(entry.dropped.into(), Ordering::Relaxed);
                 if entry.dirty != 0 {
-                    let kind =
-                        EventKind::FileTotals(FileTotals { access, totals: files::totals(&entry.totals) });
+                    let kind = files::file_totals(access, &entry.totals);
                     let Left { process, at, .. } = left;
                     events.push(Event { at, process, tid: process.tgid, kind });
                 }

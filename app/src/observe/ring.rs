@@ -20,7 +20,10 @@ use nix::sys::{
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{decode::family, load::Ring, pressure::Pressure};
-use crate::launch::priority::{self, First};
+use crate::{
+    launch::priority::{self, First},
+    threads,
+};
 
 /// Batches under way to the session. When there is no room for another one, the collector holds more: from [`FREEZE`] on
 /// the workload is frozen, where that can be done; at [`HELD`] the rings fill, and what the kernel side cannot send is
@@ -230,17 +233,7 @@ impl Collector {
         // A full counter would wake it just the same.
         let _ = self.wake.write(1);
         let mut left = Vec::new();
-        // The collector may be waiting for room.
-        while !self.thread.is_finished() {
-            match self.batches.try_recv() {
-                Ok(batch) => left.push(batch),
-                Err(_) => std::thread::sleep(Duration::from_micros(50)),
-            }
-        }
-        let (rings, held) = self.thread.join().ok()?;
-        while let Ok(batch) = self.batches.try_recv() {
-            left.push(batch);
-        }
+        let (rings, held) = threads::join(self.thread, &mut self.batches, |batch| left.push(batch)).ok()?;
         left.extend(held);
         Some((rings, left))
     }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     event::{
         Abi, AccessId, BootNs, CallsSoFar, Denied, Event, EventKind, FileFacts, FileOrigin, FileSeen,
-        FileTotals, PathSource, ProcessKey, ResolvedPath, Syscall,
+        PathSource, ProcessKey, ResolvedPath, Syscall,
     },
     facts::{BlindSpot, FamilyFacts, Gap, GapKind, LimitFacts, ObservationFacts},
     syscalls::{Table, rings},
@@ -296,7 +296,7 @@ impl Sweeper {
                 if entry.dirty == 0 {
                     continue;
                 }
-                EventKind::FileTotals(FileTotals { access, totals: files::totals(&entry.totals) })
+                files::file_totals(access, &entry.totals)
             } else {
                 unseen += 1;
                 // What failed is nothing without its path.

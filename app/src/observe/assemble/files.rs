@@ -1,8 +1,7 @@
 //! Events about files.
 
 use glasshouse_common::{
-    FileChangeRecord, FileFailedRecord, FileRecord, FileTotalsRecord, Header, RingResultRecord, flags, kind,
-    limits, operation,
+    FileChangeRecord, FileFailedRecord, FileRecord, Header, RingResultRecord, flags, kind, limits, operation,
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     event::{
-        Abi, AccessTotals, ChangeDetail, ChangeTarget, Event, EventKind, FileChanged, FileFailed,
+        Abi, AccessId, AccessTotals, ChangeDetail, ChangeTarget, Event, EventKind, FileChanged, FileFailed,
         FileOperation, FileOrigin, FileSeen, FileTotals, Observed, PathSource, ResolvedPath, Unconfirmed,
         Unreadable,
     },
@@ -79,8 +78,11 @@ pub(super) fn seen(record: &FileRecord, components: &[u8], texts: &mut Texts) ->
     })))
 }
 
-pub(super) fn file_totals(record: &FileTotalsRecord) -> EventKind {
-    EventKind::FileTotals(FileTotals { access: record.access, totals: totals(&record.totals) })
+pub(in crate::observe) fn file_totals(
+    access: AccessId,
+    counted: &glasshouse_common::AccessTotals,
+) -> EventKind {
+    EventKind::FileTotals(FileTotals { access, totals: totals(counted) })
 }
 
 pub(super) fn failed(record: &FileFailedRecord, argument: &[u8], texts: &mut Texts) -> Option<EventKind> {

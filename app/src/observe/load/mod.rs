@@ -115,6 +115,26 @@ fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> Observ
     ObserveError::Failed(format!("{what}: {error}"))
 }
 
+fn no_map(name: &str) -> ObserveError {
+    ObserveError::Failed(format!("the eBPF object has no map {name}"))
+}
+
+fn unusable(name: &str, error: impl std::fmt::Display) -> ObserveError {
+    failed(format!("cannot use the map {name}"), error)
+}
+
+fn as_hash<K: aya::Pod, V: aya::Pod>(
+    name: &str,
+    map: MapData,
+) -> Result<BpfHashMap<MapData, K, V>, ObserveError> {
+    BpfHashMap::try_from(Map::HashMap(map)).map_err(|error| unusable(name, error))
+}
+
+/// A number that an environment variable has, for measuring and for trying what limits do.
+fn number_for_tests(name: &str) -> Option<u32> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveError> {
     let slot = |table: &Table| {
         table.slot_of(crate::syscalls::SIGRETURN).unwrap_or(glasshouse_common::syscall::NO_SLOT)
@@ -128,7 +148,8 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let execs = [native, compat].map(|table| ["execve", "execveat"].map(|name| number(table, name)));
     let namespace = target.pid_namespace as u32;
     let has_group = u32::from(target.group.is_some());
-    let wait_ns = if constants.backpressure { wait_ns().unwrap_or(limits::WAIT_NS) } else { 0 };
+    let longest_wait = || number_for_tests("GLASSHOUSE_WAIT_NS").unwrap_or(limits::WAIT_NS);
+    let wait_ns = if constants.backpressure { longest_wait() } else { 0 };
     let seed = random();
     let arguments = |name: &str| {
         let probe = PROBES.iter().position(|probe| probe.name == name);
@@ -158,11 +179,6 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     object
         .patch_map_data(globals)
         .map_err(|error| failed("cannot fill in the constants of the eBPF object", error))
-}
-
-/// For how long a task waits for room at most, where `GLASSHOUSE_WAIT_NS` has it: for measuring what that costs.
-fn wait_ns() -> Option<u32> {
-    std::env::var("GLASSHOUSE_WAIT_NS").ok()?.parse().ok()
 }
 
 /// A number that the workload does not know.
@@ -404,10 +420,7 @@ impl Loaded {
     }
 
     fn take(&mut self, name: &str) -> Result<MapData, ObserveError> {
-        self.maps
-            .plain
-            .remove(name)
-            .ok_or_else(|| ObserveError::Failed(format!("the eBPF object has no map {name}")))
+        self.maps.plain.remove(name).ok_or_else(|| no_map(name))
     }
 
     /// Takes a ring buffer.
@@ -423,9 +436,7 @@ impl Loaded {
         &mut self,
         name: &str,
     ) -> Result<BpfHashMap<MapData, K, V>, ObserveError> {
-        let map = self.take(name)?;
-        BpfHashMap::try_from(Map::HashMap(map))
-            .map_err(|error| failed(format!("cannot use the map {name}"), error))
+        as_hash(name, self.take(name)?)
     }
 
     /// Another handle of a hash map that is still to be taken.
@@ -433,24 +444,20 @@ impl Loaded {
         &self,
         name: &str,
     ) -> Result<BpfHashMap<MapData, K, V>, ObserveError> {
-        let unusable = |error: &dyn std::fmt::Display| failed(format!("cannot use the map {name}"), error);
-        let map = self.maps.plain.get(name);
-        let map = map.ok_or_else(|| ObserveError::Failed(format!("the eBPF object has no map {name}")))?;
-        let copy = map.fd().as_fd().try_clone_to_owned().map_err(|error| unusable(&error))?;
-        let map = MapData::from_fd(copy).map_err(|error| unusable(&error))?;
-        BpfHashMap::try_from(Map::HashMap(map)).map_err(|error| unusable(&error))
+        let map = self.maps.plain.get(name).ok_or_else(|| no_map(name))?;
+        let copy = map.fd().as_fd().try_clone_to_owned().map_err(|error| unusable(name, error))?;
+        as_hash(name, MapData::from_fd(copy).map_err(|error| unusable(name, error))?)
     }
 
     /// Takes an array.
     pub(super) fn array<V: aya::Pod>(&mut self, name: &str) -> Result<Array<MapData, V>, ObserveError> {
         let map = self.take(name)?;
-        Array::try_from(Map::Array(map)).map_err(|error| failed(format!("cannot use the map {name}"), error))
+        Array::try_from(Map::Array(map)).map_err(|error| unusable(name, error))
     }
 
     /// Takes the counters.
     pub(super) fn counters(&mut self) -> Result<PerCpuArray<MapData, Plain<Counters>>, ObserveError> {
         let map = self.take("COUNTERS")?;
-        PerCpuArray::try_from(Map::PerCpuArray(map))
-            .map_err(|error| failed("cannot use the map COUNTERS", error))
+        PerCpuArray::try_from(Map::PerCpuArray(map)).map_err(|error| unusable("COUNTERS", error))
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use aya::maps::MapData;
 use aya_obj::{Object, btf::BtfFeatures, generated::bpf_map_type};
 
-use super::{OBJECT, ObserveError, Ring, failed, is_refusal, not_permitted, sys};
+use super::{OBJECT, ObserveError, Ring, failed, is_refusal, not_permitted, number_for_tests, sys};
 use crate::observe::page_bytes;
 
 /// The object, with its maps and types in the kernel. What is known before there is a target.
@@ -88,7 +88,8 @@ struct MapsToMake {
 impl MapsToMake {
     fn of(object: &Object) -> Self {
         let mut maps: Vec<_> = object.maps.iter().map(|(name, map)| (name.clone(), map.clone())).collect();
-        if let Some(bytes) = ring_bytes() {
+        // A power of two, a page or more.
+        if let Some(bytes) = number_for_tests("GLASSHOUSE_RING_BYTES") {
             let rings = maps.iter_mut().filter(|(_, map)| is_ring(map));
             rings.for_each(|(_, map)| map.set_max_entries(bytes));
         }
@@ -125,11 +126,6 @@ impl MapsToMake {
 
 fn is_ring(map: &aya_obj::Map) -> bool {
     map.map_type() == bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32
-}
-
-/// Bytes of each ring, a power of two, where `GLASSHOUSE_RING_BYTES` has them: for trying what loss does.
-fn ring_bytes() -> Option<u32> {
-    std::env::var("GLASSHOUSE_RING_BYTES").ok()?.parse().ok()
 }
 
 /// Puts the object's own type information into the kernel.
