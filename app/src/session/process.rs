@@ -225,7 +225,13 @@ impl Process {
 
     /// All its system calls.
     pub fn syscall_total(&self) -> u64 {
-        self.syscalls.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        self.calls_made(|_| true)
+    }
+
+    /// How often it made any of some system calls.
+    pub(super) fn calls_made(&self, which: impl Fn(Syscall) -> bool) -> u64 {
+        let counts = self.syscalls.iter().filter(|(call, _)| which(*call));
+        counts.fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// Notes its end; the kernel reports one only once.

@@ -47,6 +47,11 @@ impl Job {
         Self { is_due: true, next_at: now, pause, took: None }
     }
 
+    /// It is to begin, which may come later by `patience`, or to be gone on with.
+    fn wants_turn(&self, now: Instant, patience: Duration) -> bool {
+        self.took.is_some() || (self.is_due && now >= self.next_at + patience)
+    }
+
     /// It had a turn, which took so long; what changed before its first one is in it. `done` if it is over.
     fn turn(&mut self, took: Duration, done: bool, now: Instant) {
         let before = self.took.take().unwrap_or_else(|| {
@@ -116,8 +121,7 @@ impl Pace {
 
     /// The lists are to be made anew, or to be gone on with.
     pub(super) fn refreshes(&self, now: Instant) -> bool {
-        let Job { is_due, next_at, took, .. } = &self.lists;
-        took.is_some() || (*is_due && now >= *next_at + self.patience())
+        self.lists.wants_turn(now, self.patience())
     }
 
     fn patience(&self) -> Duration {
@@ -132,8 +136,7 @@ impl Pace {
 
     /// Findings are to be looked for, or to be gone on with: now and then, and at the end whatever it takes.
     pub(super) fn searches(&self, now: Instant, is_over: bool) -> bool {
-        let Job { is_due, next_at, took, .. } = &self.search;
-        took.is_some() || (*is_due && (is_over || now >= *next_at + self.patience()))
+        self.search.wants_turn(now, self.patience()) || (is_over && self.search.is_due)
     }
 
     /// The search had a turn, which took so long; `done` if all are found, and to be seen.

@@ -110,22 +110,17 @@ fn counted(key: ProcessKey, process: &Process, found: &mut Found) {
         Hit { rule, severity, process: key, fact, errno, at, count }
     };
     let is_by_handle = |call: Syscall| OPEN_BY_HANDLE_AT.contains(&call);
-    let made = sum(process.syscalls.iter().filter(|(call, _)| is_by_handle(*call)).map(|(_, count)| *count));
+    let made = process.calls_made(is_by_handle);
     let refused = process.denied.iter().filter(|denied| is_by_handle(denied.call));
-    let in_vain = sum(refused.clone().map(|denied| denied.count));
+    let in_vain = refused.clone().fold(0, |sum: u64, denied| sum.saturating_add(denied.count));
     if made > in_vain {
         found.add(hit(&OPENED_BY_HANDLE, Medium, None, made - in_vain));
     }
     refused.for_each(|denied| found.add(hit(&OPENED_BY_HANDLE, Low, Some(denied.errno), denied.count)));
-    let of_32_bit =
-        sum(process.syscalls.iter().filter(|(call, _)| call.abi == Abi::Compat).map(|(_, count)| *count));
+    let of_32_bit = process.calls_made(|call| call.abi == Abi::Compat);
     if of_32_bit > 0 {
         found.add(hit(&CALLS_32, Info, None, of_32_bit));
     }
-}
-
-fn sum(counts: impl Iterator<Item = u64>) -> u64 {
-    counts.fold(0, u64::saturating_add)
 }
 
 /// What a namespace of any kind costs or hides of others is not known here, but for those that change what names mean.
