@@ -9,7 +9,8 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use aya::maps::{HashMap, MapData};
@@ -30,6 +31,9 @@ const WAITING: usize = 4_096;
 /// Events that are handed on at a time, and how often that many may be under way.
 const EVENTS: usize = 1_024;
 const BATCHES: usize = 8;
+/// From one batch to the next one others have the CPU: the kernel itself, which brings keys from a terminal to the interface, is
+/// as ordinary to it as the workload, and would come after all of them.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// Fetches what processes leave, on a thread that most runs never need.
 pub(super) struct Remains(State);
@@ -134,6 +138,7 @@ fn follow(
             if !events.is_empty() && sender.blocking_send(events).is_err() {
                 return;
             }
+            thread::sleep(PAUSE);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::{Interface, Request, Run, Stage, outcome::End, report::Reported};
+use super::{Interface, Request, Run, Stage, outcome::End, read, report::Reported};
 use crate::{
     facts::OutcomeStatus,
     hex::hex,
@@ -50,7 +50,8 @@ impl Run {
                         return;
                     }
                     () = interface.ready() => {
-                        match interface.turn(&self.session, &progress) {
+                        let request = interface.turn(&read(&self.session), &progress);
+                        match request {
                             Some(Request::Leave | Request::Detach) => return,
                             Some(Request::WriteReceipt) => message = Some("the receipt is written already".into()),
                             Some(Request::Freeze(_) | Request::End | Request::Count { .. }) | None => {}

@@ -4,7 +4,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::{Interface, Progress, Request, Run, Stage, release_messages};
+use super::{Interface, Progress, Request, Run, Stage, read, release_messages};
 use crate::{launch::boot_time, session::Session};
 
 impl Run {
@@ -12,7 +12,7 @@ impl Run {
     pub(super) fn show(&mut self, stage: Stage, interface: &mut impl Interface) {
         if interface.has_screen() {
             let progress = self.progress(stage, self.lost);
-            let request = interface.turn(&self.session, &progress);
+            let request = interface.turn(&read(&self.session), &progress);
             self.leaves |= request.is_some_and(|request| heed(request, interface));
         }
     }
@@ -27,20 +27,21 @@ impl Run {
     ) -> T {
         self.show(stage, interface);
         let runtime = self.runtime.clone().filter(|_| interface.has_screen());
-        let (progress, session) = (self.progress(stage, self.lost), &self.session);
-        let Some(runtime) = runtime else { return work(session) };
+        let (progress, session) = (self.progress(stage, self.lost), read(&self.session));
+        let Some(runtime) = runtime else { return work(&session) };
         let mut leaves = false;
         let result = thread::scope(|scope| {
             // It goes when the work is done, or has panicked.
             let (working, is_done) = oneshot::channel();
             let attendant = thread::Builder::new().name("attendant".into()).spawn_scoped(scope, || {
-                leaves = runtime.block_on(attend(session, progress, interface, is_done));
+                leaves = runtime.block_on(attend(&session, progress, interface, is_done));
             });
             drop(attendant);
-            let result = work(session);
+            let result = work(&session);
             drop(working);
             result
         });
+        drop(session);
         self.leaves |= leaves;
         result
     }

@@ -14,6 +14,7 @@ mod observation;
 mod outcome;
 mod policy;
 mod report;
+mod so_far;
 mod supervise;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use std::{
     mem::take,
     os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -33,6 +34,7 @@ use tokio::runtime::Runtime;
 pub use interface::{Headless, Interface, Progress, Request, Stage};
 pub use observation::Observation;
 use outcome::End;
+use so_far::SoFar;
 
 use crate::{
     backend::{Backend, ExecutionMetadata, Reach},
@@ -61,7 +63,9 @@ const HASH_PATIENCE: Duration = Duration::from_secs(5);
 /// What becomes known in the course of a run.
 struct Run {
     receipt_id: String,
-    session: Session,
+    session: Arc<RwLock<Session>>,
+    /// The receipt of what is known so far, while it is being written.
+    so_far: Option<SoFar>,
     disclosure: Disclosure,
     /// Events on their way to the session; empty but for their memory in between.
     disclosed: Vec<Event>,
@@ -184,7 +188,8 @@ impl Run {
         session.observed_by(std::process::id());
         Self {
             receipt_id: uuid::Uuid::new_v4().to_string(),
-            session,
+            session: Arc::new(RwLock::new(session)),
+            so_far: None,
             disclosure: Disclosure::new(options.env_values, options.redactor.clone()),
             disclosed: Vec::new(),
             hasher: Hasher::new(),
@@ -311,20 +316,24 @@ impl Run {
             self.hasher.observe(&event);
             self.disclosure.pass(event, &mut self.disclosed);
         }
+        let mut session = write(&self.session);
         for event in &self.disclosed {
-            self.session.apply(event);
-            interface.observed(event, &self.session);
+            session.apply(event);
+            interface.observed(event, &session);
         }
+        drop(session);
         let disclosed = take(&mut self.disclosed);
         self.disclosed = self.record(disclosed);
     }
 
     /// Takes in what was found out of files that were executed.
     fn take_in_digests(&mut self, events: Vec<Event>, interface: &mut impl Interface) {
+        let mut session = write(&self.session);
         for event in &events {
-            self.session.apply(event);
-            interface.observed(event, &self.session);
+            session.apply(event);
+            interface.observed(event, &session);
         }
+        drop(session);
         self.record(events);
     }
 
@@ -341,8 +350,9 @@ impl Run {
 
     /// Takes in what was left when the observation ended, and waits for the digests.
     fn take_in_the_rest(&mut self, mut finished: Finished, interface: &mut impl Interface) {
+        self.finish_so_far(interface);
         self.take_in(&mut finished.events, interface);
-        self.session.observation_ended(&finished.alive);
+        write(&self.session).observation_ended(&finished.alive);
         if let Some(recording) = &self.recording {
             recording.observation_ended(&finished.alive);
         }
@@ -379,6 +389,16 @@ impl Run {
     fn misses(&mut self, kind: GapKind, code: &'static str, detail: String) {
         self.gaps.push(Gap { kind, code: code.into(), detail });
     }
+}
+
+/// The session, to be read: nobody changes it meanwhile.
+fn read(session: &RwLock<Session>) -> RwLockReadGuard<'_, Session> {
+    session.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The session, to be changed, once nobody reads it.
+fn write(session: &RwLock<Session>) -> RwLockWriteGuard<'_, Session> {
+    session.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Messages that wait until an interface gives the screen back.

@@ -3,7 +3,6 @@
 use std::{
     io::{self, Write},
     os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,14 +14,14 @@ use crate::{
     disclosure::Disclosure,
     event::Observed,
     facts::{
-        ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, Gap, GapKind, PresentArtifact,
+        ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, GapKind, PresentArtifact,
         RunFacts, ToolFacts, UserFacts,
     },
     hash::artifacts::{self, Candidate, Found, hash_artifacts},
     host,
     launch::{Command, EXIT_FAILED, boot_time, identity::user_name},
     observe,
-    options::{ReceiptDestination, WatchOptions},
+    options::WatchOptions,
     receipt::{
         self, ReceiptOptions,
         write::{ReceiptTarget, Written},
@@ -54,6 +53,7 @@ impl Run {
         target: ReceiptTarget,
         interface: &mut impl Interface,
     ) -> Reported {
+        self.finish_so_far(interface);
         let mut exit_code = end.exit_code;
         let mut failure = None;
         let mut facts = self.facts(command, end);
@@ -106,33 +106,6 @@ impl Run {
         Reported { exit_code, summary: text, written, failure }
     }
 
-    /// Writes a receipt of what is known while the command runs, beside the one to come; says where it is.
-    pub(super) fn write_so_far(&mut self, options: &WatchOptions) -> String {
-        let Some((command, owner)) = self.asked.clone() else { return "nothing is known yet".into() };
-        let path = match &options.receipt {
-            ReceiptDestination::File(path) => path.with_extension("so-far.json"),
-            ReceiptDestination::Stdout => PathBuf::from("receipt.so-far.json"),
-        };
-        let target = match ReceiptTarget::open(&path) {
-            Ok(target) => target,
-            Err(error) => return error.to_string(),
-        };
-        let end = End::unfinished();
-        let mut facts = self.facts(&command, &end);
-        facts.receipt_id = uuid::Uuid::new_v4().to_string();
-        facts.observation.gaps.push(Gap {
-            kind: GapKind::Partial,
-            code: "unfinished".into(),
-            detail: "written while the command was running".into(),
-        });
-        let how = texts(options);
-        let receipt = receipt::from_session(&self.session, self.session.remains(), facts, &how);
-        match target.commit(&receipt, Some(owner)) {
-            Ok(_) => format!("written so far: {}", path.display()),
-            Err(error) => error.to_string(),
-        }
-    }
-
     /// What is known before the run begins.
     pub(super) fn header(&mut self, options: &WatchOptions, command: &Command) -> Header {
         let ReceiptOptions { env_values, redacts } = texts(options);
@@ -166,7 +139,7 @@ impl Run {
         })
     }
 
-    fn facts(&mut self, command: &Command, end: &End) -> RunFacts {
+    pub(super) fn facts(&mut self, command: &Command, end: &End) -> RunFacts {
         let now = boot_time();
         let finished_at = self.finished_at.unwrap_or(now);
         if self.observation.is_none() && self.gaps.is_empty() && self.finished_at.is_some() {
@@ -237,7 +210,7 @@ fn artifacts(left: &[LeftBehind], disclosure: &Disclosure, limit_bytes: u64) -> 
 }
 
 /// How the receipt is to read the texts that `options` let pass.
-fn texts(options: &WatchOptions) -> ReceiptOptions {
+pub(super) fn texts(options: &WatchOptions) -> ReceiptOptions {
     ReceiptOptions { env_values: options.env_values, redacts: options.redactor.is_some() }
 }
 

@@ -12,7 +12,8 @@ use super::{
     Interface, Observation, Progress, Request, Run, Stage,
     outcome::End,
     policy::{Action, Policy},
-    release_messages, say,
+    read, release_messages, say,
+    so_far::SoFar,
 };
 use crate::{
     backend::{Backend, Reach, RootProcess},
@@ -105,7 +106,8 @@ impl Run {
                         (self.lost, count_at) = (observation.lost(), now + COUNT_EVERY);
                     }
                     let progress = self.progress(stage, self.lost);
-                    match interface.turn(&self.session, &progress) {
+                    let request = interface.turn(&read(&self.session), &progress);
+                    match request {
                         Some(Request::Count { made }) => {
                             interface.counted(observation.calls_so_far(made));
                             Action::Nothing
@@ -114,7 +116,12 @@ impl Run {
                         None => Action::Nothing,
                     }
                 }
-                events = observation.next() => {
+                message = SoFar::written(&mut self.so_far) => {
+                    interface.message(&message);
+                    Action::Nothing
+                }
+                // What is being written is read meanwhile.
+                events = observation.next(), if self.so_far.is_none() => {
                     let Some(mut events) = events else {
                         return Ending::Failed("the collector of events failed".into());
                     };
@@ -122,7 +129,7 @@ impl Run {
                     observation.take_back(events);
                     Action::Nothing
                 }
-                event = self.hasher.next() => {
+                event = self.hasher.next(), if self.so_far.is_none() => {
                     self.take_in_digests(Vec::from([event]), interface);
                     Action::Nothing
                 }
@@ -249,11 +256,13 @@ impl Run {
 
     /// Live processes that the backend does not reach by itself. One whose fork is still to be read is not among them.
     fn known_besides(&self, backend: &impl Backend) -> impl Iterator<Item = Known> {
+        let session = read(&self.session);
         // Where the kernel's pids are not those that glasshouse sees, in a container, they lead to others.
-        let root = self.session.root().filter(|root| Some(root.tgid) == self.root_pid);
+        let root = session.root().filter(|root| Some(root.tgid) == self.root_pid);
         let root = root.filter(|_| !backend.reaches_everything());
-        let below = root.map(|root| self.session.live().filter(move |key| *key != root));
-        below.into_iter().flatten().filter_map(Known::open)
+        let below = root.map(|root| session.live().filter(move |key| *key != root));
+        let below: Vec<_> = below.into_iter().flatten().collect();
+        below.into_iter().filter_map(Known::open)
     }
 
     /// What the way in which supervision ended makes of the run.

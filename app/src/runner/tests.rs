@@ -266,3 +266,30 @@ fn insisting_stops_the_observation_and_leaves_the_command() {
     nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
     nix::sys::wait::waitpid(pid, None).unwrap();
 }
+
+#[test]
+fn the_receipt_so_far_is_written_once_and_in_any_case() {
+    let folder = TempDir::new().unwrap();
+    let mut options = options(&["true"]);
+    options.receipt = ReceiptDestination::File(folder.path().join("receipt.json"));
+    let path = folder.path().join("receipt.so-far.json");
+    let mut run = Run::new(&options, Timings::default());
+    assert_eq!(run.write_so_far(&options), "nothing is known yet");
+    let command = Command::new(options.command.clone(), &[], None, Identity::unchanged());
+    run.asked = Some((command.clone(), (command.identity.uid, command.identity.gid)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for the_command_ends in [false, true] {
+        assert_eq!(run.write_so_far(&options), "the receipt so far is being written");
+        assert_eq!(run.write_so_far(&options), "the receipt so far is being written already");
+        if the_command_ends {
+            run.finish_so_far(&mut Headless);
+        } else {
+            let message = runtime.block_on(SoFar::written(&mut run.so_far));
+            assert_eq!(message, format!("written so far: {}", path.display()));
+        }
+        assert!(run.so_far.is_none());
+        let receipt: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert!(receipt["observation"]["reasons"].to_string().contains("unfinished"), "{receipt}");
+        fs::remove_file(&path).unwrap();
+    }
+}
