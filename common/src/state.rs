@@ -10,6 +10,8 @@ pub struct Counts {
     pub used: [u64; SLOT_WORDS],
     /// Calls that returned, by slot.
     pub counts: [u64; SLOTS],
+    /// In the pool: `start_boottime` of the process that has them, or had.
+    pub start: u64,
 }
 
 /// What the kernel side keeps of a process in scope. It is small, for it is allocated and freed with each process: the
@@ -63,7 +65,7 @@ pub const ADOPTED: u32 = 1;
 pub const NEW_IMAGE: u32 = 2;
 
 // With the kernel's own header of a hash element it stays within one 4 KiB object.
-const _: () = assert!(core::mem::size_of::<Counts>() == 3_640);
+const _: () = assert!(core::mem::size_of::<Counts>() == 3_648);
 const _: () = assert!(core::mem::size_of::<Process>() == 56);
 
 /// What the kernel side keeps of one use of a file by a process, or of one kind of attempts that failed.

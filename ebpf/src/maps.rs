@@ -28,6 +28,15 @@ pub(crate) static POOL: Array<Counts> = Array::with_max_entries(limits::POOL_ENT
 #[unsafe(no_mangle)]
 pub(crate) static mut POOL_TAKEN: [u64; POOL_WORDS] = [0; POOL_WORDS];
 
+/// Processes in scope whose counters are in the pool, the thread group id and above it the index of the counters, at the
+/// place that the former's last bits name; 0 where there is none. Who is not found here may still be in [`SCOPE`].
+#[unsafe(no_mangle)]
+pub(crate) static mut POOLED: [u64; POOLED_WORDS] = [0; POOLED_WORDS];
+
+/// Words of [`POOLED`], a power of two: many for each process that it can have, so that few share one.
+pub(crate) const POOLED_WORDS: usize = 8 * limits::POOL_ENTRIES as usize;
+const _: () = assert!(POOLED_WORDS.is_power_of_two());
+
 /// Words of [`POOL_TAKEN`], a power of two.
 pub(crate) const POOL_WORDS: usize = limits::POOL_ENTRIES as usize / 64;
 const _: () = assert!(POOL_WORDS.is_power_of_two());

@@ -11,7 +11,7 @@ use crate::{
     atomic::{give_bits, increment, set_bits, take_bits},
     emit::counters,
     layout::{opaque, zero},
-    maps::{COUNTS, POOL, POOL_TAKEN, POOL_WORDS, RARE, SCOPE, ZERO},
+    maps::{COUNTS, POOL, POOLED, POOLED_WORDS, POOL_TAKEN, POOL_WORDS, RARE, SCOPE, ZERO},
     probes::syscall,
 };
 
@@ -19,6 +19,37 @@ use crate::{
 #[inline(always)]
 pub(crate) fn find(tgid: u32) -> Option<*mut Process> {
     SCOPE.get_ptr_mut(&tgid)
+}
+
+/// What every call of a process in scope needs to know of it.
+pub(crate) struct Own {
+    /// Its start.
+    pub(crate) start: u64,
+    /// Index of its counters, as [`Process::pool_index`].
+    pub(crate) pool_index: u32,
+}
+
+/// The same of the process of the task that runs, if it is in scope: mostly without a lookup in a hash map, which takes
+/// more time than all else that is done for most calls.
+#[inline(always)]
+pub(crate) unsafe fn own(tgid: u32) -> Option<Own> {
+    let word = core::ptr::read_volatile(pooled(tgid));
+    let pool_index = (word >> 32) as u32;
+    // A place that is empty looks like that of process 0, which makes no calls.
+    if word as u32 == tgid
+        && let Some(counts) = POOL.get_ptr(pool_index)
+    {
+        return Some(Own { start: (*counts).start, pool_index });
+    }
+    let process = find(tgid)?;
+    Some(Own { start: (*process).start, pool_index: (*process).pool_index })
+}
+
+/// The place of a process among those whose counters are in the pool.
+#[inline(always)]
+unsafe fn pooled(tgid: u32) -> *mut u64 {
+    let place = opaque(u64::from(tgid)) as usize & (POOLED_WORDS - 1);
+    (&raw mut POOLED).cast::<u64>().add(place)
 }
 
 /// Puts a process in scope. A failure is counted. Returns whether it is there.
@@ -31,6 +62,11 @@ pub(crate) unsafe fn add(tgid: u32, start: u64, image_abi: u32, is_new_root: boo
 #[inline(always)]
 pub(crate) unsafe fn remove(tgid: u32, pool_index: u32) {
     let _ = SCOPE.remove(&tgid);
+    let pooled = pooled(tgid);
+    // Another one may have taken the place.
+    if core::ptr::read_volatile(pooled) as u32 == tgid {
+        core::ptr::write_volatile(pooled, 0);
+    }
     give_back(tgid, pool_index);
 }
 
@@ -100,14 +136,14 @@ unsafe fn count_slot(counts: *mut Counts, slot: u32) -> bool {
 #[inline(never)]
 pub(crate) unsafe extern "C" fn count_call(tgid: u32, abi: u32, number: u32) -> i32 {
     let Some(process) = find(tgid) else { return 0 };
-    count(process, tgid, abi, number, syscall::word(abi, number) & SLOT_MASK);
+    count((*process).pool_index, tgid, abi, number, syscall::word(abi, number) & SLOT_MASK);
     0
 }
 
-/// Counts one call.
+/// Counts one call of a process whose counters have that index.
 #[inline(always)]
-pub(crate) unsafe fn count(process: *mut Process, tgid: u32, abi: u32, number: u32, slot: u32) {
-    let pooled = if abi == ABI_NATIVE { POOL.get_ptr_mut((*process).pool_index) } else { None };
+pub(crate) unsafe fn count(pool_index: u32, tgid: u32, abi: u32, number: u32, slot: u32) {
+    let pooled = if abi == ABI_NATIVE { POOL.get_ptr_mut(pool_index) } else { None };
     match pooled {
         Some(counts) if count_slot(counts, slot) => {}
         Some(_) => _ = count_rare(tgid, abi, number, 0),
@@ -138,6 +174,10 @@ unsafe extern "C" fn add_process(tgid: u32, start: u64, image_abi: u32, is_new_r
     let can_count = process.pool_index != NOT_POOLED
         || ZERO.get(0).is_some_and(|zero| COUNTS.insert(&key, zero, 0).is_ok());
     if can_count && SCOPE.insert(&tgid, &process, 0).is_ok() {
+        if let Some(counts) = POOL.get_ptr_mut(process.pool_index) {
+            (*counts).start = start;
+            core::ptr::write_volatile(pooled(tgid), u64::from(process.pool_index) << 32 | u64::from(tgid));
+        }
         return 1;
     }
     give_back(tgid, process.pool_index);

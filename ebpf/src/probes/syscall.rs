@@ -44,7 +44,7 @@ pub(crate) unsafe fn word(abi: u32, number: u32) -> u32 {
 unsafe fn on_sys_exit(arguments: *const u64) {
     let current = task::current();
     let tgid: u32 = task::load(current, offset!(task_tgid));
-    let Some(process) = scope::find(tgid) else { return };
+    let Some(own) = scope::own(tgid) else { return };
     // Those that the tracepoint gives, as a pointer that the verifier trusts.
     let regs = task::regs(current);
     let mut result = *arguments.add(1) as i64;
@@ -61,12 +61,12 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     let (word, result) = (forget(u64::from(word)) as u32, forget(result as u64) as i64);
     let class = word >> CLASS_SHIFT;
     let word = word & SLOT_MASK;
-    let start = (*process).start;
+    let start = own.start;
     // The first never returns, the child's return of the second is none of its calls, and an exec was counted when the new
     // image was in place: the number is not the call's by now.
     let is_zero = 1 ^ opaque(result as u64 | (result as u64).wrapping_neg()) >> 63;
     if is_in(class, 1 << CLASS_EXIT) | is_in(class, RETURNS_IN_ANOTHER) & is_zero == 0 {
-        scope::count(process, tgid, abi, number, word);
+        scope::count(own.pool_index, tgid, abi, number, word);
     }
     let errno = opaque((result as u64).wrapping_neg());
     if errno < 64 && (DENIED >> errno) & 1 != 0 {
