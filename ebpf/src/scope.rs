@@ -11,7 +11,7 @@ use crate::{
     atomic::{give_bits, increment, set_bits, take_bits},
     emit::counters,
     layout::{opaque, zero},
-    maps::{COUNTS, POOL, POOLED, POOLED_WORDS, POOL_TAKEN, POOL_WORDS, RARE, SCOPE, ZERO},
+    maps::{COUNTS, POOL, POOL_TAKEN, POOL_WORDS, POOLED, POOLED_WORDS, RARE, SCOPE, ZERO},
     probes::syscall,
 };
 

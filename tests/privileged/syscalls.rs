@@ -46,6 +46,15 @@ fn counters_are_given_from_one_process_to_the_next() {
 }
 
 #[test]
+fn processes_that_share_a_place_keep_their_own_counts() {
+    needs!();
+    let receipt = watch(command![program("same_place"), "1000"]).run().complete(0);
+    assert_eq!(receipt.root().calls("getppid"), 4_000);
+    let children: Vec<_> = receipt.processes().into_iter().filter(|process| process.id() != 1).collect();
+    assert_eq!(children.iter().map(|child| child.calls("getppid")).collect::<Vec<_>>(), [1_000]);
+}
+
+#[test]
 fn returns_from_handlers_are_rt_sigreturn() {
     needs!();
     let receipt = watch(command![program("signal_loop"), "500"]).run().complete(0);
