@@ -316,25 +316,24 @@ impl Run {
             self.hasher.observe(&event);
             self.disclosure.pass(event, &mut self.disclosed);
         }
-        let mut session = write(&self.session);
-        for event in &self.disclosed {
-            session.apply(event);
-            interface.observed(event, &session);
-        }
-        drop(session);
+        self.apply(&self.disclosed, interface);
         let disclosed = take(&mut self.disclosed);
         self.disclosed = self.record(disclosed);
     }
 
     /// Takes in what was found out of files that were executed.
     fn take_in_digests(&mut self, events: Vec<Event>, interface: &mut impl Interface) {
+        self.apply(&events, interface);
+        self.record(events);
+    }
+
+    /// Has the session take in events, and the interface show them.
+    fn apply(&self, events: &[Event], interface: &mut impl Interface) {
         let mut session = write(&self.session);
-        for event in &events {
+        for event in events {
             session.apply(event);
             interface.observed(event, &session);
         }
-        drop(session);
-        self.record(events);
     }
 
     /// Writes down what the session has taken in, if that was asked for; gives back an empty list.

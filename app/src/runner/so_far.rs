@@ -25,10 +25,15 @@ impl SoFar {
     /// Waits for its end, and forgets it; without one for ever. Cancel safe.
     pub(super) async fn written(so_far: &mut Option<Self>) -> String {
         let Some(writing) = so_far else { return std::future::pending().await };
-        let message = (&mut writing.message).await;
+        let message = (&mut writing.message).await.ok();
         *so_far = None;
-        message.unwrap_or_else(|_| "the receipt so far was not written: glasshouse has a defect".into())
+        said(message)
     }
+}
+
+/// What the thread said at its end; it says nothing if it has panicked.
+fn said(message: Option<String>) -> String {
+    message.unwrap_or_else(|| "the receipt so far was not written: glasshouse has a defect".into())
 }
 
 impl Run {
@@ -82,10 +87,7 @@ impl Run {
     /// Waits until none is being written any more.
     pub(super) fn finish_so_far(&mut self, interface: &mut impl Interface) {
         let Some(SoFar { thread, mut message }) = self.so_far.take() else { return };
-        // What it has to say is said below; when it has panicked there is nothing.
         drop(self.meanwhile(Stage::Concluding, interface, |_| thread.join()));
-        if let Ok(message) = message.try_recv() {
-            interface.message(&message);
-        }
+        interface.message(&said(message.try_recv().ok()));
     }
 }
