@@ -12,7 +12,7 @@ const OWN_FDS: u64 = 64;
 /// Words of `struct files_struct` up to the table in use, on the kernels seen.
 const FILES_WORDS: usize = 5;
 
-/// The open file of a descriptor of the task that runs; null if there is none. Read through the helper: for each load
+/// The open file of a descriptor of the task that runs; null if there is none. Read by plain addresses: for each load
 /// of a pointer whose type it knows the verifier looks through all types of the kernel, milliseconds each.
 #[unsafe(no_mangle)]
 #[inline(never)]

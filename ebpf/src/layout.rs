@@ -99,20 +99,14 @@ macro_rules! offset {
 }
 pub(crate) use offset;
 
-/// Reads bytes in the kernel with the helper, and gives what the last instruction does. The loader knows these instructions:
-/// where the kernel takes it, it makes of them loads without a call.
-macro_rules! probe_read {
-    ($size:expr, $address:expr, $to:expr, $last:literal) => {{
+/// Calls a helper by exactly these instructions; gives what they leave in `r0`. The loader knows them: where the kernel takes it,
+/// it makes of them loads without a call.
+macro_rules! known_call {
+    ($($line:literal),+; $($operands:tt)+) => {{
         let value: u64;
         core::arch::asm!(
-            "r1 = {to}",
-            "r2 = {size}",
-            "r3 = {address}",
-            "call 113",
-            $last,
-            size = const $size,
-            to = in(reg) $to,
-            address = in(reg) $address,
+            $($line,)+
+            $($operands)+,
             out("r0") value,
             out("r1") _,
             out("r2") _,
@@ -123,8 +117,19 @@ macro_rules! probe_read {
         value
     }};
 }
+pub(crate) use known_call;
 
-/// An address in the kernel. Reading at any address is safe: the helper checks.
+/// Reads bytes in the kernel with the helper, and gives what the last instruction does.
+macro_rules! probe_read {
+    ($size:expr, $address:expr, $to:expr, $last:literal) => {
+        known_call!(
+            "r1 = {to}", "r2 = {size}", "r3 = {address}", "call 113", $last;
+            size = const $size, to = in(reg) $to, address = in(reg) $address
+        )
+    };
+}
+
+/// An address in the kernel. Reading at any address is safe: it is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kernel(pub(crate) u64);
 

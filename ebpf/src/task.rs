@@ -9,7 +9,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Block, Kernel, Words, constant, offset, opaque},
+    layout::{Block, Kernel, Words, constant, known_call, offset, opaque},
     maps::scratch,
 };
 
@@ -53,25 +53,11 @@ pub(crate) fn current_regs() -> *const u8 {
     unsafe { bpf_task_pt_regs(current().cast_mut().cast()) as *const u8 }
 }
 
-/// The same of a task that the verifier trusts, by the helper. The loader knows these instructions, too: where the kernel takes
-/// it, what lies at `address` is loaded instead.
+/// The same of a task that the verifier trusts; they lie at `address`.
 #[inline(always)]
 pub(crate) unsafe fn regs(task: *const u8, address: u64) -> *const u8 {
-    let regs: u64;
-    core::arch::asm!(
-        "r1 = {task}",
-        "r2 = {address}",
-        "call 175",
-        task = in(reg) task,
-        address = in(reg) address,
-        out("r0") regs,
-        out("r1") _,
-        out("r2") _,
-        out("r3") _,
-        out("r4") _,
-        out("r5") _,
-    );
-    regs as *const u8
+    known_call!("r1 = {task}", "r2 = {address}", "call 175"; task = in(reg) task, address = in(reg) address)
+        as *const u8
 }
 
 /// ABI of the system call that the task is in.

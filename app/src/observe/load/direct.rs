@@ -2,7 +2,7 @@
 //! from, with zero as the result where nothing can be read; it is no call when the program runs. Until then a helper reads,
 //! which takes some 15 ns each time.
 //!
-//! The object is made for the helper, with instructions that are known here (`probe_read!` of the eBPF side).
+//! The object is made for the helper, with instructions that are known here (`known_call!` of the eBPF side).
 
 use aya_obj::{Object, generated::bpf_insn};
 
