@@ -66,7 +66,7 @@ impl<'a> Btf<'a> {
         bytes: &'a [u8],
         want_structure: impl Fn(&[u8]) -> bool,
         want_typedef: impl Fn(&[u8]) -> bool,
-        function_name: &str,
+        wanted_function: Option<&str>,
     ) -> Result<Self, BtfError> {
         if bytes.get(..2).map(|magic| magic == MAGIC.to_ne_bytes()) != Some(true) {
             return Err(BtfError::Damaged(0));
@@ -81,8 +81,8 @@ impl<'a> Btf<'a> {
         let mut begins = Vec::with_capacity(types.len() / 24);
         let (mut structures, mut typedefs) = (HashMap::new(), HashMap::new());
         // There are sixty thousand functions, and a name occurs once: its place is found faster than each is compared.
-        let whole_name = [b"\0", function_name.as_bytes(), b"\0"].concat();
-        let name_at = memchr::memmem::find(strings, &whole_name).map(|at| at as u32 + 1);
+        let find = |name: &str| memchr::memmem::find(strings, &[b"\0", name.as_bytes(), b"\0"].concat());
+        let name_at = wanted_function.and_then(find).map(|at| at as u32 + 1);
         let mut function = None;
         let mut at = 0;
         begins.push(0);
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn members_of_anonymous_members_are_found() {
         let bytes = sample();
-        let btf = Btf::index(&bytes, |name| name == b"file", |name| name == b"path_t", "").unwrap();
+        let btf = Btf::index(&bytes, |name| name == b"file", |name| name == b"path_t", None).unwrap();
         assert_eq!(btf.offset("file", "f_mode"), Some(0));
         assert_eq!(btf.offset("file", "f_path"), Some(8));
         assert_eq!(btf.offset("file", "f_path.mnt"), Some(12));
@@ -306,23 +306,23 @@ mod tests {
     fn damage_is_an_error_at_every_length() {
         let bytes = sample();
         for length in 0..bytes.len() {
-            if let Ok(btf) = Btf::index(&bytes[..length], |_| true, |_| true, "mnt") {
+            if let Ok(btf) = Btf::index(&bytes[..length], |_| true, |_| true, Some("mnt")) {
                 let _ = btf.offset("file", "f_path.mnt");
             }
         }
-        assert!(Btf::index(b"not type information", |_| true, |_| true, "mnt").is_err());
+        assert!(Btf::index(b"not type information", |_| true, |_| true, Some("mnt")).is_err());
     }
 
     #[test]
     fn the_running_kernel_agrees_with_itself() {
         let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
-        let btf = Btf::index(&bytes, |name| name == b"task_struct", |_| false, "schedule").unwrap();
+        let btf = Btf::index(&bytes, |name| name == b"task_struct", |_| false, Some("schedule")).unwrap();
         let (pid, tgid) =
             (btf.offset("task_struct", "pid").unwrap(), btf.offset("task_struct", "tgid").unwrap());
         assert_eq!(tgid, pid + 4);
         assert!(btf.offset("task_struct", "thread_info.flags").unwrap() < pid);
         assert!(btf.function().is_some());
-        let none = Btf::index(&bytes, |_| false, |_| false, "no_such_function").unwrap();
+        let none = Btf::index(&bytes, |_| false, |_| false, Some("no_such_function")).unwrap();
         assert_eq!(none.function(), None);
     }
 }

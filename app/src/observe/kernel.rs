@@ -68,7 +68,8 @@ impl Kernel {
                 PROBES.iter().any(|probe| probe.tracepoints().iter().any(|known| known.as_bytes() == name))
             })
         };
-        let btf = Btf::index(bytes, is_structure, is_tracepoint, CAST)
+        let takes_any = KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 17, 0));
+        let btf = Btf::index(bytes, is_structure, is_tracepoint, takes_any.then_some(CAST))
             .map_err(|error| ObserveError::Unsupported(format!("/sys/kernel/btf/vmlinux: {error}")))?;
 
         let mut found = Vec::with_capacity(OFFSETS.len());
@@ -94,10 +95,7 @@ impl Kernel {
         };
         let tracepoints: Vec<_> =
             PROBES.iter().map(|probe| probe.tracepoints().iter().copied().find_map(tracepoint)).collect();
-        let takes_any =
-            || KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 17, 0));
-        let cast = btf.function().filter(|_| takes_any());
-        Ok(Self { offsets, tracepoints, compat_bit: COMPAT_BIT, cast })
+        Ok(Self { offsets, tracepoints, compat_bit: COMPAT_BIT, cast: btf.function() })
     }
 }
 
