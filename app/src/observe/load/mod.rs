@@ -3,7 +3,6 @@
 //! The object is parsed and relocated by `aya-obj`; maps are `aya`'s. Programs are loaded by the thin layer in
 //! [`sys`], because `aya`'s own loader begins by parsing all of the kernel's type information.
 
-mod direct;
 mod prepare;
 mod ring;
 mod sys;
@@ -364,9 +363,6 @@ impl Loaded {
         let Prepared { mut object, maps, types: btf } = prepared;
         patch(&mut object, constants)?;
         fill_in(&object, &maps.plain)?;
-        if let Some(cast) = constants.kernel.cast {
-            direct::read_directly(&mut object, cast);
-        }
         let object = &object;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
         let programs = load_probes(object, &btf, &loaded.maps, constants);
