@@ -11,9 +11,8 @@ use glasshouse_common::{
 use crate::{
     atomic::{add, exchange, increment, incremented},
     emit::counters,
-    layout::{constant, opaque, zero},
-    maps::{FLOW_ORDER, FLOWS, FLOWS_MADE, NO_FLOW, SOCKET_ORDER, SOCKETS, SOCKETS_MADE},
-    path::mix,
+    layout::{opaque, zero},
+    maps::{FLOW_ORDER, FLOWS, FLOWS_BEGUN, FLOWS_MADE, NO_FLOW, SOCKET_ORDER, SOCKETS, SOCKETS_MADE},
     socket::{changed, note_full, send_flow},
     task,
 };
@@ -189,7 +188,7 @@ unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> 
     // Like that of the socket, which says whose it is; what it counts is its own.
     let (from, to) = (&raw const (*socket).facts, &raw mut (*entry).facts);
     bpf_probe_read_kernel(to.cast(), size_of::<FlowFacts>() as u32, from.cast());
-    (*to).flow = mix(constant!(SEED) ^ key.socket ^ mix(key.remote[0], key.remote[1]), now ^ key.port) | 1;
+    (*to).flow = new_flow();
     forget_totals(to);
     (*to).first_at = now;
     (*to).direction = 0;
@@ -201,6 +200,12 @@ unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> 
     (*entry).start = (*socket).start;
     (*entry).tgid = (*socket).tgid;
     Some(())
+}
+
+/// A number that no other flow has.
+#[inline(always)]
+pub(crate) unsafe fn new_flow() -> u64 {
+    incremented(&raw mut FLOWS_BEGUN)
 }
 
 /// Begins to count anew.

@@ -26,7 +26,7 @@ use crate::{
     emit::{counters, reserve, submit},
     fds,
     file::INHERITED,
-    flow::make_room,
+    flow::{make_room, new_flow},
     layout::{Kernel, constant, offset, opaque},
     maps::{GROUP, NO_FLOW, SOCKET_USERS, SOCKETS},
     path::mix,
@@ -169,7 +169,7 @@ pub(crate) unsafe fn note_full() {
 #[inline(always)]
 unsafe fn begin(entry: *mut Flow, sk: Kernel, flags: u32, now: u64) {
     let facts = &raw mut (*entry).facts;
-    (*facts).flow = mix(constant!(SEED) ^ (*facts).socket, now) | 1;
+    (*facts).flow = new_flow();
     (*facts).first_at = now;
     (*facts).last_at = now;
     (*facts).family = sk.read(offset!(sock_family));

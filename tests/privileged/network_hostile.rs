@@ -122,6 +122,30 @@ fn twenty_thousand_connections() {
     assert!(connections.iter().all(|one| one.result() == "established"));
 }
 
+/// Sockets that come to be at the same moment, on all CPUs, are told apart.
+#[test]
+fn connections_made_at_the_same_time() {
+    needs!();
+    let count = if slowness() > 5.0 { 3_000 } else { 40_000 };
+    let receipt = watch(command![program("net_loop"), "connects", count.to_string(), "4"]).run().complete(0);
+    let connections = receipt.connections();
+    for direction in ["outbound", "inbound"] {
+        let of_it = connections.iter().filter(|one| one.direction() == direction).count();
+        assert!(of_it == count || receipt.network_limited(), "{of_it} {direction}");
+    }
+}
+
+/// Peers of one socket that differ by their port alone, each addressed within a microsecond of the one before.
+#[test]
+fn peers_by_their_port() {
+    needs!();
+    let count = 4_000;
+    let receipt = watch(command![program("net_loop"), "ports", count.to_string()]).run().complete(0);
+    let connections = receipt.connections();
+    assert_eq!(connections.len(), count);
+    assert!(connections.iter().all(|one| one.bytes() == (64, 0)));
+}
+
 /// As many peers of one socket.
 #[test]
 fn twenty_thousand_peers() {

@@ -1,7 +1,9 @@
-// net_loop connects COUNT: so many TCP connections over loopback, each made, accepted by a thread and closed by both.
+// net_loop connects COUNT [PAIRS]: so many TCP connections over loopback, each made, accepted by another thread and closed by
+// both; by so many pairs of threads at the same time, one unless told otherwise.
 // net_loop transfer BYTES: through one TCP connection to a child, 64 KiB at a time.
 // net_loop datagrams COUNT: of 64 bytes each to a child that receives them all.
 // net_loop peers COUNT: one datagram of 64 bytes each to so many addresses of 127.0.0.0/8, where nobody receives.
+// net_loop ports COUNT: the same to so many ports of the loopback address, up to 32,768, in no order.
 #include "common.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -34,15 +36,27 @@ static void *accept_all(void *unused) {
     return unused;
 }
 
-static void connects(void) {
-    pthread_t thread;
-    server = served(SOCK_STREAM);
-    must(listen(server, 4096));
-    if (pthread_create(&thread, NULL, accept_all, NULL))
-        _exit(91);
+static void *connect_all(void *unused) {
     for (long i = 0; i < count; i++)
         must(close(connected(SOCK_STREAM)));
-    pthread_join(thread, NULL);
+    return unused;
+}
+
+static void connects(long pairs) {
+    pthread_t threads[2 * pairs];
+    long started = 0;
+    count /= pairs;
+    server = served(SOCK_STREAM);
+    must(listen(server, 4096));
+    for (long i = 0; i < pairs; i++) {
+        // The last one is this thread.
+        if (pthread_create(&threads[started++], NULL, accept_all, NULL)
+            || (i + 1 < pairs && pthread_create(&threads[started++], NULL, connect_all, NULL)))
+            _exit(91);
+    }
+    connect_all(NULL);
+    while (started > 0)
+        pthread_join(threads[--started], NULL);
 }
 
 static void transfer(void) {
@@ -94,17 +108,29 @@ static void peers(void) {
     }
 }
 
+static void ports(void) {
+    char buffer[64] = {0};
+    int fd = must(socket(AF_INET, SOCK_DGRAM, 0));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (long i = 0; i < count; i++) {
+        address.sin_port = htons(1024 + (i * 20021 & 0x7fff));
+        must(sendto(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&address, sizeof address));
+    }
+}
+
 int main(int argc, char **argv) {
     count = argument(argc, argv, 2, 1);
     const char *what = argc > 1 ? argv[1] : "";
     if (!strcmp(what, "connects"))
-        connects();
+        connects(argument(argc, argv, 3, 1));
     else if (!strcmp(what, "transfer"))
         transfer();
     else if (!strcmp(what, "datagrams"))
         datagrams();
     else if (!strcmp(what, "peers"))
         peers();
+    else if (!strcmp(what, "ports"))
+        ports();
     else
         return 94;
     return 0;

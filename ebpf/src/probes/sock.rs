@@ -13,10 +13,9 @@ use glasshouse_common::{
 
 use super::{go_on, typed_probe};
 use crate::{
-    flow::forget_totals,
-    layout::{Kernel, constant, offset, opaque, zero},
+    flow::{forget_totals, new_flow},
+    layout::{Kernel, offset, opaque, zero},
     maps::{LAST_STATE, SOCKETS, STATE_CHANGE},
-    path::mix,
     scope,
     socket::{
         find_by_cookie, find_socket, has_states, is_by_inode, is_in_group, is_tcp, make_socket, own,
@@ -147,7 +146,7 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
         own(entry, ORIGIN_CREATED);
         (*entry).failed = 0;
         if (*entry).seen != 0 {
-            begin_again(entry, now);
+            begin_again(entry);
         }
         (*facts).direction = OUTBOUND;
         (*facts).flags |= FLOW_CONNECTED;
@@ -198,9 +197,9 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
 
 /// A socket is connected again: that is another connection.
 #[inline(always)]
-unsafe fn begin_again(entry: *mut Flow, now: u64) {
+unsafe fn begin_again(entry: *mut Flow) {
     let facts = &raw mut (*entry).facts;
-    (*facts).flow = mix(constant!(SEED) ^ (*facts).socket, now) | 1;
+    (*facts).flow = new_flow();
     (*facts).flags &= !(FLOW_ENDED | FLOW_RESUMED);
     (*facts).error = 0;
     (*facts).entered = [zero(); STATES];
