@@ -156,8 +156,9 @@ pub(crate) unsafe fn use_file(
 /// The key of the entry that `new` would be.
 #[inline(always)]
 unsafe fn key_of(new: *const Access) -> u64 {
-    let mut key = mix(constant!(SEED) ^ (*new).start, u64::from((*new).tgid));
-    key = mix(key, (*new).dentry);
+    // The id beyond the bits in which starts close to each other differ.
+    let process = (*new).start ^ u64::from((*new).tgid) << 40;
+    let mut key = mix(constant!(SEED) ^ process, (*new).dentry);
     key = mix(key, (*new).mnt);
     not_zero(mix(key, (*new).inode))
 }

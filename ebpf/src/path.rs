@@ -10,7 +10,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Block, Kernel, Near, Words, offset, opaque, zero},
+    layout::{Block, Kernel, Near, Words, constant, offset, opaque, zero},
     maps::scratch,
     task,
 };
@@ -61,7 +61,16 @@ impl PathRef {
     }
 }
 
-/// Mixes a word into a hash.
+/// Mixes a word that the workload has chosen into a hash. The second factor is a secret: with one that is known, two words
+/// can be chosen for which two others leave the same hash, whatever it began with.
+#[inline(always)]
+pub(crate) fn mix_chosen(hash: u64, word: u64) -> u64 {
+    let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let keyed = (product ^ product >> 32).wrapping_mul(constant!(SEED) | 1);
+    keyed ^ keyed >> 29
+}
+
+/// Mixes a word of the kernel's into a hash.
 #[inline(always)]
 pub(crate) fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -429,6 +430,21 @@ fn jobs_and_services() {
     let units = receipt.expect_finding("service_unit", "medium").evidence("path");
     assert!(units.contains(&"/run/systemd/system/x.service".to_owned()), "{units:?}");
     assert!(receipt.has_blind_spot("work_by_others"));
+}
+
+/// With a factor that is known in place of a secret.
+#[test]
+fn names_with_the_same_hash() {
+    needs!();
+    let receipt = watch(command![program("alike_paths")]).run().complete(0);
+    let failed = receipt.failed_uses();
+    let asked: Vec<_> = failed
+        .iter()
+        .map(|one| (one.path().unwrap_or_default(), one.count()))
+        .filter(|(path, _)| path.as_os_str().as_bytes().starts_with(b"/nowher"))
+        .collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked.iter().all(|(_, count)| *count == 1), "{asked:?}");
 }
 
 /// The document tells of each test here and of no other, and of programs that these run.

@@ -16,7 +16,7 @@ use crate::{
     file::{self, Found},
     layout::{offset, opaque, zero},
     maps::{ACCESSES, scratch},
-    path::{PathRef, mix},
+    path::{PathRef, mix_chosen},
     task, text, totals,
 };
 
@@ -94,14 +94,14 @@ unsafe extern "C" fn keep_arguments(kept: u64, call: u64) -> u64 {
     (*arguments)[3] &= mask(kept, 3);
     (*arguments)[4] &= mask(kept, 4);
     (*arguments)[5] &= mask(kept, 5);
-    let mut hash = mix(hash_bytes((*found).length), call);
-    hash = mix(hash, (*found).asked);
-    hash = mix(hash, (*arguments)[0]);
-    hash = mix(hash, (*arguments)[1]);
-    hash = mix(hash, (*arguments)[2]);
-    hash = mix(hash, (*arguments)[3]);
-    hash = mix(hash, (*arguments)[4]);
-    mix(hash, (*arguments)[5])
+    let mut hash = mix_chosen(hash_bytes((*found).length), call);
+    hash = mix_chosen(hash, (*found).asked);
+    hash = mix_chosen(hash, (*arguments)[0]);
+    hash = mix_chosen(hash, (*arguments)[1]);
+    hash = mix_chosen(hash, (*arguments)[2]);
+    hash = mix_chosen(hash, (*arguments)[3]);
+    hash = mix_chosen(hash, (*arguments)[4]);
+    mix_chosen(hash, (*arguments)[5])
 }
 
 /// The lower half if an argument is kept, else nothing: without a choice, of which the verifier would follow both. The kernel

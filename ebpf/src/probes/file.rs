@@ -25,9 +25,9 @@ use crate::{
     emit::send,
     fds,
     file::{self, CREATED, Found, NOTHING, TRUNCATED},
-    layout::{Block, Kernel, Words, entry, forget, offset, opaque},
+    layout::{Block, Kernel, Words, constant, entry, forget, offset, opaque},
     maps::{Scratch, scratch},
-    path::{self, PathRef, mix},
+    path::{self, PathRef, mix_chosen},
     task,
     text::{self, Owner},
 };
@@ -399,13 +399,13 @@ pub(super) unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
 
-/// A hash of so many bytes of what lies aside. What is no length gives itself.
+/// A hash of so many bytes of what lies aside. What is no length has one of its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) unsafe extern "C" fn hash_bytes(length: u64) -> u64 {
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
-    (*found).hash = length;
+    (*found).hash = mix_chosen(constant!(SEED), length);
     (*found).left = length;
     if length as i64 > 0 {
         bpf_loop(PATH_BYTES / 8, hash_word as *mut c_void, core::ptr::null_mut(), 0);
@@ -422,7 +422,7 @@ unsafe extern "C" fn hash_word(index: u32, _context: *mut c_void) -> i64 {
     if left < 8 {
         word &= (1 << (left * 8)) - 1;
     }
-    (*found).hash = mix((*found).hash, word);
+    (*found).hash = mix_chosen((*found).hash, word);
     (*found).left = left.wrapping_sub(8);
     i64::from(left <= 8)
 }

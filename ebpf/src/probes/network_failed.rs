@@ -11,7 +11,7 @@ use crate::{
     file,
     layout::{opaque, zero},
     maps::{SOCKETS, scratch},
-    path::{PathRef, mix},
+    path::{PathRef, mix_chosen},
     socket::{has_states, use_socket},
     task, text, totals,
 };
@@ -123,7 +123,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     let (tgid, what) = (process as u32, (process >> 32) as u32);
     let made = (*found).socket;
     let length = opaque(made >> 48) & 0x7f;
-    let hash = mix(hash_bytes(length), made);
+    let hash = mix_chosen(hash_bytes(length), made);
     (*found).base = PathRef { mnt: zero(), dentry: zero() };
     let now = task::now();
     let key = file::begin_failure(found, start, tgid, hash, what << 16 | errno as u32 & 0xffff, now);

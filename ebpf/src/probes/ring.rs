@@ -196,7 +196,7 @@ pub(super) unsafe extern "C" fn submitted(
     // The low half of an open's flags holds all that have a meaning; those of the others have no more.
     let call_flags = part(CALL_FLAGS) & 0xffff_ffff;
     let mode = part(MODE) as u16;
-    let number = mix(constant!(SEED) ^ request, at) | 1;
+    let number = mix(mix(constant!(SEED), request), at) | 1;
     let is_direct = part(SLOT) as u32 != 0;
     let waiting = RingRequest {
         request: number,
