@@ -23,7 +23,7 @@ use crate::{
     atomic::{exchange, increment},
     emit::{counters, send},
     fds,
-    layout::{Block, Kernel, Near, Words, constant, offset, opaque, zero},
+    layout::{Block, Kernel, Words, constant, offset, opaque, zero},
     maps::{ACCESSES, MOVED, MOVES, Scratch, scratch},
     path::{self, PathRef, mix},
     scope, socket, task,
@@ -187,9 +187,9 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
     let Some(scratch) = scratch() else { return 0 };
     let new = &raw mut (*scratch).file.new;
     let mut words = Words::<FILE_WORDS>::uninit();
-    let file = Block::read(Kernel(file), &mut words);
+    let file = Block::read(Kernel(file), words.as_mut_ptr());
     let words = (&raw mut (*scratch).file.inode).cast::<[u64; INODE_WORDS]>();
-    let inode = Near::read(Kernel(file.get_or_read(offset!(file_inode))), words);
+    let inode = Block::read(Kernel(file.get_or_read(offset!(file_inode))), words);
     (*scratch).file.is_socket = u64::from(socket::is_mode(inode.get(offset!(inode_mode))));
     let inode: u64 = inode.get(offset!(inode_ino));
     (*new).start = start;

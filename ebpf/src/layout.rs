@@ -99,7 +99,37 @@ macro_rules! offset {
 }
 pub(crate) use offset;
 
-/// An address in the kernel. Reading at any address is safe: the helper checks.
+/// Calls a helper by exactly these instructions; gives what they leave in `r0`. The loader knows them: where the kernel takes it,
+/// it makes of them loads without a call.
+macro_rules! known_call {
+    ($($line:literal),+; $($operands:tt)+) => {{
+        let value: u64;
+        core::arch::asm!(
+            $($line,)+
+            $($operands)+,
+            out("r0") value,
+            out("r1") _,
+            out("r2") _,
+            out("r3") _,
+            out("r4") _,
+            out("r5") _,
+        );
+        value
+    }};
+}
+pub(crate) use known_call;
+
+/// Reads bytes in the kernel with the helper, and gives what the last instruction does.
+macro_rules! probe_read {
+    ($size:expr, $address:expr, $to:expr, $last:literal) => {
+        known_call!(
+            "r1 = {to}", "r2 = {size}", "r3 = {address}", "call 113", $last;
+            size = const $size, to = in(reg) $to, address = in(reg) $address
+        )
+    };
+}
+
+/// An address in the kernel. Reading at any address is safe: it is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kernel(pub(crate) u64);
 
@@ -108,14 +138,20 @@ impl Kernel {
     /// then writes zeroes).
     #[inline(always)]
     pub(crate) fn read<T: Copy>(self, offset: u32) -> T {
+        let address = self.0 + u64::from(offset);
         let mut value = core::mem::MaybeUninit::<T>::uninit();
         unsafe {
-            bpf_probe_read_kernel(
-                value.as_mut_ptr().cast(),
-                size_of::<T>() as u32,
-                (self.0 + u64::from(offset)) as *const _,
-            );
-            value.assume_init()
+            let to = value.as_mut_ptr();
+            match size_of::<T>() {
+                8 => core::mem::transmute_copy(&probe_read!(8, address, to, "r0 = *(u64 *)({to} + 0)")),
+                4 => core::mem::transmute_copy(
+                    &(probe_read!(4, address, to, "r0 = *(u32 *)({to} + 0)") as u32),
+                ),
+                size => {
+                    bpf_probe_read_kernel(to.cast(), size as u32, address as *const _);
+                    value.assume_init()
+                }
+            }
         }
     }
 
@@ -146,26 +182,27 @@ impl Kernel {
 }
 
 /// The first words of a structure, read at once: the helper's call costs more than the bytes do.
-pub(crate) struct Block<'a, const WORDS: usize> {
-    words: &'a Words<WORDS>,
+#[derive(Clone, Copy)]
+pub(crate) struct Block<const WORDS: usize> {
+    /// Where they are.
+    words: *const u8,
     of: Kernel,
 }
 
 /// Where a [`Block`] is read to.
 pub(crate) type Words<const WORDS: usize> = core::mem::MaybeUninit<[u64; WORDS]>;
 
-impl<'a, const WORDS: usize> Block<'a, WORDS> {
-    /// Reads the first words of what lies at an address.
+impl<const WORDS: usize> Block<WORDS> {
+    /// Reads the first words of what lies at an address; zeroes if nothing does. The words must be there as long as this is.
     #[inline(always)]
-    pub(crate) fn read(of: Kernel, words: &'a mut Words<WORDS>) -> Self {
-        let size = size_of::<[u64; WORDS]>() as u32;
-        unsafe { bpf_probe_read_kernel(words.as_mut_ptr().cast(), size, of.0 as *const _) };
+    pub(crate) unsafe fn read(of: Kernel, words: *mut [u64; WORDS]) -> Self {
+        let words = probe_read!(WORDS * 8, of.0, words, "r0 = {to}") as *const u8;
         Self { words, of }
     }
 
     /// The member at `offset`, or that itself if it lies beyond those words on some kernel.
     #[inline(always)]
-    pub(crate) fn get_or_read<T: Copy>(&self, offset: u32) -> T {
+    pub(crate) unsafe fn get_or_read<T: Copy>(self, offset: u32) -> T {
         if offset as usize > size_of::<[u64; WORDS]>() - size_of::<T>() {
             return self.of.read(offset);
         }
@@ -174,46 +211,21 @@ impl<'a, const WORDS: usize> Block<'a, WORDS> {
 
     /// The member at `offset`. The verifier refuses the program on a kernel where it lies beyond those words.
     #[inline(always)]
-    pub(crate) fn get<T: Copy>(&self, offset: u32) -> T {
+    pub(crate) unsafe fn get<T: Copy>(self, offset: u32) -> T {
         // The compiler of the kernel has aligned it.
-        unsafe { core::ptr::read_volatile(self.words.as_ptr().cast::<u8>().add(offset as usize).cast()) }
+        core::ptr::read_volatile(self.words.add(offset as usize).cast())
     }
 
     /// A capability set. Before Linux 6.3 it was two words of 32 bits, and aligned as such.
     #[inline(always)]
-    pub(crate) fn capabilities(&self, offset: u32) -> u64 {
+    pub(crate) unsafe fn capabilities(self, offset: u32) -> u64 {
         u64::from(self.get::<u32>(offset)) | u64::from(self.get::<u32>(offset + 4)) << 32
     }
 
     /// Follows a pointer member.
     #[inline(always)]
-    pub(crate) fn follow(&self, offset: u32) -> Kernel {
+    pub(crate) unsafe fn follow(self, offset: u32) -> Kernel {
         Kernel(self.get(offset))
-    }
-}
-
-/// The first words of a structure, read at once into memory that is not on the stack.
-#[derive(Clone, Copy)]
-pub(crate) struct Near<const WORDS: usize> {
-    words: *const [u64; WORDS],
-    of: Kernel,
-}
-
-impl<const WORDS: usize> Near<WORDS> {
-    /// Reads the first words of what lies at an address; zeroes if nothing does.
-    #[inline(always)]
-    pub(crate) unsafe fn read(of: Kernel, words: *mut [u64; WORDS]) -> Self {
-        bpf_probe_read_kernel(words.cast(), size_of::<[u64; WORDS]>() as u32, of.0 as *const _);
-        Self { words, of }
-    }
-
-    /// The member at `offset`, or that itself if it lies beyond those words on some kernel.
-    #[inline(always)]
-    pub(crate) unsafe fn get<T: Copy>(self, offset: u32) -> T {
-        if offset as usize > size_of::<[u64; WORDS]>() - size_of::<T>() {
-            return self.of.read(offset);
-        }
-        core::ptr::read_volatile(self.words.cast::<u8>().add(offset as usize).cast())
     }
 }
 

@@ -10,7 +10,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Block, Kernel, Near, Words, constant, offset, opaque, zero},
+    layout::{Block, Kernel, Words, constant, offset, opaque, zero},
     maps::scratch,
     task,
 };
@@ -54,9 +54,9 @@ pub(crate) struct PathRef {
 impl PathRef {
     /// Reads an embedded `struct path`.
     #[inline(always)]
-    pub(crate) fn at(path: Kernel) -> Self {
+    pub(crate) unsafe fn at(path: Kernel) -> Self {
         let mut words = Words::<2>::uninit();
-        let path = Block::read(path, &mut words);
+        let path = Block::read(path, words.as_mut_ptr());
         Self { mnt: path.get(offset!(path_mnt)), dentry: path.get(offset!(path_dentry)) }
     }
 }
@@ -105,7 +105,7 @@ unsafe extern "C" fn is_topmost(mnt: u64, dentry: u64) -> i32 {
     let mount = Kernel(mnt - u64::from(offset!(mount_mnt)));
     let root = offset!(mount_mnt) + offset!(vfsmount_root);
     let mut words = Words::<MOUNT_WORDS>::uninit();
-    let block = Block::read(mount, &mut words);
+    let block = Block::read(mount, words.as_mut_ptr());
     if dentry != block.get_or_read::<u64>(root) {
         return 0;
     }
@@ -115,7 +115,7 @@ unsafe extern "C" fn is_topmost(mnt: u64, dentry: u64) -> i32 {
     }
     // What most systems run on is mounted over the file system that the kernel began with.
     let mountpoint: u64 = block.get_or_read(offset!(mount_mountpoint));
-    let block = Block::read(parent, &mut words);
+    let block = Block::read(parent, words.as_mut_ptr());
     let is_first = block.get_or_read::<u64>(offset!(mount_parent)) == parent.0;
     i32::from(is_first && mountpoint == block.get_or_read(root) && !is_detached(parent))
 }
@@ -155,7 +155,7 @@ const DENTRY_WORDS: usize = 6;
 
 /// Takes the name of the current dentry, if there is room. Returns whether the walk can go on.
 #[inline(always)]
-unsafe fn take_name(walk: *mut Walk, dentry: &Block<'_, DENTRY_WORDS>) -> bool {
+unsafe fn take_name(walk: *mut Walk, dentry: Block<DENTRY_WORDS>) -> bool {
     (*walk).place = mix((*walk).place, dentry.get(offset!(dentry_name_hash)));
     let at = (*walk).length;
     if at >= u64::from(PATH_BYTES) {
@@ -186,7 +186,7 @@ unsafe extern "C" fn step(index: u32, _context: *mut c_void) -> i64 {
         (*walk).in_root = (*walk).length as u32;
     }
     let mut words = Words::<DENTRY_WORDS>::uninit();
-    let block = Block::read(dentry, &mut words);
+    let block = Block::read(dentry, words.as_mut_ptr());
     let parent = block.follow(offset!(dentry_parent));
     if index == 0 {
         (*walk).name_hash = block.get(offset!(dentry_name_hash));
@@ -212,10 +212,10 @@ unsafe extern "C" fn step(index: u32, _context: *mut c_void) -> i64 {
     if parent == dentry {
         // A root that is not its mount's: a memfd, a pipe, a disconnected handle. Its own name is all there is.
         (*walk).flags |= u32::from(flags::PATH_UNREACHABLE);
-        take_name(walk, &block);
+        take_name(walk, block);
         return 1;
     }
-    if !take_name(walk, &block) {
+    if !take_name(walk, block) {
         return 1;
     }
     (*walk).dentry = parent.0;
@@ -241,7 +241,7 @@ unsafe extern "C" fn write_facts(file: u64, at: u64) -> i32 {
     let path = PathRef::at(file.member(offset!(file_path)));
     // At once, and not on the stack, of which little is left here.
     let words = &raw mut (*scratch).file.inode;
-    let inode = Near::read(inode, words);
+    let inode = Block::read(inode, words);
     (*to).inode = inode.get(offset!(inode_ino));
     (*to).size = inode.get(offset!(inode_size));
     (*to).mtime_s = inode.get(offset!(inode_mtime_s));

@@ -9,7 +9,7 @@ use glasshouse_common::{
 };
 
 use crate::{
-    layout::{Block, Kernel, Words, constant, offset, opaque},
+    layout::{Block, Kernel, Words, constant, known_call, offset, opaque},
     maps::scratch,
 };
 
@@ -50,13 +50,14 @@ pub(crate) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
 /// The register set saved on entry to the kernel by the task that runs.
 #[inline(always)]
 pub(crate) fn current_regs() -> *const u8 {
-    unsafe { regs(current()) }
+    unsafe { bpf_task_pt_regs(current().cast_mut().cast()) as *const u8 }
 }
 
-/// The same of a task that the verifier trusts.
+/// The same of a task that the verifier trusts; they lie at `address`.
 #[inline(always)]
-pub(crate) unsafe fn regs(task: *const u8) -> *const u8 {
-    bpf_task_pt_regs(task.cast_mut().cast()) as *const u8
+pub(crate) unsafe fn regs(task: *const u8, address: u64) -> *const u8 {
+    known_call!("r1 = {task}", "r2 = {address}", "call 175"; task = in(reg) task, address = in(reg) address)
+        as *const u8
 }
 
 /// ABI of the system call that the task is in.
@@ -86,13 +87,13 @@ pub(crate) fn header(at: u64, start: u64, tgid: u32, tid: u32, kind: u32, size: 
 
 /// Id, namespace inode and depth of a task in its innermost pid namespace.
 #[inline(always)]
-pub(crate) fn namespace_pid(task: Kernel) -> (u32, u32, u32) {
+pub(crate) unsafe fn namespace_pid(task: Kernel) -> (u32, u32, u32) {
     let pid = task.follow(offset!(task_thread_pid));
     let level: u32 = pid.read(offset!(pid_level));
     // `struct upid` is an int and a pointer.
     let upid = Kernel(pid.0 + u64::from(offset!(pid_numbers)) + u64::from(level & 31) * 16);
     let mut words = Words::<2>::uninit();
-    let upid = Block::read(upid, &mut words);
+    let upid = Block::read(upid, words.as_mut_ptr());
     (upid.get(offset!(upid_nr)), upid.follow(offset!(upid_ns)).read(offset!(pid_ns_inum)), level)
 }
 
@@ -113,7 +114,7 @@ unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
     let cred = task.follow(offset!(task_cred));
     // Ids and capabilities lie side by side, as do the namespaces. A helper takes longer for its call than for bytes.
     let mut words = Words::<CRED_WORDS>::uninit();
-    let facts = Block::read(cred, &mut words);
+    let facts = Block::read(cred, words.as_mut_ptr());
     (*to).inheritable = facts.capabilities(offset!(cred_inheritable));
     (*to).permitted = facts.capabilities(offset!(cred_permitted));
     (*to).effective = facts.capabilities(offset!(cred_effective));
@@ -130,7 +131,7 @@ unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
     (*to).securebits = facts.get(offset!(cred_securebits));
     (*to).user_ns = cred.follow(offset!(cred_user_ns)).read(offset!(user_ns_inum));
     let mut words = Words::<NSPROXY_WORDS>::uninit();
-    let namespaces = Block::read(task.follow(offset!(task_nsproxy)), &mut words);
+    let namespaces = Block::read(task.follow(offset!(task_nsproxy)), words.as_mut_ptr());
     (*to).mnt_ns = namespaces.follow(offset!(nsproxy_mnt)).read(offset!(mnt_ns_inum));
     (*to).pid_ns_for_children = namespaces.follow(offset!(nsproxy_pid)).read(offset!(pid_ns_inum));
     (*to).net_ns = namespaces.follow(offset!(nsproxy_net)).read(offset!(net_ns_inum));

@@ -17,6 +17,7 @@ const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
 const KIND_RESTRICT: u32 = 11;
+const KIND_FUNCTION: u32 = 12;
 const KIND_FUNCTION_PROTOTYPE: u32 = 13;
 const KIND_TYPE_TAG: u32 = 18;
 /// Anonymous members nest a few levels deep; more than this is damage.
@@ -42,6 +43,8 @@ pub struct Btf<'a> {
     /// Ids of the wanted structures and typedefs.
     structures: HashMap<&'a [u8], u32>,
     typedefs: HashMap<&'a [u8], u32>,
+    /// That of the wanted function.
+    function: Option<u32>,
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
@@ -55,7 +58,7 @@ fn text(strings: &[u8], at: u32) -> &[u8] {
 }
 
 impl<'a> Btf<'a> {
-    /// Indexes `bytes`, noting the ids of the structures and typedefs that the two functions want.
+    /// Indexes `bytes`, noting the ids of the structures and typedefs that the two functions want, and of one function.
     ///
     /// # Errors
     /// When the bytes are not BTF.
@@ -63,6 +66,7 @@ impl<'a> Btf<'a> {
         bytes: &'a [u8],
         want_structure: impl Fn(&[u8]) -> bool,
         want_typedef: impl Fn(&[u8]) -> bool,
+        wanted_function: Option<&str>,
     ) -> Result<Self, BtfError> {
         if bytes.get(..2).map(|magic| magic == MAGIC.to_ne_bytes()) != Some(true) {
             return Err(BtfError::Damaged(0));
@@ -76,6 +80,10 @@ impl<'a> Btf<'a> {
         let (types, strings) = (section(8)?, section(16)?);
         let mut begins = Vec::with_capacity(types.len() / 24);
         let (mut structures, mut typedefs) = (HashMap::new(), HashMap::new());
+        // There are sixty thousand functions, and a name occurs once: its place is found faster than each is compared.
+        let find = |name: &str| memchr::memmem::find(strings, &[b"\0", name.as_bytes(), b"\0"].concat());
+        let name_at = wanted_function.and_then(find).map(|at| at as u32 + 1);
+        let mut function = None;
         let mut at = 0;
         begins.push(0);
         while at < types.len() {
@@ -92,14 +100,22 @@ impl<'a> Btf<'a> {
                     typedefs.entry(text(strings, word(types, at)?)).or_insert(id);
                 }
             }
+            if kind == KIND_FUNCTION && Some(word(types, at)?) == name_at {
+                function = Some(id);
+            }
             at += 12 + trailing(kind, (info & 0xffff) as usize)?;
         }
-        Ok(Self { types, strings, begins, structures, typedefs })
+        Ok(Self { types, strings, begins, structures, typedefs, function })
     }
 
     /// Id of a typedef that was wanted.
     pub fn typedef(&self, name: &str) -> Option<u32> {
         self.typedefs.get(name.as_bytes()).copied()
+    }
+
+    /// Id of the function that was wanted.
+    pub fn function(&self) -> Option<u32> {
+        self.function
     }
 
     /// How many parameters the function has that a typedef of a pointer to a function leads to.
@@ -276,7 +292,7 @@ mod tests {
     #[test]
     fn members_of_anonymous_members_are_found() {
         let bytes = sample();
-        let btf = Btf::index(&bytes, |name| name == b"file", |name| name == b"path_t").unwrap();
+        let btf = Btf::index(&bytes, |name| name == b"file", |name| name == b"path_t", None).unwrap();
         assert_eq!(btf.offset("file", "f_mode"), Some(0));
         assert_eq!(btf.offset("file", "f_path"), Some(8));
         assert_eq!(btf.offset("file", "f_path.mnt"), Some(12));
@@ -290,20 +306,23 @@ mod tests {
     fn damage_is_an_error_at_every_length() {
         let bytes = sample();
         for length in 0..bytes.len() {
-            if let Ok(btf) = Btf::index(&bytes[..length], |_| true, |_| true) {
+            if let Ok(btf) = Btf::index(&bytes[..length], |_| true, |_| true, Some("mnt")) {
                 let _ = btf.offset("file", "f_path.mnt");
             }
         }
-        assert!(Btf::index(b"not type information", |_| true, |_| true).is_err());
+        assert!(Btf::index(b"not type information", |_| true, |_| true, Some("mnt")).is_err());
     }
 
     #[test]
     fn the_running_kernel_agrees_with_itself() {
         let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
-        let btf = Btf::index(&bytes, |name| name == b"task_struct", |_| false).unwrap();
+        let btf = Btf::index(&bytes, |name| name == b"task_struct", |_| false, Some("schedule")).unwrap();
         let (pid, tgid) =
             (btf.offset("task_struct", "pid").unwrap(), btf.offset("task_struct", "tgid").unwrap());
         assert_eq!(tgid, pid + 4);
         assert!(btf.offset("task_struct", "thread_info.flags").unwrap() < pid);
+        assert!(btf.function().is_some());
+        let none = Btf::index(&bytes, |_| false, |_| false, Some("no_such_function")).unwrap();
+        assert_eq!(none.function(), None);
     }
 }

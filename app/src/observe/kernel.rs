@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use aya::util::KernelVersion;
 use glasshouse_common::layout::{ABSENT, OFFSETS, Offsets};
 
 use super::{ObserveError, btf::Btf, plan::PROBES};
@@ -49,7 +50,12 @@ pub(super) struct Kernel {
     pub(super) tracepoints: Vec<Option<Tracepoint>>,
     /// Bit that marks a 32-bit call.
     pub(super) compat_bit: u32,
+    /// Id of the function [`CAST`], where it takes any address.
+    pub(super) cast: Option<u32>,
 }
+
+/// Makes an address a pointer that may be loaded from; since Linux 6.17 also one of no type.
+const CAST: &str = "bpf_rdonly_cast";
 
 impl Kernel {
     /// Reads type information.
@@ -62,7 +68,8 @@ impl Kernel {
                 PROBES.iter().any(|probe| probe.tracepoints().iter().any(|known| known.as_bytes() == name))
             })
         };
-        let btf = Btf::index(bytes, is_structure, is_tracepoint)
+        let takes_any = KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 17, 0));
+        let btf = Btf::index(bytes, is_structure, is_tracepoint, takes_any.then_some(CAST))
             .map_err(|error| ObserveError::Unsupported(format!("/sys/kernel/btf/vmlinux: {error}")))?;
 
         let mut found = Vec::with_capacity(OFFSETS.len());
@@ -88,7 +95,7 @@ impl Kernel {
         };
         let tracepoints: Vec<_> =
             PROBES.iter().map(|probe| probe.tracepoints().iter().copied().find_map(tracepoint)).collect();
-        Ok(Self { offsets, tracepoints, compat_bit: COMPAT_BIT })
+        Ok(Self { offsets, tracepoints, compat_bit: COMPAT_BIT, cast: btf.function() })
     }
 }
 

@@ -204,7 +204,7 @@ unsafe extern "C" fn other_name(address: u64, dentry: u64) -> u64 {
     let mut end = opaque(taken as u64 - 1) & 0xfff;
     end = opaque(end - u64::from(byte(end.wrapping_sub(1)) == b'/')) & 0xfff;
     let mut words = Words::<2>::uninit();
-    let name = Block::read(Kernel(dentry).member(offset!(dentry_name_hash)), &mut words);
+    let name = Block::read(Kernel(dentry).member(offset!(dentry_name_hash)), words.as_mut_ptr());
     let length = u64::from(name.get::<u32>(offset!(dentry_name_length) - offset!(dentry_name_hash)));
     if length <= end
         && length < 256

@@ -93,6 +93,11 @@ unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
     go_on(arguments, &STATE_CHANGE, 0);
 }
 
+/// There is no such program, and nothing more is to be done. What may go on with another program has its stack on that of the
+/// kernel; what may not has one per CPU since Linux 6.13, which a run in the middle of it writes over: the kernel rules that
+/// out where it starts a program, but not where one goes on with another.
+const NOWHERE: u32 = 1;
+
 #[inline(always)]
 unsafe fn on_change<const BTF: bool>(arguments: *const u64) {
     let old = *arguments.add(1) as u16;
@@ -103,7 +108,7 @@ unsafe fn on_change<const BTF: bool>(arguments: *const u64) {
         // A connection that was asked for by a peer belongs to nobody yet, and comes in the middle of anything.
         let is_asked_for = new == ESTABLISHED && is_in_group(address.0) != 0;
         if !is_asked_for && !(matches!(new, SYN_SENT | LISTEN) && is_own()) {
-            return;
+            return go_on(arguments, &STATE_CHANGE, NOWHERE);
         }
         if BTF {
             bpf_get_socket_cookie(*arguments as *mut _);

@@ -15,7 +15,7 @@ use crate::{
     emit::{send, wait_for_room},
     file::{IS_SOCKET, tid, use_descriptor, use_file, use_known},
     held::{announce_inherited, announce_sockets},
-    layout::{Kernel, Near, constant, entry, forget, offset, opaque, zero},
+    layout::{Block, Kernel, constant, entry, forget, offset, opaque, zero},
     maps::{GOING_ON, Scratch, scratch},
     scope, socket, task, text,
 };
@@ -46,7 +46,7 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     let tgid: u32 = task::load(current, offset!(task_tgid));
     let Some(own) = scope::own(tgid) else { return };
     // Those that the tracepoint gives, as a pointer that the verifier trusts.
-    let regs = task::regs(current);
+    let regs = task::regs(current, *arguments);
     let mut result = *arguments.add(1) as i64;
     let number = task::load::<u64>(regs, offset!(regs_number)) as u32;
     let abi = task::abi(current);
@@ -282,7 +282,7 @@ unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
 unsafe fn keep_arguments(arguments: *const u64, scratch: *mut Scratch) {
     let found = &raw mut (*scratch).file;
     // At once: a helper takes longer for its call than for bytes.
-    let regs = Near::read(Kernel(*arguments), &raw mut (*found).regs);
+    let regs = Block::read(Kernel(*arguments), &raw mut (*found).regs);
     let kept = &raw mut (*found).arguments;
     if (*scratch).call.call >> 32 == u64::from(ABI_NATIVE) {
         (*kept)[0] = regs.get(offset!(regs_arg0));

@@ -3,6 +3,7 @@
 //! The object is parsed and relocated by `aya-obj`; maps are `aya`'s. Programs are loaded by the thin layer in
 //! [`sys`], because `aya`'s own loader begins by parsing all of the kernel's type information.
 
+mod direct;
 mod prepare;
 mod ring;
 mod sys;
@@ -363,6 +364,9 @@ impl Loaded {
         let Prepared { mut object, maps, types: btf } = prepared;
         patch(&mut object, constants)?;
         fill_in(&object, &maps.plain)?;
+        if let Some(cast) = constants.kernel.cast {
+            direct::read_directly(&mut object, cast);
+        }
         let object = &object;
         let mut loaded = Self { programs: Vec::new(), probes: Vec::new(), links: Vec::new(), maps };
         let programs = load_probes(object, &btf, &loaded.maps, constants);
@@ -459,5 +463,30 @@ impl Loaded {
     pub(super) fn counters(&mut self) -> Result<PerCpuArray<MapData, Plain<Counters>>, ObserveError> {
         let map = self.take("COUNTERS")?;
         PerCpuArray::try_from(Map::PerCpuArray(map)).map_err(|error| unusable("COUNTERS", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Since Linux 6.13 a program that calls no other may be given a stack per CPU, which it would share with the run that comes
+    /// in the middle of it: see `NOWHERE` of the eBPF side.
+    #[test]
+    fn what_runs_in_the_middle_of_itself_calls_other_programs() {
+        const CALL: u8 = 0x85;
+        const TAIL_CALL: i32 = 12;
+        let Ok(object) = Object::parse(OBJECT) else { panic!("the object is damaged") };
+        for name in ["sock_state_change", "sock_state_change_raw"] {
+            let function = object.programs.get(name).map(|program| program.function_key());
+            let Some(function) = function.and_then(|key| object.functions.get(&key)) else {
+                panic!("no program {name}")
+            };
+            let calls = function
+                .instructions
+                .iter()
+                .any(|word| (word.code, word.src_reg(), word.imm) == (CALL, 0, TAIL_CALL));
+            assert!(calls, "{name}");
+        }
     }
 }
