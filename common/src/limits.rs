@@ -54,7 +54,9 @@ pub const WAIT_NS: u32 = 100_000;
 /// Sockets that are followed at the same time. The oldest make room for new ones, their totals sent, and come back when
 /// they are used again.
 pub const SOCKET_ENTRIES: u32 = 16_384;
-/// The same of what sockets exchange with further peers.
+/// Sockets that have ended and rest, so that nothing that still works on one of them finds another in its place.
+pub const RESTING_SOCKETS: u32 = 2_048;
+/// What sockets exchange with further peers, as many at the same time.
 pub const FLOW_ENTRIES: u32 = 4_096;
 /// Processes that use a socket that another one made, which were told. One that has fallen out is told again.
 pub const SOCKET_USERS: u32 = 1_024;

@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_kernel};
 use glasshouse_common::{
     FlowFacts,
-    limits::{FLOW_ENTRIES, SOCKET_ENTRIES},
+    limits::{FLOW_ENTRIES, RESTING_SOCKETS, SOCKET_ENTRIES},
     socket::{FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND, SENT},
     state::{Flow, FlowKey},
 };
@@ -12,7 +12,10 @@ use crate::{
     atomic::{add, exchange, increment, incremented},
     emit::counters,
     layout::{opaque, zero},
-    maps::{FLOW_ORDER, FLOWS, FLOWS_BEGUN, FLOWS_MADE, NO_FLOW, SOCKET_ORDER, SOCKETS, SOCKETS_MADE},
+    maps::{
+        FLOW_ORDER, FLOWS, FLOWS_BEGUN, FLOWS_MADE, NO_FLOW, RESTING, SOCKET_ORDER, SOCKETS, SOCKETS_ENDED,
+        SOCKETS_MADE,
+    },
     socket::{changed, note_full, send_flow},
     task,
 };
@@ -39,6 +42,23 @@ pub(crate) unsafe fn make_room(key: u64) {
         let _ = SOCKETS.remove(&leaving);
     }
 }
+
+/// A socket is done with. Its entry goes when so many others have ended after it: the kernel gives the memory of one that
+/// goes to the next one that comes, and packets are counted without any lock, on other CPUs or in what was interrupted here,
+/// by programs that may have found the entry before.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn rest(key: u64) -> i32 {
+    let place = opaque(incremented(&raw mut SOCKETS_ENDED)) & u64::from(RESTING_SOCKETS - 1);
+    let rested = opaque(exchange((&raw mut RESTING).cast::<u64>().add(place as usize), key));
+    let Some(entry) = SOCKETS.get_ptr_mut(&rested) else { return 0 };
+    // What cannot be told now is asked for in the end.
+    if (*entry).dirty == 0 || send_flow(entry, task::now()) != 0 {
+        let _ = SOCKETS.remove(&rested);
+    }
+    0
+}
+const _: () = assert!(RESTING_SOCKETS.is_power_of_two());
 const _: () = assert!(SOCKET_ENTRIES.is_power_of_two() && FLOW_ENTRIES.is_power_of_two());
 
 #[inline(always)]
@@ -46,7 +66,10 @@ unsafe fn evict(entry: *mut Flow) {
     if (*entry).dirty != 0 {
         send_flow(entry, task::now());
     }
-    if let Some(counters) = counters() {
+    // Of one that has ended nothing more will come.
+    if (*entry).facts.flags & FLOW_ENDED == 0
+        && let Some(counters) = counters()
+    {
         increment(&raw mut (*counters).flows_evicted);
     }
 }

@@ -78,7 +78,7 @@ pub(crate) static RING_UNTOLD: Array<u64> = Array::with_max_entries(limits::RING
 /// number of its inode where it has none; see [`crate::socket`].
 #[map]
 pub(crate) static SOCKETS: HashMap<u64, Flow> =
-    HashMap::with_max_entries(limits::SOCKET_ENTRIES + 64, BPF_F_NO_PREALLOC);
+    HashMap::with_max_entries(limits::SOCKET_ENTRIES + limits::RESTING_SOCKETS + 64, BPF_F_NO_PREALLOC);
 
 /// What sockets exchange with further peers.
 #[map]
@@ -93,9 +93,18 @@ pub(crate) static SOCKET_ORDER: Array<u64> = Array::with_max_entries(limits::SOC
 #[map]
 pub(crate) static FLOW_ORDER: Array<FlowKey> = Array::with_max_entries(limits::FLOW_ENTRIES, 0);
 
+/// Keys of the sockets that rest, from [`SOCKETS_ENDED`] modulo the length.
+#[unsafe(no_mangle)]
+pub(crate) static mut RESTING: [u64; limits::RESTING_SOCKETS as usize] =
+    [0; limits::RESTING_SOCKETS as usize];
+
 /// Sockets so far.
 #[unsafe(no_mangle)]
 pub(crate) static mut SOCKETS_MADE: u64 = 0;
+
+/// Sockets that were sent to rest so far.
+#[unsafe(no_mangle)]
+pub(crate) static mut SOCKETS_ENDED: u64 = 0;
 
 /// Flows with further peers so far.
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use glasshouse_common::{
 
 use super::{go_on, typed_probe};
 use crate::{
-    flow::{forget_totals, new_flow},
+    flow::{forget_totals, new_flow, rest},
     layout::{Kernel, offset, opaque, zero},
     maps::{LAST_STATE, SOCKETS, STATE_CHANGE},
     scope,
@@ -61,14 +61,15 @@ unsafe extern "C" fn sock_release(context: *mut bpf_sock) -> i32 {
     GO_ON
 }
 
-/// Tells the last of a socket, if there is something, and forgets it.
+/// Tells the last of a socket, if there is something.
 #[inline(always)]
 unsafe fn end(key: u64, entry: *mut Flow, now: u64) {
     let is_told = (*entry).seen == 0 || (*entry).facts.flags & FLOW_ENDED != 0;
     (*entry).facts.flags |= FLOW_ENDED;
-    if is_told && (*entry).dirty == 0 || send_flow(entry, now) != 0 {
-        let _ = SOCKETS.remove(&key);
+    if !is_told || (*entry).dirty != 0 {
+        send_flow(entry, now);
     }
+    rest(key);
 }
 
 // A program does not run in the middle of itself, and packets come in the middle of anything: of two that do the same one
@@ -192,10 +193,10 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
     if old == SYN_SENT {
         (*entry).failed = error;
     }
-    let is_told = send_flow(entry, now) != 0;
+    send_flow(entry, now);
     // A process that still has it may connect it anew.
-    if sk.follow(offset!(sock_socket)).0 == 0 && is_told {
-        let _ = SOCKETS.remove(&key);
+    if sk.follow(offset!(sock_socket)).0 == 0 {
+        rest(key);
     }
     0
 }
