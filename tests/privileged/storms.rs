@@ -192,3 +192,42 @@ fn waits_are_counted() {
     assert_eq!(pressure["waited_ms"].as_f64().unwrap() > 0.0, waits > 0, "{pressure}");
     assert_eq!(file_named(&receipt, "/needle").len(), 1);
 }
+
+/// All that is done at the same moment, on all CPUs, is told apart, to the last byte.
+#[test]
+fn what_is_done_at_once() {
+    needs!();
+    let times = if slowness() > 1.0 { 100 } else { 1_000 };
+    let all = 8 * times;
+    let watched = watch(command![program("at_once"), "8", times.to_string()]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    assert_eq!(receipt.processes().len() as u64, 1 + 8 + all / 4);
+    for operation in ["create", "rename", "chmod", "delete"] {
+        let changes = receipt.changes_by(operation);
+        let below = changes.iter().filter(|one| one.path().is_some_and(|path| path.starts_with(&folder)));
+        assert_eq!(below.count() as u64, all, "{operation}");
+    }
+    let files: Vec<_> = receipt
+        .files()
+        .into_iter()
+        .filter(|file| file.path().is_some_and(|path| path.starts_with(&folder) && path != folder))
+        .collect();
+    assert_eq!(files.len() as u64, all);
+    for file in files {
+        assert_eq!(
+            (file.operation("open"), file.bytes_read(), file.bytes_written()),
+            (2, 10, 10),
+            "{file:?}"
+        );
+    }
+    let failed = receipt.failed_below(&folder);
+    assert_eq!((failed.len() as u64, failed.values().sum::<u64>()), (all, all));
+    let connections = receipt.connections();
+    let refused = connections.iter().filter(|one| one.result() == "refused").count() as u64;
+    let sent = connections.iter().filter(|one| one.bytes() == (8, 0)).count() as u64;
+    assert_eq!((refused, sent, connections.len() as u64), (all, all, 2 * all));
+    let call = |name: &str| receipt.calls(name);
+    assert_eq!((call("rename"), call("chmod"), call("unlink"), call("sendto")), (all, all, all, all));
+    assert_eq!((call("connect"), call("write"), call("read"), call("openat")), (all, all, all, 3 * all));
+}
