@@ -147,6 +147,12 @@ impl Kernel {
                 4 => core::mem::transmute_copy(
                     &(probe_read!(4, address, to, "r0 = *(u32 *)({to} + 0)") as u32),
                 ),
+                2 => core::mem::transmute_copy(
+                    &(probe_read!(2, address, to, "r0 = *(u16 *)({to} + 0)") as u16),
+                ),
+                1 => {
+                    core::mem::transmute_copy(&(probe_read!(1, address, to, "r0 = *(u8 *)({to} + 0)") as u8))
+                }
                 size => {
                     bpf_probe_read_kernel(to.cast(), size as u32, address as *const _);
                     value.assume_init()

@@ -208,8 +208,8 @@ pub(crate) unsafe extern "C" fn take_ends(entry: *mut Flow, sk: u64) -> i32 {
     let (local, remote) = (&raw mut (*facts).local, &raw mut (*facts).remote);
     match (*facts).family {
         AF_INET => {
-            sk.read_to::<4>(offset!(sock_rcv_saddr), local.cast());
-            sk.read_to::<4>(offset!(sock_daddr), remote.cast());
+            local.cast::<u32>().write(sk.read(offset!(sock_rcv_saddr)));
+            remote.cast::<u32>().write(sk.read(offset!(sock_daddr)));
         }
         AF_INET6 => {
             sk.read_to::<16>(offset!(sock_v6_rcv_saddr), local);

@@ -6,12 +6,14 @@
 
 use aya_obj::{Object, generated::bpf_insn};
 
-// Codes of instructions, `linux/bpf.h`: r = r, r = number, a call, and loads of 8 and 4 bytes.
+// Codes of instructions, `linux/bpf.h`: r = r, r = number, a call, and loads of 8, 4, 2 bytes and of one.
 const MOVE: u8 = 0xbf;
 const SET: u8 = 0xb7;
 const CALL: u8 = 0x85;
 const LOAD_8: u8 = 0x79;
 const LOAD_4: u8 = 0x61;
+const LOAD_2: u8 = 0x69;
+const LOAD_1: u8 = 0x71;
 /// `BPF_FUNC_probe_read_kernel`.
 const PROBE_READ_KERNEL: i32 = 113;
 /// `BPF_FUNC_task_pt_regs`.
@@ -60,6 +62,8 @@ fn is_read([first, second, third, call, last]: &[bpf_insn; 5]) -> bool {
     let is_size = match last.code {
         LOAD_8 => second.imm == 8,
         LOAD_4 => second.imm == 4,
+        LOAD_2 => second.imm == 2,
+        LOAD_1 => second.imm == 1,
         MOVE => true,
         _ => false,
     };
