@@ -61,11 +61,14 @@ impl PathRef {
     }
 }
 
+/// What words are multiplied with: the odd number next to 2⁶⁴ divided by the golden ratio.
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// Mixes a word that the workload has chosen into a hash. The second factor is a secret: with one that is known, two words
 /// can be chosen for which two others leave the same hash, whatever it began with.
 #[inline(always)]
 pub(crate) fn mix_chosen(hash: u64, word: u64) -> u64 {
-    let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let product = (hash ^ word).wrapping_mul(FACTOR);
     let keyed = (product ^ product >> 32).wrapping_mul(constant!(SEED) | 1);
     keyed ^ keyed >> 29
 }
@@ -73,7 +76,7 @@ pub(crate) fn mix_chosen(hash: u64, word: u64) -> u64 {
 /// Mixes a word of the kernel's into a hash.
 #[inline(always)]
 pub(crate) fn mix(hash: u64, word: u64) -> u64 {
-    let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let product = (hash ^ word).wrapping_mul(FACTOR);
     product ^ product >> 29
 }
 
