@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::Path,
     sync::{
         OnceLock,
@@ -13,9 +13,13 @@ use std::{
 };
 
 use aya::maps::MapData;
-use aya_obj::{Object, btf::BtfFeatures, generated::bpf_map_type};
+use aya_obj::{
+    Object,
+    btf::BtfFeatures,
+    generated::{BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, bpf_map_type},
+};
 
-use super::{OBJECT, ObserveError, Ring, failed, is_refusal, not_permitted, number_for_tests, sys};
+use super::{OBJECT, ObserveError, Ring, failed, is_refusal, no_map, not_permitted, number_for_tests, sys};
 use crate::observe::page_bytes;
 
 /// The object, with its maps and types in the kernel. What is known before there is a target.
@@ -33,6 +37,12 @@ pub(super) struct Maps {
 }
 
 impl Maps {
+    fn descriptor(&self, name: &str) -> Result<RawFd, ObserveError> {
+        let plain = self.plain.get(name).map(|map| map.fd().as_fd().as_raw_fd());
+        let ring = || self.rings.get(name).map(|ring| ring.as_fd().as_raw_fd());
+        plain.or_else(ring).ok_or_else(|| no_map(name))
+    }
+
     fn extend(&mut self, more: Self) {
         self.plain.extend(more.plain);
         self.rings.extend(more.rings);
@@ -40,8 +50,8 @@ impl Maps {
 }
 
 impl Prepared {
-    /// Parses the object, puts its maps into the kernel, and does `other` on a thread of its own, which then takes its share
-    /// of the maps: two CPUs are busy to the end.
+    /// Parses and relocates the object, puts its types and maps into the kernel, and does `other` on a thread of its own, which
+    /// then takes its share of the maps: two CPUs are busy to the end.
     pub(in crate::observe) fn new_beside<T: Send>(
         other: impl Fn() -> T + Sync,
     ) -> (Result<Self, ObserveError>, T) {
@@ -53,28 +63,24 @@ impl Prepared {
                 leave_cpu(here);
                 (other(), shared_here.get().map(MapsToMake::make))
             });
-            let begun = parse_object().map(|object| {
-                let made = shared.get_or_init(|| MapsToMake::of(&object)).make();
-                (object, made)
+            let begun = parse_object().and_then(|mut object| {
+                let maps = shared.get_or_init(|| MapsToMake::of(&object));
+                let numbers = relocate(&mut object)?;
+                let types = load_types(&mut object)?;
+                Ok((object, numbers, types, maps.make()?))
             });
             let (other, more) = match beside.map(std::thread::ScopedJoinHandle::join) {
                 Ok(Ok(done)) => done,
                 // The thread could not be had, or has panicked: then a map may be missing.
                 _ => (other(), None),
             };
-            let prepared = begun.and_then(|(object, made)| {
-                let mut maps = made?;
+            let prepared = begun.and_then(|(mut object, numbers, types, mut maps)| {
                 maps.extend(more.transpose()?.unwrap_or_default());
-                Self::put_together(object, maps)
+                name_maps(&mut object, &numbers, &maps)?;
+                Ok(Self { object, maps, types })
             });
             (prepared, other)
         })
-    }
-
-    fn put_together(mut object: Object, maps: Maps) -> Result<Self, ObserveError> {
-        relocate(&mut object, &maps)?;
-        let types = load_types(&mut object)?;
-        Ok(Self { object, maps, types })
     }
 }
 
@@ -156,19 +162,35 @@ pub(super) fn leave_cpu(cpu: nix::Result<usize>) {
     }
 }
 
-fn relocate(object: &mut Object, maps: &Maps) -> Result<(), ObserveError> {
+/// Joins each program with the functions that it calls, and has it name maps by their numbers: the places that they have in
+/// what is returned. It takes as long as making them, and so does not wait for them.
+fn relocate(object: &mut Object) -> Result<Vec<String>, ObserveError> {
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
-    let originals = object.maps.clone();
-    let plain = maps.plain.iter().map(|(name, map)| (name, map.fd().as_fd().as_raw_fd()));
-    let rings = maps.rings.iter().map(|(name, ring)| (name, ring.as_fd().as_raw_fd()));
-    let references = plain.chain(rings).filter_map(|(name, descriptor)| {
-        originals.get(name).map(|original| (name.as_str(), descriptor, original))
-    });
+    let maps: Vec<_> = object.maps.iter().map(|(name, map)| (name.clone(), map.clone())).collect();
+    let numbered = maps.iter().zip(0..).map(|((name, map), number)| (name.as_str(), number, map));
     object
-        .relocate_maps(references, &sections)
+        .relocate_maps(numbered, &sections)
+        .and_then(|()| object.relocate_calls(&sections))
         .map_err(|error| failed("cannot relocate the eBPF object", error))?;
-    object.relocate_calls(&sections).map_err(|error| failed("cannot relocate the eBPF object", error))
+    Ok(maps.into_iter().map(|(name, _)| name).collect())
 }
+
+/// Has programs name maps by their descriptors, which they have by now.
+fn name_maps(object: &mut Object, numbers: &[String], maps: &Maps) -> Result<(), ObserveError> {
+    let descriptors: Vec<RawFd> =
+        numbers.iter().map(|name| maps.descriptor(name)).collect::<Result<_, _>>()?;
+    for word in object.functions.values_mut().flat_map(|function| &mut function.instructions) {
+        let names = matches!(u32::from(word.src_reg()), BPF_PSEUDO_MAP_FD | BPF_PSEUDO_MAP_VALUE);
+        if word.code == LOAD_WIDE && names {
+            let descriptor = usize::try_from(word.imm).ok().and_then(|number| descriptors.get(number));
+            word.imm = *descriptor.ok_or_else(|| no_map(&word.imm.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Code of the instruction that loads an address of a map's (`BPF_LD | BPF_IMM | BPF_DW`).
+const LOAD_WIDE: u8 = 0x18;
 
 /// Parses the embedded object (or the one that `GLASSHOUSE_BPF_OBJECT` names, for trying a fresh build).
 fn parse_object() -> Result<Object, ObserveError> {
