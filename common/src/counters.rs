@@ -18,7 +18,7 @@ pub enum Family {
 pub const FAMILIES: usize = 4;
 
 record! {
-    /// Per CPU; user space adds them up.
+    /// Of all CPUs.
     Counters, 160, {
         /// Records the kernel side wanted to send, by [`Family`].
         emitted: [u64; 4],

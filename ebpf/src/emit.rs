@@ -7,7 +7,7 @@ use aya_ebpf::{
     helpers::generated::bpf_loop,
     maps::{RingBuf, ring_buf::RingBufEntry},
 };
-use glasshouse_common::{Counters, FAMILIES, Family, kind};
+use glasshouse_common::{FAMILIES, Family, kind};
 
 use crate::{
     atomic::{add, increment},
@@ -20,11 +20,6 @@ use crate::{
 /// While a ring is past its quarter, the collector is woken once per so many bytes. A wake-up costs ten times what
 /// a record does; below the quarter the collector's own timer is soon enough.
 const WAKE_EVERY: u64 = 64 * 1024;
-
-#[inline(always)]
-pub(crate) fn counters() -> Option<*mut Counters> {
-    COUNTERS.get_ptr_mut(0)
-}
 
 /// Sends the record that has been put together, `size` bytes of it. Returns whether there was room.
 #[inline(always)]
@@ -52,7 +47,7 @@ const _: () = assert!(RECORD < 64);
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn send_scratch(family: u32, from: u32, size: u64, urgent: u32) -> i32 {
-    let (Some(counters), Some(scratch)) = (counters(), scratch()) else { return 0 };
+    let Some(scratch) = scratch() else { return 0 };
     let text = &raw mut (*scratch).text;
     let size = opaque(size);
     if size > size_of_val(&(*text).bytes) as u64 {
@@ -65,25 +60,21 @@ unsafe extern "C" fn send_scratch(family: u32, from: u32, size: u64, urgent: u32
         return 0;
     }
     // What runs in the middle of this, on the same CPU, counts too: packets.
-    increment((&raw mut (*counters).emitted).cast::<u64>().add(family));
-    let sent = if family == Family::Files as usize {
-        output(&ACTIVITY_RING, record, urgent != 0)
+    increment((&raw mut COUNTERS.emitted).cast::<u64>().add(family));
+    let ring = if family == Family::Files as usize {
+        &ACTIVITY_RING
     } else if family == Family::Network as usize {
-        output(&NETWORK_RING, record, urgent != 0)
+        &NETWORK_RING
     } else {
-        output(&PROCESS_RING, record, urgent != 0)
+        &PROCESS_RING
     };
+    let flags = if urgent != 0 { u64::from(BPF_RB_FORCE_WAKEUP) } else { wake_up(ring, record.len() as u64) };
+    let sent = ring.output::<[u8]>(record, flags).is_ok();
     if !sent {
-        increment((&raw mut (*counters).dropped).cast::<u64>().add(family));
+        increment((&raw mut COUNTERS.dropped).cast::<u64>().add(family));
         (*text).lost += 1;
     }
     i32::from(sent)
-}
-
-#[inline(always)]
-fn output(ring: &RingBuf, record: &[u8], urgent: bool) -> bool {
-    let flags = if urgent { u64::from(BPF_RB_FORCE_WAKEUP) } else { wake_up(ring, record.len() as u64) };
-    ring.output::<[u8]>(record, flags).is_ok()
 }
 
 /// Whether a record of `size` bytes wakes the collector.
@@ -128,9 +119,8 @@ unsafe extern "C" fn wait() -> i32 {
     let from = task::now();
     let mut until = from + longest;
     bpf_loop(LOOKS, look as *mut c_void, (&raw mut until).cast(), 0);
-    let Some(counters) = counters() else { return 0 };
-    increment(&raw mut (*counters).waits);
-    add(&raw mut (*counters).waited_ns, task::now() - from);
+    increment(&raw mut COUNTERS.waits);
+    add(&raw mut COUNTERS.waited_ns, task::now() - from);
     0
 }
 
@@ -151,11 +141,10 @@ unsafe extern "C" fn look(_index: u32, until: *mut c_void) -> i64 {
 /// so what tells of them uses no memory that the CPU has for one thing at a time. A failure is counted.
 #[inline(always)]
 pub(crate) unsafe fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
-    let counters = counters()?;
-    increment(&raw mut (*counters).emitted[Family::Network as usize]);
+    increment(&raw mut COUNTERS.emitted[Family::Network as usize]);
     let entry = NETWORK_RING.reserve::<T>(0);
     if entry.is_none() {
-        increment(&raw mut (*counters).dropped[Family::Network as usize]);
+        increment(&raw mut COUNTERS.dropped[Family::Network as usize]);
     }
     entry
 }

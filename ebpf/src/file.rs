@@ -21,10 +21,10 @@ use glasshouse_common::{
 
 use crate::{
     atomic::{exchange, increment},
-    emit::{counters, send},
+    emit::send,
     fds,
     layout::{Block, Kernel, Words, constant, offset, opaque, zero},
-    maps::{ACCESSES, MOVED, MOVES, Scratch, scratch},
+    maps::{ACCESSES, COUNTERS, MOVED, MOVES, Scratch, scratch},
     path::{self, PathRef, mix},
     scope, socket, task,
     text::{self, Owner},
@@ -314,9 +314,7 @@ unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
 /// There is no room for an entry: each use is one by itself then, and told. Returns a number that no other has.
 #[inline(always)]
 unsafe fn single(scratch: *mut Scratch, key: u64, now: u64) -> u64 {
-    if let Some(counters) = counters() {
-        (*counters).accesses_single += 1;
-    }
+    increment(&raw mut COUNTERS.accesses_single);
     (*scratch).file.is_single = 1;
     not_zero(mix(mix(key, now), u64::from(tid())))
 }
@@ -393,9 +391,7 @@ unsafe extern "C" fn make_entry(key: u64) -> i32 {
 
 #[inline(always)]
 unsafe fn note_full() {
-    if let Some(counters) = counters() {
-        (*counters).access_full += 1;
-    }
+    increment(&raw mut COUNTERS.access_full);
 }
 
 /// The thread that runs.
@@ -482,8 +478,8 @@ pub(crate) unsafe extern "C" fn send_totals(key: u64, now: u64) -> i32 {
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
     copy_totals(entry, &raw mut (*record).totals);
     let is_sent = send(Family::Files, u64::from(size));
-    if !is_sent && let Some(counters) = counters() {
-        (*counters).files_late += 1;
+    if !is_sent {
+        increment(&raw mut COUNTERS.files_late);
     }
     sent(entry, u64::from(!is_sent), now);
     i32::from(is_sent)

@@ -10,11 +10,10 @@ use glasshouse_common::{
 
 use crate::{
     atomic::{add, exchange, increment, incremented},
-    emit::counters,
     layout::{opaque, zero},
     maps::{
-        FLOW_ORDER, FLOWS, FLOWS_BEGUN, FLOWS_MADE, NO_FLOW, RESTING, SOCKET_ORDER, SOCKETS, SOCKETS_ENDED,
-        SOCKETS_MADE,
+        COUNTERS, FLOW_ORDER, FLOWS, FLOWS_BEGUN, FLOWS_MADE, NO_FLOW, RESTING, SOCKET_ORDER, SOCKETS,
+        SOCKETS_ENDED, SOCKETS_MADE,
     },
     socket::{changed, note_full, send_flow},
     task,
@@ -23,9 +22,8 @@ use crate::{
 /// Makes room for one more socket: the oldest one goes, if it is still there, and its totals are sent.
 #[inline(always)]
 pub(crate) unsafe fn make_room(key: u64) {
-    let place = incremented(&raw mut SOCKETS_MADE) & u64::from(SOCKET_ENTRIES - 1);
-    let Some(slot) = SOCKET_ORDER.get_ptr_mut(place as u32) else { return };
-    let oldest = opaque(exchange(slot, key));
+    let place = opaque(incremented(&raw mut SOCKETS_MADE)) & u64::from(SOCKET_ENTRIES - 1);
+    let oldest = opaque(exchange((&raw mut SOCKET_ORDER).cast::<u64>().add(place as usize), key));
     if oldest == 0 || oldest == key {
         return;
     }
@@ -33,9 +31,8 @@ pub(crate) unsafe fn make_room(key: u64) {
     let mut leaving = oldest;
     // Others are told by one that listens: it goes to the end of the queue, and the next one leaves instead.
     if (*entry).facts.flags & FLOW_LISTENS != 0 {
-        let place = incremented(&raw mut SOCKETS_MADE) & u64::from(SOCKET_ENTRIES - 1);
-        let Some(slot) = SOCKET_ORDER.get_ptr_mut(place as u32) else { return };
-        leaving = opaque(exchange(slot, oldest));
+        let place = opaque(incremented(&raw mut SOCKETS_MADE)) & u64::from(SOCKET_ENTRIES - 1);
+        leaving = opaque(exchange((&raw mut SOCKET_ORDER).cast::<u64>().add(place as usize), oldest));
     }
     if let Some(entry) = SOCKETS.get_ptr_mut(&leaving) {
         evict(entry);
@@ -67,10 +64,8 @@ unsafe fn evict(entry: *mut Flow) {
         send_flow(entry, task::now());
     }
     // Of one that has ended nothing more will come.
-    if (*entry).facts.flags & FLOW_ENDED == 0
-        && let Some(counters) = counters()
-    {
-        increment(&raw mut (*counters).flows_evicted);
+    if (*entry).facts.flags & FLOW_ENDED == 0 {
+        increment(&raw mut COUNTERS.flows_evicted);
     }
 }
 
@@ -187,8 +182,8 @@ unsafe extern "C" fn choose_flow(socket: *mut Flow, ends: *mut Ends, now: u64) -
 /// Makes the entry of what a socket exchanges with a further peer.
 #[inline(always)]
 unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> {
-    let place = incremented(&raw mut FLOWS_MADE) & u64::from(FLOW_ENTRIES - 1);
-    let slot = FLOW_ORDER.get_ptr_mut(place as u32)?;
+    let place = opaque(incremented(&raw mut FLOWS_MADE)) & u64::from(FLOW_ENTRIES - 1);
+    let slot = (&raw mut FLOW_ORDER).cast::<FlowKey>().add(place as usize);
     // Not of zeroes before, which would be put there one after the other.
     let mut oldest = core::mem::MaybeUninit::<FlowKey>::uninit();
     bpf_probe_read_kernel(oldest.as_mut_ptr().cast(), size_of::<FlowKey>() as u32, slot.cast_const().cast());
@@ -200,7 +195,7 @@ unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> 
         let _ = FLOWS.remove(&oldest);
     }
     *slot = *key;
-    let is_mine = FLOWS.insert(key, NO_FLOW.get(0)?, u64::from(BPF_NOEXIST)).is_ok();
+    let is_mine = FLOWS.insert(key, &*&raw const NO_FLOW, u64::from(BPF_NOEXIST)).is_ok();
     let Some(entry) = FLOWS.get_ptr_mut(key) else {
         note_full();
         return None;

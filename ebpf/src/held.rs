@@ -12,9 +12,9 @@ use glasshouse_common::{
 
 use crate::{
     atomic::increment,
-    emit::{counters, send, wait_for_room},
+    emit::{send, wait_for_room},
     file::{INHERITED, send_totals, tid, use_descriptor},
-    maps::{ACCESSES, scratch},
+    maps::{ACCESSES, COUNTERS, scratch},
     probes::network::socket_at,
     socket::use_socket,
     task,
@@ -45,12 +45,10 @@ unsafe fn tell_left(start: u64, tgid: u32, first: u64) {
     let size = size_of::<LeftRecord>() as u32;
     (*record).header = task::header((*scratch).walk.found, start, tgid, tid(), kind::LEFT, size);
     (*record).first = first;
-    if !send(Family::Files, u64::from(size))
-        && let Some(counters) = counters()
-    {
+    if !send(Family::Files, u64::from(size)) {
         // The sweep at the end finds them by itself.
-        increment(&raw mut (*counters).files_late);
-        increment(&raw mut (*counters).files_recovered);
+        increment(&raw mut COUNTERS.files_late);
+        increment(&raw mut COUNTERS.files_recovered);
     }
 }
 

@@ -249,6 +249,19 @@ pub(crate) fn forget(value: u64) -> u64 {
     value | unsafe { core::ptr::read_volatile(&raw const NOTHING) }
 }
 
+/// The same of a number by which something is found: that it is within bounds the verifier follows back to where it has come
+/// from, and with [`forget`] still tells those ways apart. From half a word of the stack there is no way back, except for what it
+/// knows to be zero, which [`forget`] changes.
+#[inline(always)]
+pub(crate) fn launder(value: u32) -> u32 {
+    let mut word = Words::<1>::uninit();
+    // Else the compiler would make room for this half alone, and maybe where a word begins.
+    let word = opaque(word.as_mut_ptr() as u64) as *mut u32;
+    let half = unsafe { word.add(1) };
+    unsafe { half.write_volatile(value) };
+    unsafe { half.read_volatile() }
+}
+
 /// Zero, as nobody can know who does not see that it is never written.
 #[unsafe(no_mangle)]
 static mut NOTHING: u64 = 0;

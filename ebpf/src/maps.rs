@@ -86,12 +86,14 @@ pub(crate) static FLOWS: HashMap<FlowKey, Flow> =
     HashMap::with_max_entries(limits::FLOW_ENTRIES + 64, BPF_F_NO_PREALLOC);
 
 /// Keys of the sockets, in the order in which they came, from [`SOCKETS_MADE`] modulo the length.
-#[map]
-pub(crate) static SOCKET_ORDER: Array<u64> = Array::with_max_entries(limits::SOCKET_ENTRIES, 0);
+#[unsafe(no_mangle)]
+pub(crate) static mut SOCKET_ORDER: [u64; limits::SOCKET_ENTRIES as usize] =
+    [0; limits::SOCKET_ENTRIES as usize];
 
 /// The same of flows.
-#[map]
-pub(crate) static FLOW_ORDER: Array<FlowKey> = Array::with_max_entries(limits::FLOW_ENTRIES, 0);
+#[unsafe(no_mangle)]
+pub(crate) static mut FLOW_ORDER: [FlowKey; limits::FLOW_ENTRIES as usize] =
+    [const { unsafe { core::mem::zeroed() } }; limits::FLOW_ENTRIES as usize];
 
 /// Keys of the sockets that rest, from [`SOCKETS_ENDED`] modulo the length.
 #[unsafe(no_mangle)]
@@ -122,9 +124,10 @@ pub(crate) static SOCKET_USERS: LruHashMap<u64, u64> = LruHashMap::with_max_entr
 #[map]
 pub(crate) static LAST_STATE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 
-/// Source of zeroes for new sockets and flows.
-#[map]
-pub(crate) static NO_FLOW: Array<Flow> = Array::with_max_entries(1, 0);
+/// Source of zeroes for new sockets and flows. Among what can be written: a constant would lie among those that user space
+/// fills in.
+#[unsafe(no_mangle)]
+pub(crate) static mut NO_FLOW: Flow = unsafe { core::mem::zeroed() };
 
 /// The workload's control group: its address, its depth and its number, in which order they lie. All 0 if it has none of
 /// its own.
@@ -147,9 +150,10 @@ pub(crate) static PROCESS_RING: RingBuf = RingBuf::with_byte_size(limits::PROCES
 #[map]
 pub(crate) static ACTIVITY_RING: RingBuf = RingBuf::with_byte_size(limits::ACTIVITY_RING_BYTES, 0);
 
-/// What this side counts about itself.
-#[map]
-pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+/// What this side counts about itself. All CPUs count here: where they count records, they take turns at a ring anyway.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.counters")]
+pub(crate) static mut COUNTERS: Counters = unsafe { core::mem::zeroed() };
 
 /// Set once the root has been seen: afterwards its pid is nobody's in particular.
 #[unsafe(no_mangle)]
@@ -193,6 +197,6 @@ pub(crate) static GOING_ON: ProgramArray = ProgramArray::with_max_entries(3, 0);
 #[map]
 pub(crate) static STATE_CHANGE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Source of zeroes for new entries.
-#[map]
-pub(crate) static ZERO: Array<Counts> = Array::with_max_entries(1, 0);
+/// Source of zeroes for new counters.
+#[unsafe(no_mangle)]
+pub(crate) static mut NO_COUNTS: Counts = unsafe { core::mem::zeroed() };

@@ -9,9 +9,8 @@ use glasshouse_common::{
 
 use crate::{
     atomic::{give_bits, increment, set_bits, take_bits},
-    emit::counters,
     layout::{opaque, zero},
-    maps::{COUNTS, POOL, POOL_TAKEN, POOL_WORDS, POOLED, POOLED_WORDS, RARE, SCOPE, ZERO},
+    maps::{COUNTERS, COUNTS, NO_COUNTS, POOL, POOL_TAKEN, POOL_WORDS, POOLED, POOLED_WORDS, RARE, SCOPE},
     probes::syscall,
 };
 
@@ -105,7 +104,7 @@ unsafe fn make_counts(tgid: u32, abi: u32) -> Option<*mut Counts> {
     if let Some(counts) = COUNTS.get_ptr_mut(&key) {
         return Some(counts);
     }
-    let _ = COUNTS.insert(&key, ZERO.get(0)?, u64::from(BPF_NOEXIST));
+    let _ = COUNTS.insert(&key, &*&raw const NO_COUNTS, u64::from(BPF_NOEXIST));
     COUNTS.get_ptr_mut(&key)
 }
 
@@ -171,8 +170,8 @@ unsafe extern "C" fn add_process(tgid: u32, start: u64, image_abi: u32, is_new_r
         reserved: 0,
     };
     let key = counts_key(tgid, ABI_NATIVE);
-    let can_count = process.pool_index != NOT_POOLED
-        || ZERO.get(0).is_some_and(|zero| COUNTS.insert(&key, zero, 0).is_ok());
+    let can_count =
+        process.pool_index != NOT_POOLED || COUNTS.insert(&key, &*&raw const NO_COUNTS, 0).is_ok();
     if can_count && SCOPE.insert(&tgid, &process, 0).is_ok() {
         if let Some(counts) = POOL.get_ptr_mut(process.pool_index) {
             (*counts).start = start;
@@ -181,9 +180,7 @@ unsafe extern "C" fn add_process(tgid: u32, start: u64, image_abi: u32, is_new_r
         return 1;
     }
     give_back(tgid, process.pool_index);
-    if let Some(counters) = counters() {
-        (*counters).scope_full += 1;
-    }
+    increment(&raw mut COUNTERS.scope_full);
     0
 }
 
@@ -213,11 +210,7 @@ pub(crate) unsafe extern "C" fn count_rare(tgid: u32, abi: u32, number: u32, err
     let _ = RARE.insert(&key, &zero, u64::from(BPF_NOEXIST));
     match RARE.get_ptr_mut(&key) {
         Some(count) => increment(count),
-        None => {
-            if let Some(counters) = counters() {
-                (*counters).rare_full += 1;
-            }
-        }
+        None => increment(&raw mut COUNTERS.rare_full),
     }
     0
 }

@@ -23,12 +23,12 @@ use glasshouse_common::{
 
 use crate::{
     atomic::{add, exchange_u32, increment},
-    emit::{counters, reserve, submit},
+    emit::{reserve, submit},
     fds,
     file::INHERITED,
     flow::{make_room, new_flow},
-    layout::{Kernel, constant, offset, opaque},
-    maps::{GROUP, NO_FLOW, SOCKET_USERS, SOCKETS},
+    layout::{Kernel, constant, forget, offset, opaque},
+    maps::{COUNTERS, GROUP, NO_FLOW, SOCKET_USERS, SOCKETS},
     path::mix,
     probes::network::announce_unix,
     scope, task,
@@ -142,7 +142,7 @@ pub(crate) unsafe extern "C" fn make_socket(sk: u64, flags: u32) -> u64 {
         key = inode | BY_INODE;
     }
     make_room(key);
-    let Some(nothing) = NO_FLOW.get_ptr_mut(0) else { return 0 };
+    let nothing = &raw const NO_FLOW;
     if SOCKETS.insert(&key, &*nothing, u64::from(BPF_NOEXIST)).is_err() {
         // Another CPU has made it, or there is no room.
         if SOCKETS.get_ptr_mut(&key).is_none() {
@@ -160,9 +160,7 @@ pub(crate) unsafe extern "C" fn make_socket(sk: u64, flags: u32) -> u64 {
 
 #[inline(always)]
 pub(crate) unsafe fn note_full() {
-    if let Some(counters) = counters() {
-        increment(&raw mut (*counters).sockets_full);
-    }
+    increment(&raw mut COUNTERS.sockets_full);
 }
 
 /// Begins what a socket exchanges, in an entry of zeroes.
@@ -178,13 +176,8 @@ unsafe fn begin(entry: *mut Flow, sk: Kernel, flags: u32, now: u64) {
     (*facts).network_namespace = sk.follow(offset!(sock_net)).read(offset!(net_ns_inum));
     let is_internet = matches!((*facts).family, AF_INET | AF_INET6);
     let is_seen = is_internet && is_in_group(sk.0) != 0;
-    if is_internet
-        && !is_seen
-        && constant!(HAS_GROUP) != 0
-        && flags & FLOW_RESUMED == 0
-        && let Some(counters) = counters()
-    {
-        increment(&raw mut (*counters).sockets_outside);
+    if is_internet && !is_seen && constant!(HAS_GROUP) != 0 && flags & FLOW_RESUMED == 0 {
+        increment(&raw mut COUNTERS.sockets_outside);
     }
     (*facts).flags = flags
         | match (is_tcp(facts), is_seen) {
@@ -248,10 +241,8 @@ pub(crate) unsafe extern "C" fn send_flow(entry: *mut Flow, now: u64) -> i32 {
     (*entry).seen = 1;
     (*entry).sent_at = now;
     let dropped = exchange_u32(&raw mut (*entry).dropped, 0);
-    if dropped != 0
-        && let Some(counters) = counters()
-    {
-        add(&raw mut (*counters).flows_recovered, u64::from(dropped));
+    if dropped != 0 {
+        add(&raw mut COUNTERS.flows_recovered, u64::from(dropped));
     }
     1
 }
@@ -342,6 +333,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
     }
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
+    let operation = forget(u64::from(operation)) as u32;
     if (*entry).tgid == 0 {
         give_to(entry, start, tgid, origin_of(operation));
         if operation == operation::ACCEPT {
@@ -352,6 +344,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
     } else if (*entry).start ^ start | u64::from((*entry).tgid ^ tgid) != 0 {
         note_user((*facts).socket, start, tgid, u32::from(origin_of(operation)));
     }
+    let operation = forget(u64::from(operation)) as u32;
     if (*facts).flags & FLOW_BY_CALLS != 0 {
         if matches!((*facts).family, AF_INET | AF_INET6) {
             (*facts).local_port = Kernel(sk).read(offset!(sock_num));
@@ -363,6 +356,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
             operation::READ | operation::RECEIVE => add(&raw mut (*facts).bytes_received, amount),
             _ => {}
         }
+        let operation = forget(u64::from(operation)) as u32;
         // What gives it a name or a peer is told by whoever sees that.
         let is_told = (*entry).announced != 0
             || matches!(operation, operation::SOCKET | operation::CONNECT..=operation::ACCEPT);

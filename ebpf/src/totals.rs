@@ -7,9 +7,9 @@ use glasshouse_common::{AccessTotals, operation, state::Access};
 
 use crate::{
     atomic::{add, add_u32, exchange_u32, increment},
-    emit::counters,
     file::CREATED,
     layout::opaque,
+    maps::COUNTERS,
 };
 
 /// For each operation that uses count the number of its total, 4 bits each; 15 for the others.
@@ -87,8 +87,8 @@ pub(crate) unsafe fn sent(entry: *mut Access, dropped: u64, now: u64) {
         (*entry).seen = 1;
         (*entry).sent_at = now;
         let dropped = exchange_u32(&raw mut (*entry).dropped, 0);
-        if let Some(counters) = counters() {
-            (*counters).files_recovered += u64::from(dropped);
+        if dropped != 0 {
+            add(&raw mut COUNTERS.files_recovered, u64::from(dropped));
         }
     } else {
         core::ptr::write_volatile(&raw mut (*entry).dirty, 1);

@@ -3,7 +3,7 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, MapData, MapError};
 use glasshouse_common::{
     Counters, FAMILIES, Family, RareKey, limits,
     socket::AF_UNIX,
@@ -48,7 +48,7 @@ pub(super) struct Sweeper {
     sockets: HashMap<MapData, u64, Plain<state::Flow>>,
     flows: HashMap<MapData, Plain<state::FlowKey>, Plain<state::Flow>>,
     untold: Array<MapData, u64>,
-    counters: PerCpuArray<MapData, Plain<Counters>>,
+    counters: Array<MapData, Plain<Counters>>,
     native: Table,
     compat: Table,
 }
@@ -75,7 +75,7 @@ impl Sweeper {
             sockets: loaded.hash("SOCKETS")?,
             flows: loaded.hash("FLOWS")?,
             untold: loaded.array("RING_UNTOLD")?,
-            counters: loaded.counters()?,
+            counters: loaded.array(".data.counters")?,
             native,
             compat,
         })
@@ -94,16 +94,7 @@ impl Sweeper {
     }
 
     fn counters(&self) -> Counters {
-        // They are nothing but 64-bit numbers.
-        const NUMBERS: usize = size_of::<Counters>() / size_of::<u64>();
-        let mut sum = [0_u64; NUMBERS];
-        if let Ok(values) = self.counters.get(&0, 0) {
-            for Plain(value) in values.iter() {
-                let of_cpu: [u64; NUMBERS] = zerocopy::transmute!(*value);
-                sum.iter_mut().zip(of_cpu).for_each(|(sum, value)| *sum += value);
-            }
-        }
-        zerocopy::transmute!(sum)
+        self.counters.get(&0, 0).map(|Plain(counters)| counters).unwrap_or_default()
     }
 
     /// Drains until everything emitted has been received or counted as dropped.

@@ -14,7 +14,7 @@ use crate::{
     emit::send,
     fds,
     file::{self, Found},
-    layout::{offset, opaque, zero},
+    layout::{forget, launder, offset, opaque, zero},
     maps::{ACCESSES, scratch},
     path::{PathRef, mix_chosen},
     task, text, totals,
@@ -31,7 +31,7 @@ const ESRCH: i64 = 3;
 pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
-    let mut what = ToldCall(word((call >> 32) as u32, call as u32).0);
+    let mut what = ToldCall(forget(word((call >> 32) as u32, call as u32).0));
     if what.0 & ToldCall::OPTIONS != 0 {
         let option = (*found).arguments[0] & 0xffff_ffff;
         if option != PR_SET_PTRACER && (option > 63 || PRCTL_TOLD >> (option & 63) & 1 == 0) {
@@ -41,7 +41,8 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
             what = ToldCall(what.0 & !(1 << 1)).with(ToldCall::TEXT, 1);
         }
     }
-    let errno = if result < 0 { -result } else { 0 };
+    what = ToldCall(forget(what.0));
+    let errno = forget(if result < 0 { -result as u64 } else { 0 }) as i64;
     (*found).asked = zero();
     if what.argument(ToldCall::DESCRIPTOR) != NO_ARGUMENT && (errno == 0 || errno == EPERM) {
         process_of(argument(found, what, ToldCall::DESCRIPTOR) as u32);
@@ -77,7 +78,7 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
 /// The argument that `call` has at `shift`; 0 if it has none.
 #[inline(always)]
 unsafe fn argument(found: *const Found, call: ToldCall, shift: u32) -> u64 {
-    *(&raw const (*found).arguments).cast::<u64>().add((opaque(call.0 >> shift) & 15) as usize)
+    *(&raw const (*found).arguments).cast::<u64>().add((launder((call.0 >> shift) as u32) & 15) as usize)
 }
 
 /// Leaves of the arguments those that are told: not where something lies in memory, which differs from call to call.

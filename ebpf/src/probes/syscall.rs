@@ -15,7 +15,7 @@ use crate::{
     emit::{send, wait_for_room},
     file::{IS_SOCKET, tid, use_descriptor, use_file, use_known},
     held::{announce_inherited, announce_sockets},
-    layout::{Block, Kernel, constant, entry, forget, offset, opaque, zero},
+    layout::{Block, Kernel, constant, entry, forget, launder, offset, opaque, zero},
     maps::{GOING_ON, Scratch, scratch},
     scope, socket, task, text,
 };
@@ -58,7 +58,7 @@ unsafe fn on_sys_exit(arguments: *const u64) {
         result = 0;
     }
     // From here on sets and arithmetic say what choices could, of which the verifier would look at each combination.
-    let (word, result) = (forget(u64::from(word)) as u32, forget(result as u64) as i64);
+    let (word, number, result) = (launder(word), launder(number), forget(result as u64) as i64);
     let class = word >> CLASS_SHIFT;
     let word = word & SLOT_MASK;
     let start = own.start;
@@ -75,8 +75,8 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     if is_in(class, DONE) != 0 {
         return;
     }
+    let abi = launder(forget(u64::from(abi)) as u32);
 
-    let abi = forget(u64::from(abi)) as u32;
     let call = FileCall(file::word(abi, number).0 & is_in(class, TAKES_WORD).wrapping_neg());
     let has_failed = opaque(result as u64 >> 63);
     let mut known = forget(0);

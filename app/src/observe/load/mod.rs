@@ -18,7 +18,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray};
+use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData};
 use aya_obj::{EbpfSectionKind, Object};
 use glasshouse_common::{Counters, RareKey, layout::ABSENT, limits, state, syscall::TABLE_LEN};
 use zerocopy::IntoBytes;
@@ -457,12 +457,6 @@ impl Loaded {
     pub(super) fn array<V: aya::Pod>(&mut self, name: &str) -> Result<Array<MapData, V>, ObserveError> {
         let map = self.take(name)?;
         Array::try_from(Map::Array(map)).map_err(|error| unusable(name, error))
-    }
-
-    /// Takes the counters.
-    pub(super) fn counters(&mut self) -> Result<PerCpuArray<MapData, Plain<Counters>>, ObserveError> {
-        let map = self.take("COUNTERS")?;
-        PerCpuArray::try_from(Map::PerCpuArray(map)).map_err(|error| unusable("COUNTERS", error))
     }
 }
 
