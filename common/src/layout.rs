@@ -22,6 +22,10 @@ macro_rules! offsets {
     };
 }
 
+/// Number that stands for the first of the offsets in instructions, the next one for the second, until the loader puts the
+/// offsets there. Like no other number that programs have use for.
+pub const OFFSET_MARK: i32 = 0x6f66_0000;
+
 /// Value of an offset whose member does not exist.
 pub const ABSENT: u32 = u32::MAX;
 

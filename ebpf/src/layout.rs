@@ -1,7 +1,7 @@
 //! Constants that user space fills in from the running kernel before the programs are loaded, and reading with them.
 //!
-//! They lie in read-only data, which the loader freezes: the verifier then knows their values, and drops what a
-//! kernel does not have.
+//! They lie in read-only data, which the loader freezes, or in the instructions themselves: the verifier then knows their
+//! values, and drops what a kernel does not have.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use glasshouse_common::{
@@ -10,7 +10,7 @@ use glasshouse_common::{
     syscall::{ABIS, FileCall, NO_SLOT, TABLE_LEN},
 };
 
-/// Offsets of structure members.
+/// Offsets of structure members, for where which one is known no earlier than when a program runs. See [`offset`].
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Offsets = Offsets::ABSENT;
 
@@ -91,11 +91,23 @@ macro_rules! entry {
 }
 pub(crate) use entry;
 
-/// Offset of a structure member on the running kernel.
+/// Offset of a structure member on the running kernel, which the loader puts into the instruction.
 macro_rules! offset {
-    ($field:ident) => {
-        unsafe { core::ptr::read_volatile(&raw const $crate::layout::OFFSETS.$field) }
-    };
+    ($field:ident) => {{
+        use glasshouse_common::layout::{OFFSET_MARK, Offsets};
+        const NUMBER: i32 = OFFSET_MARK + (core::mem::offset_of!(Offsets, $field) / 4) as i32;
+        unsafe {
+            let offset: u64;
+            core::arch::asm!(
+                "{0} = {1}",
+                out(reg) offset,
+                const NUMBER,
+                options(nomem, nostack, preserves_flags)
+            );
+            core::hint::assert_unchecked(offset <= u32::MAX as u64);
+            offset as u32
+        }
+    }};
 }
 pub(crate) use offset;
 

@@ -4,6 +4,7 @@
 //! [`sys`], because `aya`'s own loader begins by parsing all of the kernel's type information.
 
 mod direct;
+mod offsets;
 mod prepare;
 mod ring;
 mod sys;
@@ -364,6 +365,7 @@ impl Loaded {
         let Prepared { mut object, maps, types: btf } = prepared;
         patch(&mut object, constants)?;
         fill_in(&object, &maps.plain)?;
+        offsets::put(&mut object, &constants.kernel.offsets);
         if let Some(cast) = constants.kernel.cast {
             direct::read_directly(&mut object, cast);
         }
