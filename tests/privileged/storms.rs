@@ -121,7 +121,7 @@ fn one_connection_among_very_many_is_found() {
 #[test]
 fn more_files_of_one_process_than_there_is_room_for() {
     needs!();
-    let events = if slowness() > 1.0 { 5_000 } else { 270_000 };
+    let events = if slowness() > 1.0 { 5_000 } else { 140_000 };
     let receipt = storm("memfds", events, "needle").run().complete(0);
     assert_eq!(file_named(&receipt, "/needle").len(), 1);
     let files = list(receipt.at("/filesystem/files")).iter();
@@ -129,7 +129,7 @@ fn more_files_of_one_process_than_there_is_room_for() {
     let reached = list(receipt.at("/observation/limits"))
         .iter()
         .any(|limit| limit["list"] == "uses of files at a time");
-    assert_eq!(reached, events > 262_144);
+    assert_eq!(reached, events > 131_072);
     loss_is_accounted_for(&receipt);
 }
 
