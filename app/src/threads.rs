@@ -3,7 +3,6 @@
 use std::{
     io,
     thread::{self, Builder, JoinHandle},
-    time::Duration,
 };
 
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -27,7 +26,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     thread
 }
 
-/// Waits for a thread to end, and takes what it sends until then: it may be waiting for room. Also within a runtime.
+/// Waits for a thread to end, and takes what it sends until then: it may be waiting for room.
 ///
 /// # Errors
 /// It has panicked.
@@ -36,15 +35,9 @@ pub(crate) fn join<T, R>(
     sent: &mut mpsc::Receiver<T>,
     mut take: impl FnMut(T),
 ) -> thread::Result<R> {
-    while !thread.is_finished() {
-        match sent.try_recv() {
-            Ok(one) => take(one),
-            Err(_) => thread::sleep(Duration::from_micros(50)),
-        }
-    }
-    let ended = thread.join();
-    while let Ok(one) = sent.try_recv() {
+    // Until nothing can be sent any more, for it has ended.
+    while let Some(one) = sent.blocking_recv() {
         take(one);
     }
-    ended
+    thread.join()
 }

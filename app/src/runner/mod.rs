@@ -40,7 +40,7 @@ use crate::{
     backend::{Backend, ExecutionMetadata, Reach},
     disclosure::Disclosure,
     event::{BootNs, Event},
-    facts::{Gap, GapKind, HostFacts, ObservationFacts, OutcomeStatus, Resources},
+    facts::{Gap, GapKind, HostFacts, ObservationFacts, OutcomeStatus, Resources, ToolFacts},
     hash::Hasher,
     launch::{
         Command, EXIT_FAILED, Ended, Identity, LaunchError, Signals, boot_time, identity::Caller,
@@ -72,8 +72,9 @@ struct Run {
     hasher: Hasher,
     timings: Timings,
     boot_to_unix_ns: i64,
-    /// Where it runs, if that was asked for already.
+    /// Where it runs, and what observes it, if that was asked for already.
     host: Option<HostFacts>,
+    tool: Option<ToolFacts>,
     root_pid: Option<u32>,
     executable: Option<Vec<u8>>,
     started_at: Option<BootNs>,
@@ -196,6 +197,7 @@ impl Run {
             timings,
             boot_to_unix_ns: report::boot_to_unix_ns(),
             host: None,
+            tool: None,
             root_pid: None,
             executable: None,
             started_at: None,
@@ -279,6 +281,8 @@ impl Run {
         let end = match backend.start(Some(signals.as_fd())) {
             Ok(root) => {
                 self.timings.mark("execute the command");
+                // The command has another CPU, if there is one: in the end it would be waited for.
+                self.look_around();
                 self.root_pid = Some(root.pid);
                 self.started_at = Some(root.released_at);
                 self.executable.clone_from(&root.executable);

@@ -14,8 +14,8 @@ use crate::{
     disclosure::Disclosure,
     event::Observed,
     facts::{
-        ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, GapKind, PresentArtifact,
-        RunFacts, ToolFacts, UserFacts,
+        ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, GapKind, HostFacts,
+        PresentArtifact, RunFacts, ToolFacts, UserFacts,
     },
     hash::artifacts::{self, Candidate, Found, hash_artifacts},
     host,
@@ -111,17 +111,31 @@ impl Run {
         let ReceiptOptions { env_values, redacts } = texts(options);
         Header {
             receipt_id: self.receipt_id.clone(),
-            tool: tool(),
+            tool: self.tool(),
             observer_pid: std::process::id(),
             boot_to_unix_ns: self.boot_to_unix_ns,
             env_values,
             redacts,
             command: self.command_facts(command),
-            host: self.host.get_or_insert_with(host::facts).clone(),
+            host: self.host(),
             backend: self.metadata.backend.into(),
             isolation: self.metadata.isolation.into(),
             blind_spots: blind_spots(command.identity.uid).into_iter().collect(),
         }
+    }
+
+    /// Finds out what takes time and does not depend on what the command does.
+    pub(super) fn look_around(&mut self) {
+        self.host();
+        self.tool();
+    }
+
+    fn host(&mut self) -> HostFacts {
+        self.host.get_or_insert_with(host::facts).clone()
+    }
+
+    fn tool(&mut self) -> ToolFacts {
+        self.tool.get_or_insert_with(tool).clone()
     }
 
     fn command_facts(&mut self, command: &Command) -> CommandFacts {
@@ -160,9 +174,9 @@ impl Run {
         outcome.error = outcome.error.map(|error| self.disclosure.message(&error));
         RunFacts {
             receipt_id: self.receipt_id.clone(),
-            tool: tool(),
+            tool: self.tool(),
             command: self.command_facts(command),
-            host: self.host.clone().unwrap_or_else(host::facts),
+            host: self.host(),
             execution: ExecutionFacts {
                 backend: self.metadata.backend.into(),
                 isolation: self.metadata.isolation.into(),
