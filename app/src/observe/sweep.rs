@@ -15,8 +15,7 @@ use super::{
     ACCESS_LIMIT, FAILED_LIMIT, FLOW_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT, SOCKET_LIMIT,
     assemble::{device, files, network, syscall},
     intake::Intake,
-    load::{Loaded, Plain},
-    remains::Accesses,
+    load::{Loaded, Plain, Settled},
     ring::{Batch, Rings},
 };
 use crate::{
@@ -44,7 +43,7 @@ pub(super) struct Sweeper {
     pool: Array<MapData, Plain<state::Counts>>,
     counts: HashMap<MapData, u64, Plain<state::Counts>>,
     rare: HashMap<MapData, Plain<RareKey>, u64>,
-    accesses: Accesses,
+    accesses: Settled<u64, Plain<state::Access>>,
     sockets: HashMap<MapData, u64, Plain<state::Flow>>,
     flows: HashMap<MapData, Plain<state::FlowKey>, Plain<state::Flow>>,
     untold: Array<MapData, u64>,
@@ -71,7 +70,7 @@ impl Sweeper {
             pool: loaded.array("POOL")?,
             counts: loaded.hash("COUNTS")?,
             rare: loaded.hash("RARE")?,
-            accesses: loaded.hash("ACCESSES")?,
+            accesses: loaded.settled("ACCESSES")?,
             sockets: loaded.hash("SOCKETS")?,
             flows: loaded.hash("FLOWS")?,
             untold: loaded.array("RING_UNTOLD")?,
@@ -273,31 +272,27 @@ impl Sweeper {
     fn sweep_accesses(&self, at: BootNs, events: &mut Vec<Event>, facts: &mut ObservationFacts) -> u64 {
         let mut recovered = 0;
         let mut unseen = 0;
-        for entry in self.accesses.iter() {
-            let (access, Plain(entry)) = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    note_unswept(&error, facts);
-                    continue;
-                }
-            };
+        let swept = self.accesses.for_each(|access, Plain(entry)| {
             let process = ProcessKey { start: entry.start, tgid: entry.tgid };
             let kind = if entry.seen != 0 {
                 recovered += u64::from(entry.dropped);
                 if entry.dirty == 0 {
-                    continue;
+                    return;
                 }
                 files::file_totals(access, &entry.totals)
             } else {
                 unseen += 1;
                 // What failed is nothing without its path.
                 if entry.failed != 0 {
-                    continue;
+                    return;
                 }
                 unnamed(access, &entry)
             };
             let at = if entry.seen != 0 { at } else { entry.sent_at };
             events.push(Event { at, process, tid: entry.tgid, kind });
+        });
+        if let Err(error) = swept {
+            facts.gaps.push(unswept(&error));
         }
         if unseen > 0 {
             facts.gaps.push(Gap {
@@ -391,11 +386,15 @@ fn note_unswept(error: &MapError, facts: &mut ObservationFacts) {
     let is_gone = matches!(error, MapError::KeyNotFound)
         || matches!(error, MapError::SyscallError(error) if error.io_error.kind() == ErrorKind::NotFound);
     if !is_gone {
-        facts.gaps.push(Gap {
-            kind: GapKind::Loss,
-            code: "sweep_failed".into(),
-            detail: format!("an entry of the kernel side's maps could not be read: {error}"),
-        });
+        facts.gaps.push(unswept(error));
+    }
+}
+
+fn unswept(error: &impl std::fmt::Display) -> Gap {
+    Gap {
+        kind: GapKind::Loss,
+        code: "sweep_failed".into(),
+        detail: format!("an entry of the kernel side's maps could not be read: {error}"),
     }
 }
 

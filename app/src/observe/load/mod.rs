@@ -3,6 +3,7 @@
 //! The object is parsed and relocated by `aya-obj`; maps are `aya`'s. Programs are loaded by the thin layer in
 //! [`sys`], because `aya`'s own loader begins by parsing all of the kernel's type information.
 
+mod batch;
 mod direct;
 mod offsets;
 mod prepare;
@@ -24,6 +25,7 @@ use aya_obj::{EbpfSectionKind, Object};
 use glasshouse_common::{Counters, RareKey, layout::ABSENT, limits, state, syscall::TABLE_LEN};
 use zerocopy::IntoBytes;
 
+pub(super) use batch::Settled;
 pub(super) use prepare::Prepared;
 pub(super) use ring::Ring;
 pub(super) use sys::{Attachment, ProgramStats};
@@ -453,6 +455,15 @@ impl Loaded {
         let map = self.maps.plain.get(name).ok_or_else(|| no_map(name))?;
         let copy = map.fd().as_fd().try_clone_to_owned().map_err(|error| unusable(name, error))?;
         as_hash(name, MapData::from_fd(copy).map_err(|error| unusable(name, error))?)
+    }
+
+    /// Takes a hash map that is read when nothing changes it any more.
+    pub(super) fn settled<K: aya::Pod, V: aya::Pod>(
+        &mut self,
+        name: &str,
+    ) -> Result<Settled<K, V>, ObserveError> {
+        let map = self.take(name)?.fd().as_fd().try_clone_to_owned();
+        map.map(Settled::new).map_err(|error| unusable(name, error))
     }
 
     /// Takes an array.

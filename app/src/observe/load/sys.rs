@@ -4,7 +4,7 @@
 use std::{
     ffi::CStr,
     io,
-    mem::{size_of, zeroed},
+    mem::{MaybeUninit, size_of, zeroed},
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
@@ -159,6 +159,41 @@ pub(crate) fn attach_to_group(
         bpf(bpf_cmd::BPF_LINK_CREATE, &mut attr).map(owned)
     };
     group_types(hook).1.iter().map(attach).collect()
+}
+
+/// What [`lookup_batch`] found.
+pub(super) struct Found {
+    /// How many entries.
+    pub(super) entries: usize,
+    /// Where to go on; nowhere, if those were the last.
+    pub(super) next: Option<u32>,
+}
+
+/// Reads entries of a hash map, as many as there is room for, from a position that an earlier call has given.
+pub(super) fn lookup_batch<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    position: Option<u32>,
+    keys: &mut [MaybeUninit<K>],
+    values: &mut [MaybeUninit<V>],
+) -> io::Result<Found> {
+    let (from, mut next) = (position.unwrap_or_default(), 0_u32);
+    let mut attr = empty_attr();
+    // SAFETY: writing this member of a zeroed union of integers; it is the one that BPF_MAP_LOOKUP_BATCH reads.
+    let batch = unsafe { &mut attr.batch };
+    batch.in_batch = if position.is_some() { &raw const from as u64 } else { 0 };
+    batch.out_batch = &raw mut next as u64;
+    batch.keys = keys.as_mut_ptr() as u64;
+    batch.values = values.as_mut_ptr() as u64;
+    batch.count = keys.len().min(values.len()) as u32;
+    batch.map_fd = map.as_raw_fd() as u32;
+    let is_last = match bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) {
+        Ok(_) => false,
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+        Err(error) => return Err(error),
+    };
+    // SAFETY: as above; the kernel has put the number of entries there.
+    let entries = unsafe { attr.batch }.count as usize;
+    Ok(Found { entries, next: (!is_last).then_some(next) })
 }
 
 /// Freezes a map: user space can no longer write to it, and the verifier takes its values as constants.
