@@ -17,6 +17,7 @@ use aya_obj::{
     Object,
     btf::BtfFeatures,
     generated::{BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, bpf_map_type},
+    maps::LegacyMap,
 };
 
 use super::{OBJECT, ObserveError, Ring, failed, is_refusal, no_map, not_permitted, number_for_tests, sys};
@@ -93,7 +94,8 @@ struct MapsToMake {
 
 impl MapsToMake {
     fn of(object: &Object) -> Self {
-        let mut maps: Vec<_> = object.maps.iter().map(|(name, map)| (name.clone(), map.clone())).collect();
+        let mut maps: Vec<_> =
+            object.maps.iter().map(|(name, map)| (name.clone(), definition(map))).collect();
         // A power of two, a page or more.
         if let Some(bytes) = number_for_tests("GLASSHOUSE_RING_BYTES") {
             let rings = maps.iter_mut().filter(|(_, map)| is_ring(map));
@@ -127,6 +129,14 @@ impl MapsToMake {
             }
         }
         Ok(made)
+    }
+}
+
+/// A map without its values, which are hundreds of kilobytes of zeroes where they are not filled in later.
+fn definition(map: &aya_obj::Map) -> aya_obj::Map {
+    match map {
+        aya_obj::Map::Legacy(map) => aya_obj::Map::Legacy(LegacyMap { data: Vec::new(), ..*map }),
+        map @ aya_obj::Map::Btf(_) => map.clone(),
     }
 }
 
@@ -166,13 +176,13 @@ pub(super) fn leave_cpu(cpu: nix::Result<usize>) {
 /// what is returned. It takes as long as making them, and so does not wait for them.
 fn relocate(object: &mut Object) -> Result<Vec<String>, ObserveError> {
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
-    let maps: Vec<_> = object.maps.iter().map(|(name, map)| (name.clone(), map.clone())).collect();
+    let maps = std::mem::take(&mut object.maps);
     let numbered = maps.iter().zip(0..).map(|((name, map), number)| (name.as_str(), number, map));
-    object
-        .relocate_maps(numbered, &sections)
-        .and_then(|()| object.relocate_calls(&sections))
-        .map_err(|error| failed("cannot relocate the eBPF object", error))?;
-    Ok(maps.into_iter().map(|(name, _)| name).collect())
+    let relocated = object.relocate_maps(numbered, &sections).and_then(|()| object.relocate_calls(&sections));
+    relocated.map_err(|error| failed("cannot relocate the eBPF object", error))?;
+    let names = maps.keys().cloned().collect();
+    object.maps = maps;
+    Ok(names)
 }
 
 /// Has programs name maps by their descriptors, which they have by now.
