@@ -1,4 +1,4 @@
-//! Maps and sets for keys that a workload chooses, which are looked up for every record.
+//! Maps and sets for keys that a workload chooses, which are looked up for every record, and for other hot places.
 //!
 //! With the standard library's SipHash the observer took an eighth more instructions. The hash used here is no
 //! cryptographic one, but its seeds are as random as those of the standard library, and neither a hash nor an order that

@@ -1,11 +1,10 @@
 //! What the running kernel is like: offsets of structure members, ids of tracepoints, and whether that suffices.
 
-use std::collections::HashSet;
-
 use aya::util::KernelVersion;
 use glasshouse_common::layout::{ABSENT, OFFSETS, Offsets};
 
 use super::{ObserveError, btf::Btf, plan::PROBES};
+use crate::maps::HashSet;
 
 /// Members that some supported kernels or architectures lack, and that the programs do without; as with those of rings,
 /// `ring_…`.
@@ -60,7 +59,7 @@ const CAST: &str = "bpf_rdonly_cast";
 impl Kernel {
     /// Reads type information.
     pub(super) fn from_btf(bytes: &[u8]) -> Result<Self, ObserveError> {
-        // Ten thousand structures are asked about.
+        // Ten thousand structures are asked about, and SipHash would take a third of all the time.
         let wanted: HashSet<&[u8]> = OFFSETS.iter().map(|(_, structure, _)| structure.as_bytes()).collect();
         let is_structure = |name: &[u8]| wanted.contains(name);
         let is_tracepoint = |name: &[u8]| {
