@@ -347,7 +347,7 @@ impl Run {
             7 => (false, totals(&[(u32::from(choice), at), (0, at / 2)])),
             8 if choice == 3 => {
                 let target = Some(Target::Process(100 + at as i32 / 2));
-                (false, called(2_000_000 + at, Action::Signal, Some(0), target, 0))
+                (false, called(3_000_000 + at, Action::Signal, Some(0), target, 0))
             }
             8 => (false, denied(u32::from(choice), 13, at)),
             _ => (false, hashed(at - 10, choice)),
