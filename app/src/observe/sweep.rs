@@ -292,7 +292,7 @@ impl Sweeper {
             events.push(Event { at, process, tid: entry.tgid, kind });
         });
         if let Err(error) = swept {
-            facts.gaps.push(unswept(&error));
+            facts.gaps.push(unswept("uses of files, or some of them,", &error));
         }
         if unseen > 0 {
             facts.gaps.push(Gap {
@@ -386,15 +386,15 @@ fn note_unswept(error: &MapError, facts: &mut ObservationFacts) {
     let is_gone = matches!(error, MapError::KeyNotFound)
         || matches!(error, MapError::SyscallError(error) if error.io_error.kind() == ErrorKind::NotFound);
     if !is_gone {
-        facts.gaps.push(unswept(error));
+        facts.gaps.push(unswept("an entry", error));
     }
 }
 
-fn unswept(error: &impl std::fmt::Display) -> Gap {
+fn unswept(what: &str, error: &impl std::fmt::Display) -> Gap {
     Gap {
         kind: GapKind::Loss,
         code: "sweep_failed".into(),
-        detail: format!("an entry of the kernel side's maps could not be read: {error}"),
+        detail: format!("{what} of the kernel side's maps could not be read: {error}"),
     }
 }
 

@@ -111,13 +111,13 @@ impl Run {
         let ReceiptOptions { env_values, redacts } = texts(options);
         Header {
             receipt_id: self.receipt_id.clone(),
-            tool: self.tool(),
+            tool: self.tool().clone(),
             observer_pid: std::process::id(),
             boot_to_unix_ns: self.boot_to_unix_ns,
             env_values,
             redacts,
             command: self.command_facts(command),
-            host: self.host(),
+            host: self.host().clone(),
             backend: self.metadata.backend.into(),
             isolation: self.metadata.isolation.into(),
             blind_spots: blind_spots(command.identity.uid).into_iter().collect(),
@@ -130,12 +130,12 @@ impl Run {
         self.tool();
     }
 
-    fn host(&mut self) -> HostFacts {
-        self.host.get_or_insert_with(host::facts).clone()
+    fn host(&mut self) -> &HostFacts {
+        self.host.get_or_insert_with(host::facts)
     }
 
-    fn tool(&mut self) -> ToolFacts {
-        self.tool.get_or_insert_with(tool).clone()
+    fn tool(&mut self) -> &ToolFacts {
+        self.tool.get_or_insert_with(tool)
     }
 
     fn command_facts(&mut self, command: &Command) -> CommandFacts {
@@ -174,9 +174,9 @@ impl Run {
         outcome.error = outcome.error.map(|error| self.disclosure.message(&error));
         RunFacts {
             receipt_id: self.receipt_id.clone(),
-            tool: self.tool(),
+            tool: self.tool().clone(),
             command: self.command_facts(command),
-            host: self.host(),
+            host: self.host().clone(),
             execution: ExecutionFacts {
                 backend: self.metadata.backend.into(),
                 isolation: self.metadata.isolation.into(),

@@ -1,12 +1,9 @@
 //! Hash maps that are read many entries at a time: one at a time would be two system calls for each, a microsecond and
 //! more.
 
-use std::{
-    io,
-    marker::PhantomData,
-    mem::MaybeUninit,
-    os::fd::{AsFd as _, OwnedFd},
-};
+use std::{io, marker::PhantomData, mem::MaybeUninit, os::fd::AsFd as _};
+
+use aya::maps::MapData;
 
 use super::sys;
 
@@ -15,13 +12,13 @@ const ENTRIES: usize = 1_024;
 
 /// A hash map that nothing is added to or removed from any more.
 pub(in crate::observe) struct Settled<K, V> {
-    map: OwnedFd,
+    map: MapData,
     entries: PhantomData<(K, V)>,
 }
 
 impl<K: aya::Pod, V: aya::Pod> Settled<K, V> {
     /// `map` has keys and values of these types.
-    pub(super) fn new(map: OwnedFd) -> Self {
+    pub(super) fn new(map: MapData) -> Self {
         Self { map, entries: PhantomData }
     }
 
@@ -36,7 +33,7 @@ impl<K: aya::Pod, V: aya::Pod> Settled<K, V> {
         loop {
             keys.resize(entries, MaybeUninit::<K>::uninit());
             values.resize(entries, MaybeUninit::<V>::uninit());
-            let batch = match sys::lookup_batch(self.map.as_fd(), position, &mut keys, &mut values) {
+            let batch = match sys::lookup_batch(self.map.fd().as_fd(), position, &mut keys, &mut values) {
                 Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
                     entries *= 2;
                     continue;

@@ -462,8 +462,7 @@ impl Loaded {
         &mut self,
         name: &str,
     ) -> Result<Settled<K, V>, ObserveError> {
-        let map = self.take(name)?.fd().as_fd().try_clone_to_owned();
-        map.map(Settled::new).map_err(|error| unusable(name, error))
+        self.take(name).map(Settled::new)
     }
 
     /// Takes an array.

@@ -5,8 +5,9 @@ use aya_obj::{Object, generated::bpf_insn};
 use glasshouse_common::layout::{OFFSET_MARK, Offsets};
 use zerocopy::IntoBytes as _;
 
-// Codes of instructions, `linux/bpf.h`: r = number, extended by its sign, and by zeroes.
-const SET: u8 = 0xb7;
+use super::direct::SET;
+
+/// The same as [`SET`], which extends a number by its sign, by zeroes.
 const SET_HALF: u8 = 0xb4;
 
 /// Puts them there.

@@ -180,6 +180,9 @@ fn relocate(object: &mut Object) -> Result<Vec<String>, ObserveError> {
     let numbered = maps.iter().zip(0..).map(|((name, map), number)| (name.as_str(), number, map));
     let relocated = object.relocate_maps(numbered, &sections).and_then(|()| object.relocate_calls(&sections));
     relocated.map_err(|error| failed("cannot relocate the eBPF object", error))?;
+    // Programs have those that they call; nobody looks at the others any more.
+    let programs: HashSet<_> = object.programs.values().map(aya_obj::Program::function_key).collect();
+    object.functions.retain(|key, _| programs.contains(key));
     let names = maps.keys().cloned().collect();
     object.maps = maps;
     Ok(names)
