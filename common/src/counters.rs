@@ -28,7 +28,7 @@ record! {
         scope_full: u64,
         /// Rare system-call facts that found no room.
         rare_full: u64,
-        /// Failed attempts and calls that found no room: they are not counted.
+        /// Failed attempts and calls that could be neither counted nor told.
         access_full: u64,
         /// Dropped records of files whose facts a later one brought.
         files_recovered: u64,

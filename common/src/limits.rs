@@ -30,14 +30,16 @@ pub const EXECUTED_ENTRIES: u32 = 1_024;
 pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of the ring of activity records. 400 programs that start at once send 6 MiB.
 pub const ACTIVITY_RING_BYTES: u32 = 8 * 1024 * 1024;
-/// Uses of files, and failed attempts, that are counted at the same time: of processes that are alive. A program that
-/// packs or searches a large tree opens so many. Beyond, each use is told by itself, and failed attempts are counted as
-/// missing. The kernel takes 14 ns to make a place and as long to clear it away: twice as many would take two milliseconds
+/// Uses of files, and failed attempts that are made again, that are counted at the same time: of processes that are alive. A
+/// program that packs or searches a large tree opens so many. Beyond, each of them is told by itself. The kernel takes 14 ns to make a place and as long to clear it away: twice as many would take two milliseconds
 /// longer at every start, and at every end.
 pub const ACCESS_ENTRIES: u32 = 131_072;
 /// Uses of files that the end of a process tells of; more are left in the map, and fetched from there. Nothing else runs on
 /// that CPU meanwhile: some 1.5 ms.
 pub const ENDED_ENTRIES: u32 = 4_096;
+/// Failed attempts that are remembered, so that one that is made again is counted in an entry and not told again. Those that
+/// look for a file along a path make some hundreds, and begin anew with each process.
+pub const FAILED_LATELY: usize = 8_192;
 /// The least time between two records of one use of a file, nanoseconds.
 pub const ACCESS_INTERVAL_NS: u64 = 100_000_000;
 /// Bytes of the text of a call that matters by itself, its NUL included: more than the name of a task (16) or of a module

@@ -398,7 +398,7 @@ record! {
     FileFailedRecord, 160, {
         /// Common header.
         header: Header,
-        /// Number of these attempts.
+        /// Number of these attempts; 0 of one by itself.
         access: u64,
         /// Totals so far.
         totals: AccessTotals,

@@ -2,31 +2,26 @@
 //! in the entry; a record goes out when the file is first seen, with its path, and then at most every
 //! [`ACCESS_INTERVAL_NS`], always with the totals: one that is lost changes nothing, and what is not sent by the end of
 //! the process is sent then.
-//!
-//! Entries are found by a hash of what identifies them, and hold it, so that a collision is noticed. Those of a process
-//! form a list, by which its end finds them.
 
 use core::mem::offset_of;
 
-use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_kernel};
 use glasshouse_common::{
-    AccessTotals, Family, FileRecord, FileTotalsRecord, flags, kind,
+    Family, FileRecord, FileTotalsRecord, flags, kind,
     limits::{ACCESS_INTERVAL_NS, PATH_BYTES},
     operation,
     state::Access,
 };
 
 use crate::{
-    atomic::{exchange, increment},
+    atomic::increment,
     emit::send,
+    entries::{begin, clear_totals, is_same, key_of, make_entry, not_zero},
     fds,
-    layout::{Block, Kernel, Words, constant, offset, opaque, zero},
+    layout::{Block, Kernel, Words, offset, opaque},
     maps::{ACCESSES, COUNTERS, MOVED, MOVES, Scratch, scratch},
     path::{self, PathRef, mix},
-    scope, socket, task,
+    socket, task,
     text::{self, Owner},
     totals::{copy_totals, count, sent},
 };
@@ -151,33 +146,6 @@ pub(crate) unsafe fn use_file(
     asked: u64,
 ) -> u64 {
     touch(start, u64::from(tgid) | u64::from(operation) << 32, file.0, amount, asked)
-}
-
-/// The key of the entry that `new` would be.
-#[inline(always)]
-unsafe fn key_of(new: *const Access) -> u64 {
-    // The id beyond the bits in which starts close to each other differ.
-    let process = (*new).start ^ u64::from((*new).tgid) << 40;
-    let mut key = mix(constant!(SEED) ^ process, (*new).dentry);
-    key = mix(key, (*new).mnt);
-    not_zero(mix(key, (*new).inode))
-}
-
-/// Whether an entry is of what `new` is of: not, if their keys collide.
-#[inline(always)]
-unsafe fn is_same(entry: *const Access, new: *const Access) -> bool {
-    // One comparison: each would be a branch.
-    ((*entry).start ^ (*new).start)
-        | u64::from((*entry).tgid ^ (*new).tgid)
-        | ((*entry).dentry ^ (*new).dentry)
-        | ((*entry).mnt ^ (*new).mnt)
-        | ((*entry).inode ^ (*new).inode)
-        == 0
-}
-
-#[inline(always)]
-fn not_zero(key: u64) -> u64 {
-    if key == 0 { 1 } else { key }
 }
 
 /// Puts what identifies the entry of a file into the scratch memory. Returns its key.
@@ -319,81 +287,6 @@ unsafe fn single(scratch: *mut Scratch, key: u64, now: u64) -> u64 {
     not_zero(mix(mix(key, now), u64::from(tid())))
 }
 
-/// Fills in the entry of attempts that fail alike, or of calls that are alike, whose base directory is in the scratch
-/// memory. Returns its key.
-#[inline(always)]
-pub(crate) unsafe fn begin_failure(
-    found: *mut Found,
-    start: u64,
-    tgid: u32,
-    hash: u64,
-    what: u32,
-    now: u64,
-) -> u64 {
-    let new = &raw mut (*found).new;
-    (*new).start = start;
-    (*new).tgid = tgid;
-    (*new).dentry = (*found).base.dentry;
-    (*new).mnt = (*found).base.mnt;
-    (*new).inode = hash;
-    begin(new, now);
-    (*new).failed = what;
-    not_zero(mix(key_of(new), u64::from(what)))
-}
-
-/// Begins an entry, beside what identifies it. Its totals are never anything but 0 here.
-#[inline(always)]
-unsafe fn begin(new: *mut Access, now: u64) {
-    (*new).name_hash = zero();
-    (*new).place = zero();
-    (*new).sent_at = now;
-    (*new).device = zero() as u32;
-    (*new).failed = zero() as u32;
-    (*new).moves = zero() as u32;
-}
-
-/// The entry, made like the one in the scratch memory if there is none.
-#[inline(always)]
-pub(crate) unsafe fn find_or_make(key: u64) -> Option<*mut Access> {
-    let mut entry = ACCESSES.get_ptr_mut(&key);
-    if entry.is_none() {
-        make_entry(key);
-        entry = ACCESSES.get_ptr_mut(&key);
-        if entry.is_none() {
-            note_full();
-        }
-    }
-    entry
-}
-
-/// Makes an entry like the one in the scratch memory. Returns 0 if there is one, or no room.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn make_entry(key: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
-    let new = &raw mut (*scratch).file.new;
-    let Some(process) = scope::find((*new).tgid) else { return 0 };
-    // It is first in the list of its process then; nobody follows the list before the process has ended.
-    let first = core::ptr::read_volatile(&raw const (*process).accesses);
-    (*new).next = first;
-    if ACCESSES.insert(&key, &*new, u64::from(BPF_NOEXIST)).is_err() {
-        return 0;
-    }
-    let before = exchange(&raw mut (*process).accesses, key);
-    if before != first {
-        // Another thread has made one meanwhile.
-        if let Some(entry) = ACCESSES.get_ptr_mut(&key) {
-            (*entry).next = before;
-        }
-    }
-    1
-}
-
-#[inline(always)]
-unsafe fn note_full() {
-    increment(&raw mut COUNTERS.access_full);
-}
-
 /// The thread that runs.
 #[inline(always)]
 pub(crate) fn tid() -> u32 {
@@ -454,9 +347,7 @@ unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u6
     bpf_probe_read_kernel(path.cast(), length as u32, (&raw const (*walk).bytes).cast());
     send(Family::Files, size);
     if is_single {
-        // The next one begins with nothing, which is what the helper reads where there is nothing.
-        let totals = (&raw mut (*entry).totals).cast();
-        bpf_probe_read_kernel(totals, size_of::<AccessTotals>() as u32, core::ptr::null());
+        clear_totals(entry);
         (*entry).dirty = 0;
         return 0;
     }

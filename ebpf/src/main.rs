@@ -19,6 +19,7 @@
 
 mod atomic;
 mod emit;
+mod entries;
 mod fds;
 mod file;
 mod flow;

@@ -57,6 +57,12 @@ pub(crate) static RARE: HashMap<RareKey, u64> =
 pub(crate) static ACCESSES: HashMap<u64, Access> =
     HashMap::with_max_entries(limits::ACCESS_ENTRIES, BPF_F_NO_PREALLOC);
 
+/// Keys of attempts that failed lately, each at the place that its last bits name. An attempt that is found here is made
+/// again.
+#[unsafe(no_mangle)]
+pub(crate) static mut FAILED_LATELY: [u64; limits::FAILED_LATELY] = [0; limits::FAILED_LATELY];
+const _: () = assert!(limits::FAILED_LATELY.is_power_of_two());
+
 /// Renames and mounts by processes in scope: a path that was walked before may be another since.
 #[unsafe(no_mangle)]
 pub(crate) static mut MOVES: u64 = 0;

@@ -91,7 +91,13 @@ pub(crate) unsafe fn sent(entry: *mut Access, dropped: u64, now: u64) {
             add(&raw mut COUNTERS.files_recovered, u64::from(dropped));
         }
     } else {
-        core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
-        add_u32(&raw mut (*entry).dropped, dropped as u32);
+        not_sent(entry, dropped as u32);
     }
+}
+
+/// Notes that so many records of an entry found no room.
+#[inline(always)]
+pub(crate) unsafe fn not_sent(entry: *mut Access, dropped: u32) {
+    core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+    add_u32(&raw mut (*entry).dropped, dropped);
 }

@@ -201,7 +201,7 @@ pub struct ChangeDetail {
 /// Attempts of one kind that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFailed {
-    /// Under this number its totals come.
+    /// Under this number further totals come; 0 of an attempt that is told by itself.
     pub access: AccessId,
     /// What was tried.
     pub operation: FileOperation,

@@ -358,7 +358,8 @@ impl Run {
 
     /// A step with one of a few files, each under one number per time and choice.
     fn file_step(&mut self, at: BootNs, step: u8, choice: u8, process: ProcessKey) {
-        let access = at / 50 * 4 + u64::from(choice);
+        // None is 0, as none of the kernel side's is.
+        let access = 4 + at / 50 * 4 + u64::from(choice);
         let names = ["/srv/a", "/srv/b", "/srv/d/c", "/srv/d"];
         let name = names[choice as usize];
         let other = names[(choice as usize + (at / 10) as usize) % 4];
@@ -376,6 +377,8 @@ impl Run {
                 let totals = AccessTotals { failures: at, last_at: at, ..AccessTotals::default() };
                 (&mut self.anywhere, file_totals(failing - 1, totals))
             }
+            // One of them is told by itself each time.
+            _ if choice == 1 => (&mut self.file_ring, file_failed(0, FileOperation::Open, name, 2, 1)),
             _ => (&mut self.file_ring, file_failed(failing, FileOperation::Open, name, 2, at)),
         };
         list.push(event(at, process, kind));

@@ -71,6 +71,29 @@ impl Texts {
         self.texts.get_index_of(text).map(id).map(TextId)
     }
 
+    /// What [`keep_path`](Self::keep_path) would give of a path of which all texts are kept already.
+    pub(super) fn find_path(&self, path: &ResolvedPath) -> Option<KeptPath> {
+        let find = |text: &Observed<Vec<u8>>| {
+            Some(match text {
+                Observed::Complete(value) => Observed::Complete(self.find(value)?),
+                Observed::Truncated { value, length } => {
+                    Observed::Truncated { value: self.find(value)?, length: *length }
+                }
+                Observed::Unreadable(why) => Observed::Unreadable(*why),
+            })
+        };
+        Some(KeptPath {
+            path: find(&path.path)?,
+            in_root: match &path.in_root {
+                Some(text) => Some(Observed::Complete(self.find(text)?)),
+                None => None,
+            },
+            source: path.source,
+            unlinked: path.unlinked,
+            unreachable: path.unreachable,
+        })
+    }
+
     /// Keeps a text; `None` when there is no room for it.
     pub(super) fn keep(&mut self, text: &[u8]) -> Option<TextId> {
         if let Some(found) = self.find(text) {

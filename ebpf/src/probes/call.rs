@@ -12,7 +12,7 @@ use glasshouse_common::{
 use super::file::{hash_bytes, word};
 use crate::{
     emit::send,
-    fds,
+    entries, fds,
     file::{self, Found},
     layout::{forget, launder, offset, opaque, zero},
     maps::{ACCESSES, scratch},
@@ -62,8 +62,11 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
     (*found).base = PathRef { mnt: zero(), dentry: zero() };
     let now = task::now();
     let failed = operation::CALL << 16 | errno as u32 & 0xffff;
-    let key = file::begin_failure(found, start, tgid as u32, hash, failed, now);
-    let Some(entry) = file::find_or_make(key) else { return 0 };
+    let key = entries::begin_failure(found, start, tgid as u32, hash, failed, now);
+    let Some(entry) = entries::find_or_make(key) else {
+        entries::note_full();
+        return 0;
+    };
     let bytes = if what.0 & ToldCall::BYTES != 0 && result > 0 { result as u64 } else { 0 };
     totals::count_call(entry, bytes, now);
     if (*entry).seen == 0 {

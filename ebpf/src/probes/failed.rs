@@ -10,17 +10,18 @@ use glasshouse_common::{
 use super::file::{argument, find_base, hash_bytes, send_argument, send_base};
 use crate::{
     emit::send,
-    fds,
+    entries, fds,
     file::{self, Found},
     layout::{offset, opaque},
-    maps::{ACCESSES, scratch},
+    maps::scratch,
     path::PathRef,
     task,
     text::{self, Owner},
     totals,
 };
 
-/// A call that takes a path, or that changes a file by its descriptor, failed. Equal attempts are counted in one entry.
+/// A call that takes a path, or that changes a file by its descriptor, failed. It is told by itself, which takes a third of the
+/// time that an entry does; only when it is made again, or could not be told, equal attempts are counted in one entry.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
@@ -48,15 +49,44 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     let errno = -result as u32;
     let what = word.operation() << 16 | errno & 0xffff;
     let now = task::now();
-    let key = file::begin_failure(found, start, tgid, hash, what, now);
-    let Some(entry) = file::find_or_make(key) else { return 0 };
+    let key = entries::begin_failure(found, start, tgid, hash, what, now);
+    // Most are made once.
+    let entry = if entries::was_told(key) { entries::find_or_make(key) } else { None };
+    let Some(entry) = entry else {
+        let new = &raw mut (*found).new;
+        (*new).totals.failures = 1;
+        (*new).totals.last_at = now;
+        let lost = announce_failure(0, word.0, errno, call);
+        entries::clear_totals(new);
+        if lost != 0 {
+            count_untold(key, now, lost as u32);
+        }
+        return 0;
+    };
     totals::count_failure(entry, now);
     if (*entry).seen == 0 {
-        announce_failure(key, word.0, errno, call);
+        let new = &raw mut (*found).new;
+        (*new).sent_at = (*entry).sent_at;
+        core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
+        totals::copy_totals(entry, &raw mut (*new).totals);
+        let lost = announce_failure(key, word.0, errno, call);
+        entries::clear_totals(new);
+        totals::sent(entry, lost as u64, now);
     } else if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
         file::send_totals(key, now);
     }
     0
+}
+
+/// Counts an attempt that found no room when it was to be told: in an entry, of which there is a record later.
+#[inline(always)]
+unsafe fn count_untold(key: u64, now: u64, lost: u32) {
+    let Some(entry) = entries::find_or_make(key) else {
+        entries::note_full();
+        return;
+    };
+    totals::count_failure(entry, now);
+    totals::not_sent(entry, lost);
 }
 
 /// Whether the path argument that was read last can follow the record. One that had to be cut is sent apart, for that is
@@ -66,11 +96,13 @@ unsafe fn is_whole(found: *const Found) -> bool {
     (*found).length > 1 && (*found).length < u64::from(PATH_BYTES)
 }
 
-/// Sends the first record of attempts that fail alike, with their paths.
+/// Sends the first record of attempts that fail alike, which are in the scratch memory, with their paths. The key is 0 of one
+/// by itself. Returns how many of its records found no room.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64) -> i32 {
-    let (Some(entry), Some(scratch)) = (ACCESSES.get_ptr_mut(&key), scratch()) else { return 0 };
+    let Some(scratch) = scratch() else { return 0 };
+    let entry = &raw const (*scratch).file.new;
     let word = FileCall(word);
     let (text, found) = (&raw mut (*scratch).text, &raw const (*scratch).file);
     let lost = (*text).lost;
@@ -90,7 +122,6 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     let record = (&raw mut (*text).bytes).cast::<FileFailedRecord>();
     let owner = &raw const (*text).owner;
     let size = size_of::<FileFailedRecord>() as u32;
-    core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
     (*record).header =
         task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::FILE_FAILED, size);
     (*record).access = key;
@@ -112,6 +143,5 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
         (*record).header.size = size as u32;
     }
     send(Family::Files, size);
-    totals::sent(entry, (*text).lost - lost, task::now());
-    0
+    ((*text).lost - lost) as i32
 }

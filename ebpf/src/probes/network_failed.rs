@@ -8,7 +8,7 @@ use glasshouse_common::{
 use super::{file::hash_bytes, network::socket_at};
 use crate::{
     emit::send,
-    file,
+    entries, file,
     layout::{opaque, zero},
     maps::{SOCKETS, scratch},
     path::{PathRef, mix_chosen},
@@ -126,8 +126,11 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     let hash = mix_chosen(hash_bytes(length), made);
     (*found).base = PathRef { mnt: zero(), dentry: zero() };
     let now = task::now();
-    let key = file::begin_failure(found, start, tgid, hash, what << 16 | errno as u32 & 0xffff, now);
-    let Some(entry) = file::find_or_make(key) else { return 0 };
+    let key = entries::begin_failure(found, start, tgid, hash, what << 16 | errno as u32 & 0xffff, now);
+    let Some(entry) = entries::find_or_make(key) else {
+        entries::note_full();
+        return 0;
+    };
     totals::count_failure(entry, now);
     if (*entry).seen != 0 {
         if now > (*entry).sent_at + ACCESS_INTERVAL_NS {

@@ -209,7 +209,7 @@ impl Requests {
             };
             let totals = AccessTotals { failures: 1, last_at: header.at, ..AccessTotals::default() };
             let failed = FileFailed {
-                access: record.request,
+                access: 0,
                 operation: changed.operation,
                 errno: -record.result,
                 path,

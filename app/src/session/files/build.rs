@@ -236,32 +236,32 @@ impl<'a> Builder<'a> {
         let place = |path: u32| places.get(path as usize).copied().unwrap_or_default();
         // By path and process first, in one number: most processes try one thing with a path.
         let mut order: Vec<(u64, u32)> = (0..)
-            .zip(files.failures.values())
-            .map(|(number, failure)| {
-                let (place, process) = (place(failure.path).with_source, self.rank_of(failure.process));
+            .zip(files.failures.iter())
+            .map(|(number, (kind, _))| {
+                let (place, process) = (place(kind.path).with_source, self.rank_of(kind.process));
                 (u64::from(place) << 32 | u64::from(process), number)
             })
             .collect();
         order.sort_unstable();
         let what = |number: u32| {
-            let (_, failure) = files.failures.get_index(number as usize)?;
-            let new_path = failure.new_path.map(|path| place(path).alone);
-            Some(((failure.operation, failure.errno, new_path, failure.call), number, failure))
+            let (kind, failure) = files.failures.get(number)?;
+            let new_path = kind.new_path.map(|path| place(path).alone);
+            Some(((kind.operation, kind.errno, new_path, kind.call), number, kind.path, failure))
         };
         let mut attempts = Vec::new();
         let mut failed = Vec::with_capacity(order.len());
         // Nearly all programs look for the same files in vain: the entry of a path is looked for once.
         for of_path in order.chunk_by(|(one, _), (other, _)| one >> 32 == other >> 32) {
-            let path = what(of_path[0].1).and_then(|(.., first)| files.path_of(first.path));
+            let path = what(of_path[0].1).and_then(|(.., path, _)| files.path_of(path));
             let Some(path) = path else { continue };
             let entry = self.named(&text(&files.texts, path.path), path.source);
             for of_process in of_path.chunk_by(|(one, _), (other, _)| one == other) {
                 self.uses.push(Use { entry, process: of_process[0].0 as u32, what: What::Failed });
                 attempts.clear();
                 attempts.extend(of_process.iter().filter_map(|(_, number)| what(*number)));
-                attempts.sort_unstable_by_key(|(what, number, _)| (*what, *number));
+                attempts.sort_unstable_by_key(|(what, number, ..)| (*what, *number));
                 for same in attempts.chunk_by(|(one, ..), (other, ..)| one == other) {
-                    let ((_, errno, ..), first, _) = same[0];
+                    let ((_, errno, ..), first, ..) = same[0];
                     let mut one = Failed { first, count: 0, first_at: BootNs::MAX, last_at: 0 };
                     for (.., failure) in same {
                         one.count = one.count.saturating_add(failure.count);

@@ -5,6 +5,7 @@
 //! not matter whether totals come before or after the first use that they belong to.
 
 mod build;
+mod failures;
 mod kind;
 mod left;
 mod names;
@@ -19,8 +20,11 @@ use std::collections::BTreeMap;
 
 use indexmap::map::Entry;
 
-use self::totals::{SmallTotals, later};
 pub(super) use self::view::text;
+use self::{
+    failures::{FailureKind, Failures},
+    totals::{SmallTotals, later},
+};
 pub use self::{
     kind::FileKind,
     left::{LeftBehind, LeftChange, Remains},
@@ -51,7 +55,7 @@ pub(super) struct Files {
     accesses: IndexMap<AccessId, Access>,
     /// Totals of accesses that are too large for [`SmallTotals`].
     large: BTreeMap<AccessId, AccessTotals>,
-    failures: IndexMap<AccessId, Failure>,
+    failures: Failures,
     /// Totals of what was not announced yet.
     orphans: BTreeMap<AccessId, AccessTotals>,
     changes: Vec<Change>,
@@ -117,20 +121,6 @@ struct Access {
     for_writing: bool,
 }
 
-/// Attempts that failed.
-#[derive(Debug, PartialEq, Eq)]
-struct Failure {
-    process: u32,
-    operation: FileOperation,
-    errno: i32,
-    path: u32,
-    new_path: Option<u32>,
-    call: Syscall,
-    count: u64,
-    first_at: BootNs,
-    last_at: BootNs,
-}
-
 /// A change.
 #[derive(Debug, PartialEq, Eq)]
 struct Change {
@@ -168,7 +158,7 @@ impl Files {
             details: IndexSet::default(),
             accesses: IndexMap::default(),
             large: BTreeMap::new(),
-            failures: IndexMap::default(),
+            failures: Failures::default(),
             orphans: BTreeMap::new(),
             changes: Vec::new(),
             tallies: Tallies::default(),
@@ -289,8 +279,7 @@ impl Files {
         let FileTotals { access, totals } = totals;
         if let Some(known) = self.accesses.get_mut(access) {
             raise(known, &mut self.large, *access, totals);
-        } else if let Some(failure) = self.failures.get_mut(access) {
-            failure.raise(totals);
+        } else if self.failures.totals(*access, totals) {
         } else if let Some(orphan) = self.orphans.get_mut(access) {
             *orphan = later(orphan, totals);
         } else if (self.orphans.len() as u64) < self.caps.accesses {
@@ -334,32 +323,50 @@ impl Files {
 
     /// Takes in a failed attempt.
     pub(super) fn failed(&mut self, process: ProcessKey, at: BootNs, failed: &FileFailed) {
-        if let Some(known) = self.failures.get_mut(&failed.access) {
-            known.first_at = known.first_at.min(at);
-            known.raise(&failed.totals);
+        let FileFailed { access, totals, .. } = failed;
+        if self.failures.again(*access, at, totals) {
             return;
         }
         let room = (self.failures.len() as u64) < self.caps.failures;
-        if !self.tallies.failures.count(1, room) {
-            return;
+        let kind = if room { Some(self.kind(process, failed)) } else { self.known_kind(process, failed) };
+        if kind.is_none_or(|kind| !self.failures.contains(&kind)) {
+            self.tallies.failures.count(1, room);
         }
-        let mut failure = Failure {
+        let Some(kind) = kind else { return };
+        self.failures.add(kind, *access, at, totals);
+        if *access != 0
+            && let Some(totals) = self.orphans.remove(access)
+        {
+            self.failures.totals(*access, &totals);
+        }
+    }
+
+    fn kind(&mut self, process: ProcessKey, failed: &FileFailed) -> FailureKind {
+        FailureKind {
             process: index(self.processes.insert_full(process).0),
             operation: failed.operation,
             errno: failed.errno,
             path: self.path(&failed.path),
             new_path: failed.new_path.as_ref().map(|path| self.path(path)),
             call: failed.call,
-            // It is told because it happened.
-            count: 1,
-            first_at: at,
-            last_at: at,
-        };
-        failure.raise(&failed.totals);
-        if let Some(totals) = self.orphans.remove(&failed.access) {
-            failure.raise(&totals);
         }
-        self.failures.insert(failed.access, failure);
+    }
+
+    /// The same if there are such already: where there is no room for more.
+    fn known_kind(&self, process: ProcessKey, failed: &FileFailed) -> Option<FailureKind> {
+        let path = |path| Some(index(self.paths.get_index_of(&self.texts.find_path(path)?)?));
+        let kind = FailureKind {
+            process: index(self.processes.get_index_of(&process)?),
+            operation: failed.operation,
+            errno: failed.errno,
+            path: path(&failed.path)?,
+            new_path: match &failed.new_path {
+                Some(new_path) => Some(path(new_path)?),
+                None => None,
+            },
+            call: failed.call,
+        };
+        self.failures.contains(&kind).then_some(kind)
     }
 
     fn path(&mut self, path: &crate::event::ResolvedPath) -> u32 {
@@ -377,13 +384,6 @@ impl Files {
 
     fn path_of(&self, number: u32) -> Option<&KeptPath> {
         self.paths.get_index(number as usize)
-    }
-}
-
-impl Failure {
-    fn raise(&mut self, totals: &AccessTotals) {
-        self.count = self.count.max(totals.failures);
-        self.last_at = self.last_at.max(totals.last_at);
     }
 }
 

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::{
     super::{TextId, Texts},
-    Access, Change, Failure, Files, Target,
+    Access, Change, Files, Target,
+    failures::{Failure, FailureKind},
     kind::FileKind,
 };
 use crate::event::{
@@ -165,7 +166,10 @@ impl<'a> FileRows<'a> {
                 self.used(*id, access)
             }
             FileRowId::Change(number) => self.changed(files.changes.get(number as usize)?),
-            FileRowId::Failed(number) => self.failed(files.failures.get_index(number as usize)?.1),
+            FileRowId::Failed(number) => {
+                let (kind, failure) = files.failures.get(number)?;
+                self.failed(kind, failure)
+            }
         }
     }
 
@@ -177,9 +181,7 @@ impl<'a> FileRows<'a> {
             let of_row = match *id {
                 FileRowId::Use(at) => files.accesses.get_index(at as usize).map(|(_, access)| access.process),
                 FileRowId::Change(at) => files.changes.get(at as usize).map(|change| change.process),
-                FileRowId::Failed(at) => {
-                    files.failures.get_index(at as usize).map(|(_, failure)| failure.process)
-                }
+                FileRowId::Failed(at) => files.failures.get(at).map(|(kind, _)| kind.process),
             };
             number.is_some() && of_row == number
         };
@@ -201,7 +203,12 @@ impl<'a> FileRows<'a> {
     /// The row of the use of this number, as events name it.
     pub fn of_access(&self, access: AccessId) -> Option<FileRowId> {
         let used = self.0.accesses.get_index_of(&access).map(|at| FileRowId::Use(super::index(at)));
-        used.or_else(|| self.0.failures.get_index_of(&access).map(|at| FileRowId::Failed(super::index(at))))
+        used.or_else(|| self.0.failures.of_access(access).map(FileRowId::Failed))
+    }
+
+    /// The row that the failed attempt has begun that was told last, if there was none of its kind.
+    pub fn failed_first(&self) -> Option<FileRowId> {
+        self.0.failures.began().map(FileRowId::Failed)
     }
 
     fn used(&self, id: AccessId, access: &Access) -> Option<FileRow<'a>> {
@@ -253,20 +260,20 @@ impl<'a> FileRows<'a> {
         })
     }
 
-    fn failed(&self, failure: &Failure) -> Option<FileRow<'a>> {
-        let path = self.0.path_of(failure.path)?;
-        let new_path = failure.new_path.and_then(|path| self.0.path_of(path));
+    fn failed(&self, kind: &FailureKind, failure: &Failure) -> Option<FileRow<'a>> {
+        let path = self.0.path_of(kind.path)?;
+        let new_path = kind.new_path.and_then(|path| self.0.path_of(path));
         Some(FileRow {
-            process: self.0.process_of(failure.process)?,
+            process: self.0.process_of(kind.process)?,
             path: text(&self.0.texts, path.path),
             source: path.source,
             new_path: new_path.map(|path| text(&self.0.texts, path.path)),
             first_at: failure.first_at,
             last_at: failure.last_at,
             done: Done::Failed {
-                operation: failure.operation,
-                call: failure.call,
-                errno: failure.errno,
+                operation: kind.operation,
+                call: kind.call,
+                errno: kind.errno,
                 count: failure.count,
             },
         })

@@ -320,6 +320,51 @@ fn who_changed_it_last_is_told() {
     assert_eq!(session.left_behind()[0].process, TWO);
 }
 
+/// An attempt is told by itself, and when it is made again under a number: together they are one kind.
+#[test]
+fn attempts_that_are_told_in_several_ways_are_one_kind() {
+    let mut session = session(&[
+        at(20, file_failed(0, Open, "/a", 2, 1)),
+        at(30, file_failed(9, Open, "/a", 2, 1)),
+        at(31, file_failed(0, Open, "/b", 2, 1)),
+        at(40, file_totals(9, AccessTotals { failures: 5, last_at: 39, ..AccessTotals::default() })),
+        at(41, file_totals(9, AccessTotals { failures: 3, last_at: 35, ..AccessTotals::default() })),
+        at(50, file_failed(0, Open, "/a", 2, 1)),
+    ]);
+    assert_eq!(session.file_rows().failed_first(), None, "it was known");
+    session.apply(&at(51, file_failed(10, Open, "/a", 2, 1)));
+    let kinds: Vec<_> = session
+        .files()
+        .failed()
+        .map(|kind| (name(&kind.path), kind.count, kind.first_at, kind.last_at))
+        .collect();
+    assert_eq!(kinds, [("/a".into(), 8, 20, 51), ("/b".into(), 1, 31, 31)]);
+    let rows = session.file_rows();
+    assert_eq!(rows.counts(), [0, 0, 2]);
+    assert_eq!(rows.of_access(9), rows.of_access(10));
+    session.apply(&at(52, file_failed(0, Open, "/c", 2, 1)));
+    assert_eq!(session.file_rows().failed_first(), Some(FileRowId::Failed(2)));
+}
+
+/// Beyond the cap no kinds are added, and those that are there still count.
+#[test]
+fn a_kind_within_the_cap_counts_on() {
+    let mut session = Session::with_caps(Caps { file_failures: 1, ..Caps::default() });
+    for event in [
+        at(20, file_failed(0, Open, "/a", 2, 1)),
+        at(21, file_failed(0, Open, "/b", 2, 1)),
+        at(22, file_failed(0, Open, "/a", 2, 1)),
+        at(23, file_failed(7, Open, "/a", 2, 3)),
+        at(24, file_failed(0, Open, "/a", 13, 1)),
+    ] {
+        session.apply(&event);
+    }
+    let kinds: Vec<_> = session.files().failed().map(|kind| (name(&kind.path), kind.count)).collect();
+    assert_eq!(kinds, [("/a".into(), 5)]);
+    let tally = session.limits().into_iter().find(|one| one.list == "filesystem.failed").map(|one| one.tally);
+    assert_eq!(tally.map(|tally| (tally.seen, tally.kept)), Some((3, 1)));
+}
+
 #[test]
 fn what_is_beyond_a_cap_of_files_is_counted() {
     let caps = Caps {

@@ -247,16 +247,16 @@ impl<'a> FilesView<'a> {
     /// Failed attempts, by path, process, operation and errno.
     pub fn failed(&self) -> impl Iterator<Item = FailedEntry> {
         self.failed.iter().filter_map(|one| {
-            let (_, failure) = self.files.failures.get_index(one.first as usize)?;
-            let (path, source) = self.path(failure.path)?;
+            let (kind, _) = self.files.failures.get(one.first)?;
+            let (path, source) = self.path(kind.path)?;
             Some(FailedEntry {
                 path,
                 source,
-                new_path: failure.new_path.and_then(|path| self.path(path)).map(|(path, _)| path),
-                operation: failure.operation,
-                errno: failure.errno,
-                process: self.files.process_of(failure.process)?,
-                call: failure.call,
+                new_path: kind.new_path.and_then(|path| self.path(path)).map(|(path, _)| path),
+                operation: kind.operation,
+                errno: kind.errno,
+                process: self.files.process_of(kind.process)?,
+                call: kind.call,
                 count: one.count,
                 first_at: one.first_at,
                 last_at: one.last_at,

@@ -383,7 +383,8 @@ pub fn moment(session: &Session, moment: &Moment) -> (Mark, String) {
             (|signs| signs.failed, Role::Failed),
             format!("{} {}", syscalls::name(call), names::errno(errno)),
         ),
-        What::Used(id) | What::Failed(id) => described(row(id), gone()),
+        What::Used(id) => described(row(id), gone()),
+        What::Failed(id) => described(rows.get(id), gone()),
         What::Changed(number) => described(rows.get(crate::session::FileRowId::Change(number)), gone()),
         What::Called(access) => match session.call(access) {
             Some(entry) => (call_mark(entry), call(session, entry)),

@@ -337,7 +337,7 @@ impl App {
             _ => false,
         };
         self.activity.count(event, now, is_secret, is_change);
-        self.timeline.observe(event, session.file_rows().counts()[1]);
+        self.timeline.observe(event, rows);
     }
 
     /// Name of a user, or the number.

@@ -233,12 +233,10 @@ impl Filterable for MomentSubject<'_> {
             | What::NotConnected(_, errno)
             | What::SocketFailed(_, errno) => Some(errno),
             What::Called(access) => self.0.call(access).and_then(|call| call.errno),
-            What::Failed(id) => {
-                rows.of_access(id).and_then(|id| rows.get(id)).and_then(|row| match row.done {
-                    Done::Failed { errno, .. } => Some(errno),
-                    _ => None,
-                })
-            }
+            What::Failed(id) => rows.get(id).and_then(|row| match row.done {
+                Done::Failed { errno, .. } => Some(errno),
+                _ => None,
+            }),
             _ => None,
         };
         match condition {

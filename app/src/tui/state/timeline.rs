@@ -8,6 +8,7 @@ use crate::{
         ProcessKey, SocketAddress, Syscall, TcpState,
     },
     maps::HashSet,
+    session::{FileRowId, FileRows},
 };
 
 /// Moments that are kept: some 5 MiB. The session and the receipt keep the facts beyond.
@@ -46,7 +47,7 @@ pub enum What {
     /// It changed a file: the number of the change.
     Changed(u32),
     /// An attempt failed for the first time.
-    Failed(AccessId),
+    Failed(FileRowId),
     /// It listens.
     Listens(Endpoint),
     /// It has to do with a peer.
@@ -69,8 +70,9 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Takes in an event; `changes` is how many changes of files the session knows by now.
-    pub fn observe(&mut self, event: &Event, changes: u32) {
+    /// Takes in an event that the session has taken in, whose rows of files these are.
+    pub fn observe(&mut self, event: &Event, rows: FileRows<'_>) {
+        let [_, changes, _] = rows.counts();
         let what = match &event.kind {
             EventKind::Fork(fork) => What::Forked(fork.child),
             EventKind::Exec(_) => What::Executed,
@@ -90,7 +92,10 @@ impl Timeline {
                 Some(number) => What::Changed(number),
                 None => return,
             },
-            EventKind::FileFailed(failed) => What::Failed(failed.access),
+            EventKind::FileFailed(_) => match rows.failed_first() {
+                Some(row) => What::Failed(row),
+                None => return,
+            },
             EventKind::Called(called) => What::Called(called.access),
             EventKind::SocketFailed(failed) => {
                 let end = match &failed.address {
@@ -155,16 +160,19 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::Denied, session::samples::key};
+    use crate::{
+        event::Denied,
+        session::{Session, samples::key},
+    };
 
     #[test]
     fn the_newest_stay() {
-        let mut timeline = Timeline::default();
+        let (mut timeline, session) = (Timeline::default(), Session::new());
         for at in 0..CAPACITY as u64 + 10 {
             let denied =
                 Denied { call: Syscall { abi: crate::event::Abi::Native, number: 1 }, errno: 13, count: 1 };
             let event = Event { at, process: key(1, 1), tid: 1, kind: EventKind::Denied(denied) };
-            timeline.observe(&event, 0);
+            timeline.observe(&event, session.file_rows());
         }
         assert_eq!(timeline.numbers(), 10..CAPACITY as u64 + 10);
         assert_eq!((timeline.get(9), timeline.get(10).map(|moment| moment.at)), (None, Some(10)));
