@@ -5,7 +5,7 @@ use std::{io::ErrorKind, time::Duration};
 
 use aya::maps::{Array, HashMap, MapData, MapError};
 use glasshouse_common::{
-    Counters, FAMILIES, Family, RareKey, limits,
+    Counters, FAMILIES, Family, RareKey,
     socket::AF_UNIX,
     state,
     syscall::{ABI_COMPAT, ABI_NATIVE},
@@ -46,7 +46,7 @@ pub(super) struct Sweeper {
     accesses: Settled<u64, Plain<state::Access>>,
     sockets: HashMap<MapData, u64, Plain<state::Flow>>,
     flows: HashMap<MapData, Plain<state::FlowKey>, Plain<state::Flow>>,
-    untold: Array<MapData, u64>,
+    untold: Settled<u32, u64>,
     counters: Array<MapData, Plain<Counters>>,
     native: Table,
     compat: Table,
@@ -73,7 +73,7 @@ impl Sweeper {
             accesses: loaded.settled("ACCESSES")?,
             sockets: loaded.hash("SOCKETS")?,
             flows: loaded.hash("FLOWS")?,
-            untold: loaded.array("RING_UNTOLD")?,
+            untold: loaded.settled("RING_UNTOLD")?,
             counters: loaded.array(".data.counters")?,
             native,
             compat,
@@ -178,12 +178,15 @@ impl Sweeper {
 
     /// What was asked for through rings and is not told.
     fn state_untold(&self, facts: &mut ObservationFacts) {
-        let counts =
-            (0..limits::RING_OPCODES as u32).map(|opcode| (opcode, self.untold.get(&opcode, 0).unwrap_or(0)));
-        let named: Vec<_> = counts
-            .filter(|(_, count)| *count > 0)
-            .map(|(opcode, count)| format!("{} {count}", rings::name(opcode)))
-            .collect();
+        let mut named = Vec::new();
+        let read = self.untold.for_each(|opcode, count| {
+            if count > 0 {
+                named.push(format!("{} {count}", rings::name(opcode)));
+            }
+        });
+        if let Err(error) = read {
+            facts.gaps.push(unswept("requests through rings of which nothing is told", &error));
+        }
         if !named.is_empty() {
             facts.blind_spots.push(BlindSpot {
                 code: "io_uring".into(),

@@ -1,4 +1,4 @@
-//! Hash maps that are read many entries at a time: one at a time would be two system calls for each, a microsecond and
+//! Maps that are read many entries at a time: one at a time would be two system calls for each, a microsecond and
 //! more.
 
 use std::{io, marker::PhantomData, mem::MaybeUninit, os::fd::AsFd as _};
@@ -10,7 +10,7 @@ use super::sys;
 /// Entries at a time, at first. Those that share a place in the map's table come together or not at all.
 const ENTRIES: usize = 1_024;
 
-/// A hash map that nothing is added to or removed from any more.
+/// A hash map or an array that nothing is added to or removed from any more.
 pub(in crate::observe) struct Settled<K, V> {
     map: MapData,
     entries: PhantomData<(K, V)>,

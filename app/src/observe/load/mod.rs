@@ -457,7 +457,7 @@ impl Loaded {
         as_hash(name, MapData::from_fd(copy).map_err(|error| unusable(name, error))?)
     }
 
-    /// Takes a hash map that is read when nothing changes it any more.
+    /// Takes a hash map or an array that is read when nothing changes it any more.
     pub(super) fn settled<K: aya::Pod, V: aya::Pod>(
         &mut self,
         name: &str,
