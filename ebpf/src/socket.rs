@@ -294,15 +294,19 @@ fn origin_of(operation: u32) -> u16 {
     }
 }
 
-/// The key of a socket of which there is nothing more to find out when its owner uses it: nearly always.
+/// The key of a socket of which there is nothing more to find out when this process uses it: its owner, or another of which
+/// that was told. Nearly always.
 #[inline(always)]
 pub(crate) unsafe fn known(start: u64, tgid: u32, sk: u64) -> Option<u64> {
     let cookie: u64 = Kernel(sk).read(offset!(sock_cookie));
     let entry = SOCKETS.get_ptr_mut(&cookie)?;
-    let differs = (*entry).start ^ start
-        | u64::from((*entry).tgid ^ tgid)
-        | u64::from((*entry).facts.flags & (FLOW_BY_CALLS | FLOW_UNSEEN));
-    (differs == 0).then_some(cookie)
+    let is_other = (*entry).start ^ start | u64::from((*entry).tgid ^ tgid);
+    if (*entry).facts.flags & (FLOW_BY_CALLS | FLOW_UNSEEN) != 0
+        || is_other != 0 && is_user((*entry).facts.socket, start, tgid) == 0
+    {
+        return None;
+    }
+    Some(cookie)
 }
 
 /// Whether a descriptor of the task that runs is of a socket of which there is nothing more to find out. It is one of a
@@ -384,10 +388,23 @@ pub(crate) unsafe fn is_addressed(facts: *const FlowFacts, operation: u32) -> bo
         && matches!(operation, operation::SEND | operation::RECEIVE)
 }
 
+/// What tells a further process and its socket from others.
+#[inline(always)]
+unsafe fn user(socket: u64, start: u64, tgid: u32) -> u64 {
+    mix(mix(constant!(SEED) ^ socket, start), u64::from(tgid))
+}
+
+/// Whether it was told that a further process uses a socket.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn is_user(socket: u64, start: u64, tgid: u32) -> i32 {
+    i32::from(SOCKET_USERS.get_ptr(&user(socket, start, tgid)).is_some())
+}
+
 /// Tells that a further process uses a socket, once.
 #[inline(always)]
 unsafe fn note_user(socket: u64, start: u64, tgid: u32, origin: u32) {
-    let who = mix(mix(constant!(SEED) ^ socket, start), u64::from(tgid));
+    let who = user(socket, start, tgid);
     if SOCKET_USERS.get_ptr(&who).is_some() {
         return;
     }
