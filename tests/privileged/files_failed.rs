@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::support::privilege::needs;
-use crate::support::{calls, watch};
+use crate::support::{calls, files::FailedUse, watch};
 
 #[test]
 fn ten_thousand_attempts_are_one_entry() {
@@ -119,6 +119,28 @@ fn questions_that_fail() {
         receipt.files_at(folder.join("file")).iter().map(|file| file.operation("open")).sum::<u64>(),
         0
     );
+}
+
+/// Who tries the same by several calls, in turn, is counted by call.
+#[test]
+fn attempts_belong_to_their_call() {
+    needs!();
+    let watched = calls(&[
+        "fails ENOENT openat AT_FDCWD missing O_RDONLY ; fails ENOENT openat2 AT_FDCWD missing O_RDONLY 0 0",
+        "3x fails ENOENT openat2 AT_FDCWD missing O_RDONLY 0 0",
+        "2x fails ENOENT openat AT_FDCWD missing O_RDONLY",
+    ]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let missing = |failed: &FailedUse<'_>| failed.path() == Some(folder.join("missing"));
+    let mut counts: Vec<_> = receipt
+        .failed_uses()
+        .into_iter()
+        .filter(missing)
+        .map(|failed| (failed.call(), failed.count()))
+        .collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [("openat", 3), ("openat2", 4)]);
 }
 
 /// Failures on a descriptor are those of its file, and reading what is not open is nobody's.

@@ -459,6 +459,11 @@ impl<'a> FailedUse<'a> {
     }
 
     #[track_caller]
+    pub(crate) fn call(&self) -> &'a str {
+        self.0["call"].as_str().expect("failed[].call")
+    }
+
+    #[track_caller]
     pub(crate) fn errno(&self) -> &'a str {
         self.0["errno"].as_str().expect("failed[].errno")
     }

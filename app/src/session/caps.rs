@@ -26,7 +26,7 @@ pub const MAX_FILES: u64 = 500_000;
 pub const MAX_ACCESSES: u64 = 1_000_000;
 /// Changes of files: an unpacked archive makes two or three of each file.
 pub const MAX_FILE_CHANGES: u64 = 1_000_000;
-/// Failed attempts by process, path, operation and errno: a start of Python makes some hundred.
+/// Failed attempts by process, path, operation, errno and call: a start of Python makes some hundred.
 pub const MAX_FILE_FAILURES: u64 = 500_000;
 /// Bytes of distinct texts about files: paths, targets of symbolic links, names of attributes.
 pub const MAX_FILE_TEXT_BYTES: u64 = 128 * 1024 * 1024;

@@ -14,7 +14,7 @@ use crate::{
     file::{self, Found},
     layout::{offset, opaque},
     maps::scratch,
-    path::PathRef,
+    path::{PathRef, mix},
     task,
     text::{self, Owner},
     totals,
@@ -49,7 +49,8 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     let errno = -result as u32;
     let what = word.operation() << 16 | errno & 0xffff;
     let now = task::now();
-    let key = entries::begin_failure(found, start, tgid, hash, what, now);
+    // What one call tried is not counted as another's.
+    let key = entries::begin_failure(found, start, tgid, mix(hash, call), what, now);
     // Most are made once.
     let entry = if entries::was_told(key) { entries::find_or_make(key) } else { None };
     let Some(entry) = entry else {

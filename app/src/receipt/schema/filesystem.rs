@@ -22,7 +22,7 @@ pub struct Filesystem {
     pub files: Vec<UsedFile>,
     /// Changes of files, and of where files are, in order of time.
     pub changes: Vec<FileChange>,
-    /// Attempts that failed, by path, process, operation and error.
+    /// Attempts that failed, by path, process, operation, error and call.
     pub failed: Vec<FailedAttempt>,
 }
 

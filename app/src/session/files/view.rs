@@ -244,7 +244,7 @@ impl<'a> FilesView<'a> {
         self.failed.len()
     }
 
-    /// Failed attempts, by path, process, operation and errno.
+    /// Failed attempts, by path, process, operation, errno and call.
     pub fn failed(&self) -> impl Iterator<Item = FailedEntry> {
         self.failed.iter().filter_map(|one| {
             let (kind, _) = self.files.failures.get(one.first)?;
