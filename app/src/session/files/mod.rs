@@ -329,10 +329,14 @@ impl Files {
         }
         let room = (self.failures.len() as u64) < self.caps.failures;
         let kind = if room { Some(self.kind(process, failed)) } else { self.known_kind(process, failed) };
-        if kind.is_none_or(|kind| !self.failures.contains(&kind)) {
-            self.tallies.failures.count(1, room);
+        let Some(kind) = kind else {
+            // How many different ones there are beyond the cap is not known: at least one.
+            self.tallies.failures.seen = self.tallies.failures.kept.saturating_add(1);
+            return;
+        };
+        if !self.failures.contains(&kind) {
+            self.tallies.failures.count(1, true);
         }
-        let Some(kind) = kind else { return };
         self.failures.add(kind, *access, at, totals);
         if *access != 0
             && let Some(totals) = self.orphans.remove(access)

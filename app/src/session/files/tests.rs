@@ -362,7 +362,7 @@ fn a_kind_within_the_cap_counts_on() {
     let kinds: Vec<_> = session.files().failed().map(|kind| (name(&kind.path), kind.count)).collect();
     assert_eq!(kinds, [("/a".into(), 5)]);
     let tally = session.limits().into_iter().find(|one| one.list == "filesystem.failed").map(|one| one.tally);
-    assert_eq!(tally.map(|tally| (tally.seen, tally.kept)), Some((3, 1)));
+    assert_eq!(tally.map(|tally| (tally.seen, tally.kept)), Some((2, 1)));
 }
 
 #[test]
