@@ -148,6 +148,8 @@ offsets! {
     ipc_ns_inum = "ipc_namespace"."ns.inum";
     /// Inode number of a mount namespace.
     mnt_ns_inum = "mnt_namespace"."ns.inum";
+    /// Number by which namespaces are in order; 0 of one that belongs to descriptors alone.
+    mnt_ns_number = "mnt_namespace"."seq" | "ns.ns_id";
     /// Inode number of a network namespace.
     net_ns_inum = "net"."ns.inum";
     /// Inode number of a cgroup namespace.

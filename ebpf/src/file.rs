@@ -197,8 +197,8 @@ unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, ask
 
 /// Renames and mounts so far.
 #[inline(always)]
-unsafe fn moves() -> u32 {
-    core::ptr::read_volatile(&raw const MOVES) as u32
+pub(crate) unsafe fn moves() -> u64 {
+    core::ptr::read_volatile(&raw const MOVES)
 }
 
 /// The entry of what was just identified, and its key, unless there is more to find out.
@@ -211,7 +211,7 @@ unsafe fn known(key: &mut u64, file: u64, operation: u32) -> Option<*mut Access>
     }
     if operation == operation::OPEN {
         let name_hash: u64 = Kernel((*new).dentry).read(offset!(dentry_name_hash));
-        if (*base).name_hash != name_hash || (*base).moves != moves() {
+        if (*base).name_hash != name_hash || (*base).moves != moves() as u32 {
             return None;
         }
     }
@@ -246,7 +246,7 @@ unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
     let Some(scratch) = scratch() else { return 0 };
     let new = &raw mut (*scratch).file.new;
     let mut key = key_of(new);
-    let moves = moves();
+    let moves = moves() as u32;
     path::walk(PathRef { mnt: (*new).mnt, dentry: (*new).dentry });
     let place = (*scratch).walk.place;
     (*scratch).file.is_single = 0;

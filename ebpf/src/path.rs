@@ -85,11 +85,22 @@ fn is_unlinked(dentry: Kernel) -> bool {
     dentry.read::<u64>(offset!(dentry_hash_pprev)) == 0 && dentry.follow(offset!(dentry_parent)) != dentry
 }
 
-/// A mount that is in no namespace has a null or an error pointer there.
+/// A mount that is in no namespace has a null or an error pointer there; one that a process has only by descriptor is in a
+/// namespace of its own, which has no number.
 #[inline(always)]
-fn is_detached(mount: Kernel) -> bool {
-    let namespace: u64 = mount.read(offset!(mount_ns));
-    namespace == 0 || namespace >= -4095i64 as u64
+unsafe fn is_detached(mount: Kernel) -> bool {
+    has_namespace(mount.0) == 0
+}
+
+/// A global function: the verifier looks at it once, and not at every call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn has_namespace(mount: u64) -> i32 {
+    let namespace = Kernel(mount).follow(offset!(mount_ns));
+    if namespace.0 == 0 || namespace.0 >= -4095i64 as u64 {
+        return 0;
+    }
+    i32::from(namespace.read::<u64>(offset!(mnt_ns_number)) != 0)
 }
 
 /// Words of `struct mount` up to the root of what is mounted, on the kernels seen.

@@ -146,23 +146,25 @@ unsafe extern "C" fn send_string(which: u32, address: u64, is_user: u32) -> i32 
     let text = &raw mut (*scratch).text;
     begin(text, which);
     let bytes = (&raw mut (*text).bytes).cast();
+    // More than is kept, for the true length of what is too long.
     let taken = if is_user != 0 {
-        bpf_probe_read_user_str(bytes, PATH_BYTES, address as *const _)
+        bpf_probe_read_user_str(bytes, TEXT_CHUNK, address as *const _)
     } else {
-        bpf_probe_read_kernel_str(bytes, PATH_BYTES, address as *const _)
+        bpf_probe_read_kernel_str(bytes, TEXT_CHUNK, address as *const _)
     };
-    // The helper counts the NUL, which is not part of the text, and does not say whether it had to cut.
+    // The helper counts the NUL, which is not part of the text.
     let mut length = 0;
     if taken < 1 {
         (*text).record.flags = flags::TEXT_UNREADABLE;
         (*text).record.errno = -taken as u32;
     } else {
         length = taken as u64 - 1;
-        if taken >= i64::from(PATH_BYTES) {
-            (*text).record.flags = flags::TEXT_TRUNCATED;
-        }
     }
     (*text).record.total = length as u32;
+    if length > u64::from(PATH_BYTES) {
+        (*text).record.flags = flags::TEXT_TRUNCATED;
+        length = u64::from(PATH_BYTES);
+    }
     finish(text, length);
     0
 }

@@ -143,6 +143,125 @@ fn attempts_belong_to_their_call() {
     assert_eq!(counts, [("openat", 3), ("openat2", 4)]);
 }
 
+/// Of what has two paths both count, so that nothing hides behind what was tried before.
+#[test]
+fn attempts_belong_to_both_their_paths() {
+    needs!();
+    let watched = calls(&[
+        "3x fails ENOENT rename from to1",
+        "2x fails ENOENT rename from to2",
+        "fails ENOENT rename from to3",
+        "d=openat AT_FDCWD sub O_RDONLY|O_DIRECTORY",
+        "2x fails ENOENT renameat d from AT_FDCWD to1",
+        "3x fails ENOENT renameat d from d to1",
+    ]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("sub")).unwrap();
+    let receipt = watched.run().complete(0);
+    let mut tried: Vec<_> = receipt
+        .failed_uses()
+        .into_iter()
+        .filter(|failed| failed.operation() == "rename")
+        .map(|failed| {
+            let below = |path: Option<std::path::PathBuf>| {
+                path.and_then(|path| path.strip_prefix(&folder).ok().map(|path| path.display().to_string()))
+            };
+            (below(failed.path()).unwrap(), below(failed.new_path()).unwrap(), failed.count())
+        })
+        .collect();
+    tried.sort_unstable();
+    let expected = [
+        ("from", "to1", 3),
+        ("from", "to2", 2),
+        ("from", "to3", 1),
+        ("sub/from", "sub/to1", 3),
+        ("sub/from", "to1", 2),
+    ];
+    assert_eq!(tried, expected.map(|(from, to, count)| (from.to_owned(), to.to_owned(), count)));
+}
+
+/// A directory that takes the place of another in the kernel's memory is another.
+#[test]
+fn attempts_in_directories_that_come_and_go() {
+    needs!();
+    let script = "mkdir m && mount -t tmpfs none m && cd m && i=0
+        while [ $i -lt 100 ]; do mkdir d$i; cd d$i; test -e no; test -e no; cd ..; rmdir d$i; i=$((i+1)); done
+        cd .. && umount m";
+    let watched = watch(["sh", "-c", script]);
+    let folder = watched.folder().join("m");
+    let failed = watched.run().complete(0).failed_below(&folder);
+    assert_eq!(failed.len(), 100, "{failed:?}");
+    assert!(failed.values().all(|count| *count == 2), "{failed:?}");
+}
+
+/// What is relative to a directory is told under the name that this has by then.
+#[test]
+fn attempts_in_a_directory_that_is_renamed() {
+    needs!();
+    let watched = calls(&[
+        "mkdir a 0755 ; chdir a",
+        "2x fails ENOENT stat no",
+        "rename ../a ../b",
+        "3x fails ENOENT stat no",
+    ]);
+    let folder = watched.folder();
+    let failed = watched.run().complete(0).failed_below(&folder);
+    assert_eq!(failed.get("stat ENOENT a/no"), Some(&2), "{failed:?}");
+    assert_eq!(failed.get("stat ENOENT b/no"), Some(&3), "{failed:?}");
+}
+
+/// What a signal came between has not failed.
+#[test]
+fn an_interrupted_call_is_no_failure() {
+    needs!("python3");
+    let script = "import os, signal\nos.mkfifo('fifo')\nclass Enough(Exception): pass\ncount = 0
+def on_alarm(*_):
+    global count\n    count += 1\n    if count > 3: raise Enough
+signal.signal(signal.SIGALRM, on_alarm)\nsignal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+try: os.open('fifo', os.O_RDONLY)\nexcept Enough: pass";
+    let receipt = watch(["python3", "-c", script]).run().complete(0);
+    let is_fifo = |path: &std::path::Path| path.ends_with("fifo");
+    let of_fifo = |failed: &FailedUse<'_>| failed.path().is_some_and(|path| is_fifo(&path));
+    assert_eq!(receipt.failed_uses().into_iter().find(of_fifo).map(|failed| failed.errno()), None);
+    assert!(
+        receipt.changes().iter().any(|change| change.path().is_some_and(|path| is_fifo(&path))),
+        "it was made"
+    );
+}
+
+/// Paths as long as the kernel takes are whole; those that are longer are cut, and have their true length.
+#[test]
+fn paths_of_every_length() {
+    needs!("python3");
+    let script = "import os
+for length in 4094, 4095, 4096, 4097, 9000:
+    try: os.stat((('/' + 'x' * 99) * 100)[:length])
+    except OSError: pass";
+    let receipt = watch(["python3", "-c", script]).run().complete(0);
+    let mut lengths = Vec::new();
+    for failed in receipt.failed_uses() {
+        let path = failed.raw_path();
+        let (text, cut) = match path.get("truncated") {
+            Some(_) => (path["value"].as_str().unwrap(), Some(path["length"].as_u64().unwrap())),
+            None => (path.as_str().unwrap_or_default(), None),
+        };
+        if text.starts_with("/xxxx") {
+            lengths.push((text.len(), cut, failed.errno()));
+        }
+    }
+    lengths.sort_unstable();
+    assert_eq!(
+        lengths,
+        [
+            (4094, None, "ENOENT"),
+            (4095, None, "ENOENT"),
+            (4096, None, "ENAMETOOLONG"),
+            (4096, Some(4097), "ENAMETOOLONG"),
+            (4096, Some(9000), "ENAMETOOLONG"),
+        ]
+    );
+}
+
 /// Failures on a descriptor are those of its file, and reading what is not open is nobody's.
 #[test]
 fn failures_of_an_open_file() {

@@ -196,4 +196,8 @@ fn a_detached_tree() {
     assert_eq!(found.len(), 1, "{:?}", receipt.files());
     assert_eq!(found[0].bytes_read(), 3);
     assert_eq!(found[0].path().unwrap().file_name().unwrap(), "file", "{found:?}");
+    assert_eq!(found[0].0["unreachable"], true, "{found:?}");
+    let others =
+        receipt.files().into_iter().filter(|file| file.path().is_some_and(|path| path.starts_with(&folder)));
+    assert!(others.into_iter().all(|file| file.0.get("unreachable").is_none()), "{:?}", receipt.files());
 }

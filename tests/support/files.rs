@@ -458,6 +458,15 @@ impl<'a> FailedUse<'a> {
         self.0["operation"].as_str().expect("failed[].operation")
     }
 
+    /// The path as it is in the receipt.
+    pub(crate) fn raw_path(&self) -> &'a Value {
+        &self.0["path"]
+    }
+
+    pub(crate) fn new_path(&self) -> Option<PathBuf> {
+        path_of(&self.0["new_path"])
+    }
+
     #[track_caller]
     pub(crate) fn call(&self) -> &'a str {
         self.0["call"].as_str().expect("failed[].call")

@@ -7,12 +7,12 @@ use glasshouse_common::{
     syscall::{FileCall, NO_ARGUMENT},
 };
 
-use super::file::{argument, find_base, hash_bytes, send_argument, send_base};
+use super::file::{argument, find_base, hash_bytes, nth_path, send_argument, send_base};
 use crate::{
     emit::send,
     entries, fds,
     file::{self, Found},
-    layout::{offset, opaque},
+    layout::{Kernel, offset, opaque, zero},
     maps::scratch,
     path::{PathRef, mix},
     task,
@@ -28,7 +28,8 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     let (tgid, word) = (process as u32, FileCall(word));
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
-    let mut hash = 0;
+    let mut hash = zero();
+    (*found).length = 0;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         // By descriptor: the file itself.
         let file = fds::of_descriptor(argument(found, word, FileCall::FD) as u32);
@@ -36,23 +37,21 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
             return 0;
         }
         (*found).base = PathRef::at(file.member(offset!(file_path)));
+        hash = identity((*found).base, 1);
     } else {
-        let own = text::aside(&raw mut (*scratch).text);
-        let name = argument(found, word, FileCall::PATH);
-        let taken = bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64;
-        hash = hash_bytes(taken);
-        (*found).first = u64::from(*own);
-        find_base(found, word, FileCall::BASE, *own);
-        // What went wrong has no length.
-        (*found).length = if taken > u64::from(PATH_BYTES) { 0 } else { taken };
+        if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
+            hash = hash_path(word.0, 1);
+        }
+        hash = mix(hash, hash_path(word.0, 0));
     }
     let errno = -result as u32;
     let what = word.operation() << 16 | errno & 0xffff;
     let now = task::now();
     // What one call tried is not counted as another's.
     let key = entries::begin_failure(found, start, tgid, mix(hash, call), what, now);
-    // Most are made once.
-    let entry = if entries::was_told(key) { entries::find_or_make(key) } else { None };
+    // Most are made once. What is too long for a path is told each time, for its end is not known.
+    let is_known = (*found).length < u64::from(PATH_BYTES) && entries::was_told(key);
+    let entry = if is_known { entries::find_or_make(key) } else { None };
     let Some(entry) = entry else {
         let new = &raw mut (*found).new;
         (*new).totals.failures = 1;
@@ -77,6 +76,36 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
         file::send_totals(key, now);
     }
     0
+}
+
+/// Reads a path argument, the first or the second, to where texts lie aside. Returns a hash of it and of what it is relative
+/// to, which is in the scratch memory then, with the path's length and first byte.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn hash_path(word: u64, second: u32) -> u64 {
+    let Some(scratch) = scratch() else { return 0 };
+    let found = &raw mut (*scratch).file;
+    let word = nth_path(word, second);
+    let own = text::aside(&raw mut (*scratch).text);
+    *own = 0;
+    let name = argument(found, word, FileCall::PATH);
+    let taken = bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64;
+    let hash = hash_bytes(taken);
+    let first = *own;
+    (*found).first = u64::from(first);
+    find_base(found, word, FileCall::BASE, first);
+    // What went wrong has no length.
+    (*found).length = if taken > u64::from(PATH_BYTES) { 0 } else { taken };
+    mix(hash, identity((*found).base, u64::from(first != b'/')))
+}
+
+/// What tells a directory or a file from another that the same dentry was, or will be; with `by_name` 1 also from itself
+/// once anything was renamed.
+#[inline(always)]
+unsafe fn identity(path: PathRef, by_name: u64) -> u64 {
+    let dentry = Kernel(path.dentry);
+    let inode: u64 = dentry.follow(offset!(dentry_inode)).read(offset!(inode_ino));
+    mix(mix(inode, dentry.read(offset!(dentry_name_hash))), file::moves() * by_name)
 }
 
 /// Counts an attempt that found no room when it was to be told: in an entry, of which there is a record later.

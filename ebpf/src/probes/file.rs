@@ -34,6 +34,8 @@ use crate::{
 
 /// `EINVAL` of `asm-generic/errno-base.h`.
 const EINVAL: i64 = 22;
+/// The first of the errors that calls do not return, of `linux/errno.h`.
+pub(super) const ERESTARTSYS: i64 = 512;
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
 /// `O_CREAT`, `O_TRUNC`, `O_TMPFILE` without `O_DIRECTORY`, of `asm-generic/fcntl.h`.
@@ -78,6 +80,8 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
         return;
     }
     match word.operation() {
+        // A signal came in between, and the call begins again, or has not failed by anything that it asked for.
+        _ if result <= -ERESTARTSYS => {}
         // It is no symbolic link, which many programs ask of every directory on their way.
         operation::READLINK if result == -EINVAL => {}
         _ if result < 0 => {
@@ -381,15 +385,20 @@ pub(super) unsafe fn send_base(base: PathRef, first: u8, second: u32) -> u32 {
     flags::CHANGE_ARGUMENT | flags::CHANGE_BASE
 }
 
+/// The word of a call in which the arguments of its first path are those of the first or the second: these are so much
+/// further in the word.
+#[inline(always)]
+pub(super) fn nth_path(word: u64, second: u32) -> FileCall {
+    FileCall(word >> (opaque(u64::from(second) * u64::from(FileCall::NEW_PATH - FileCall::PATH)) & 63))
+}
+
 /// Sends a path argument of a call, the first or the second, with what it is relative to. Returns the flags that say so.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
-    // The second path's arguments are so much further in the word.
-    let word =
-        FileCall(word >> (opaque(u64::from(second) * u64::from(FileCall::NEW_PATH - FileCall::PATH)) & 63));
+    let word = nth_path(word, second);
     let address = argument(found, word, FileCall::PATH);
     let first = user_byte(address);
     find_base(found, word, FileCall::BASE, first);

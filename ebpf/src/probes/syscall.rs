@@ -267,7 +267,7 @@ unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
         if result >= 0 {
             on_credentials(scratch, abi, number);
         }
-    } else if result != 0 {
+    } else if result != 0 && result > -file::ERESTARTSYS {
         on_exec_failed(scratch, abi, number, class, result);
     } else if let Some(process) = scope::find(tgid)
         && (*process).is_new_root == NEW_IMAGE
