@@ -30,6 +30,7 @@ use glasshouse::{
     },
 };
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use sha2::Digest as _;
 
 const DEVICE: &str = "/dev/fuse";
 
@@ -161,7 +162,7 @@ fn a_file_that_hangs_hangs_neither_glasshouse_nor_other_files() {
     for answer in &answers[..20] {
         assert_eq!(answer.sha256, Err(Unreadable::TimedOut), "{answer:?}");
     }
-    assert_eq!(answers[20].size_bytes, Some(fs::metadata(&shell).unwrap().len()));
+    assert_eq!(answers[20].sha256, Ok(digest_of(&shell)));
 }
 
 #[test]
@@ -173,6 +174,7 @@ fn a_file_known_by_name_only_is_hashed_by_the_reading_process() {
     hasher.observe(&exec(3, Path::new("/no/such/file"), None));
     let answers = answers(hasher.finish(Duration::from_secs(10)));
     assert_eq!(answers[0].size_bytes, Some(fs::metadata(&shell).unwrap().len()));
+    assert_eq!(answers[0].sha256, Ok(digest_of(&shell)));
     assert_eq!(answers[1].sha256, Err(Unreadable::NotRegular));
     assert_eq!(answers[2].sha256, Err(Unreadable::Gone));
 }
@@ -185,8 +187,13 @@ fn options() -> Options {
     Options { reader: env!("CARGO_BIN_EXE_glasshouse").into(), ..Options::default() }
 }
 
-fn is_hashed(found: &Found) -> bool {
-    matches!(found, Found::Present(present) if present.sha256.is_ok())
+fn digest_of(path: &Path) -> [u8; 32] {
+    sha2::Sha256::digest(fs::read(path).unwrap()).into()
+}
+
+fn is_hashed(found: &Found, content: &str) -> bool {
+    let digest: [u8; 32] = sha2::Sha256::digest(content).into();
+    matches!(found, Found::Present(present) if present.sha256 == Ok(digest))
 }
 
 #[test]
@@ -207,7 +214,7 @@ fn artifacts_that_hang_are_given_up_and_the_others_hashed() {
     let found = hash_artifacts(candidates.to_vec(), &options());
     assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
     for pair in found.chunks(2) {
-        assert!(is_hashed(&pair[0]), "{:?}", pair[0]);
+        assert!(is_hashed(&pair[0], "content"), "{:?}", pair[0]);
         assert_eq!(pair[1], Found::Unreadable(Unreadable::TimedOut));
     }
 }
@@ -236,9 +243,9 @@ fn artifacts_on_mounts_are_hashed() {
     let found = hash_artifacts(candidates.to_vec(), &options());
     umount2(&below.join("covered"), MntFlags::MNT_DETACH).unwrap();
     umount2(&below, MntFlags::MNT_DETACH).unwrap();
-    assert!(is_hashed(&found[0]), "{:?}", found[0]);
+    assert!(is_hashed(&found[0], "content"), "{:?}", found[0]);
     assert!(matches!(found[1], Found::Other { .. }), "{:?}", found[1]);
-    assert!(is_hashed(&found[2]), "{:?}", found[2]);
+    assert!(is_hashed(&found[2], "cover"), "{:?}", found[2]);
     assert_eq!(found[3], Found::NotRegular(Kind::Directory));
 }
 

@@ -292,11 +292,7 @@ fn injection_into_others() {
         let (watched, _program) = by_user("inject", &[how, &outsider.pid()]);
         let receipt = watched.run().complete(3);
         let rule = if how == "ptrace" { "process_injection" } else { "memory_read" };
-        assert!(
-            receipt.findings().iter().any(|one| one.severity() == "medium"),
-            "{how} {rule}: {:#?}",
-            receipt.findings()
-        );
+        receipt.expect_finding(rule, "medium");
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::privilege::{find_tool, needs};
+use crate::support::privilege::{find_tool, needs, skip};
 use crate::support::receipt::{bytes, list};
 use crate::support::watch::public_folder;
 use crate::support::{Execution, Receipt, fact, program, public_program, real, sha256, slowness, watch};
@@ -546,10 +546,13 @@ fn a_path_beyond_the_limit_is_said_to_be_cut() {
         "set -e; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do mkdir -p {step}; cd -P {step}; done; cp {} here; ./here 3",
         program("exit_code").display()
     );
-    // Some shells cannot go so deep; then there is nothing to see.
-    let receipt =
-        watch(command!["sh", "-c", script]).options(command!["--cwd", folder.path()]).run().receipt();
+    let run = watch(command!["sh", "-c", script]).options(command!["--cwd", folder.path()]).run();
+    if run.status.code() != Some(3) {
+        return skip("this shell cannot go so deep");
+    }
+    let receipt = run.complete(3);
     let here: Vec<_> = receipt.executions().into_iter().filter(|e| e.0["filename"] == "./here").collect();
+    assert_eq!(here.len(), 1);
     for execution in here {
         let path = &execution.0["path"];
         if path.is_null() {
@@ -594,9 +597,12 @@ fn short_lived_files_are_hashed_or_explained() {
         .filter(|execution| execution.filename().starts_with(b"./x"))
         .collect();
     assert_eq!(runs.len(), 50);
-    for run in runs {
+    for run in &runs {
         run.expect_sha256_or_reason(&content);
     }
+    // Of so many one at least is looked at in time, where the machine is no slow one.
+    let hashed = runs.iter().filter(|run| run.0["sha256"].is_string()).count();
+    assert!(hashed > 0 || slowness() > 1.0);
 }
 
 #[test]

@@ -282,6 +282,7 @@ fn failures_are_no_changes() {
         "rmdir ENOTEMPTY sub",
         "delete EISDIR sub",
         "rename ENOENT missing",
+        "symlink EEXIST sub",
         "chmod ENOENT missing",
         "truncate ENOENT missing",
         "link ENOENT missing",

@@ -65,6 +65,18 @@ fn compare(trace: &FileTrace, receipt: &Receipt) {
     };
     differences.counts("bytes read", &steady(&trace.read), &steady(&seen.read));
     differences.counts("bytes written", &steady(&trace.written), &steady(&seen.written));
+    // Whatever the names: all that each process read and wrote.
+    let totals = |counts: &BTreeMap<(u64, PathBuf), u64>| -> BTreeMap<u64, u64> {
+        let mut totals = BTreeMap::new();
+        for ((process, path), count) in counts {
+            if *count > 0 && !path.starts_with("/dev") {
+                *totals.entry(*process).or_default() += count;
+            }
+        }
+        totals
+    };
+    differences.counts("bytes read in all", &totals(&trace.read), &totals(&seen.read));
+    differences.counts("bytes written in all", &totals(&trace.written), &totals(&seen.written));
     differences.expect_none();
 }
 
@@ -119,7 +131,7 @@ impl Seen {
             }
         }
         let compared: BTreeSet<_> =
-            ["mkdir", "rmdir", "delete", "rename", "link", "chmod", "chown", "utimens"].into();
+            ["mkdir", "rmdir", "delete", "rename", "link", "symlink", "chmod", "chown", "utimens"].into();
         for change in receipt.changes() {
             let (Some(pid), Some(path)) = (traced.get(&change.process()), change.path()) else { continue };
             // What opening truncates, strace does not tell from what it found empty.

@@ -27,6 +27,7 @@ fn a_mount_and_its_end() {
     let mount = mounts.last().unwrap();
     assert_eq!((mount.new_path(), mount.file_system()), (Some(folder.join("point")), Some("tmpfs")));
     assert_eq!(receipt.change_by("umount").path(), Some(folder.join("point")));
+    assert_eq!(receipt.failed_below(&folder).get("umount EINVAL point"), Some(&1));
     let file = receipt.file(folder.join("point/file"));
     assert_eq!((file.source(), file.bytes_written()), ("kernel", 3), "{file:?}");
 }

@@ -319,8 +319,9 @@ fn full_screen_programs_have_their_keys() {
     terminal.shows("typing");
     terminal.press(&["G"]);
     terminal.shows("500");
-    terminal.press(&["/"]);
+    terminal.press(&["?"]);
     terminal.enter("^123$");
+    terminal.shows("│123 ");
     terminal.press(&["g"]);
     terminal.shows("│1 ");
     terminal.press(&["q"]);

@@ -106,7 +106,7 @@ fn twenty_thousand_connections() {
     let count = if slowness() > 5.0 { 3_000 } else { 20_000 };
     let receipt = watch(command![program("net_loop"), "connects", count.to_string()]).run().complete(0);
     let connections = receipt.connections();
-    let limits = receipt.at("/limits").to_string();
+    let limits = receipt.at("/observation/limits").to_string();
     if !receipt.network_limited() {
         assert_eq!(connections.len(), 2 * count, "{limits}");
     }

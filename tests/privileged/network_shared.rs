@@ -177,7 +177,7 @@ fn another_network_namespace() {
     let client = receipt.outbound("127.0.0.1:8000");
     assert_eq!((client.result(), client.bytes()), ("established", (3, 0)));
     let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-    let namespace = client.0["network_namespace"].to_string();
+    let namespace = client.0["network_namespace"].as_u64().expect("a namespace").to_string();
     assert!(!own.to_string_lossy().contains(&namespace), "{namespace} is another than {own:?}");
     assert_eq!(client.0["network_namespace"], receipt.inbound("127.0.0.1:8000").0["network_namespace"]);
 }

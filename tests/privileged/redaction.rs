@@ -29,6 +29,7 @@ fn expect_pointers(receipt: &Receipt) -> Vec<String> {
         assert_eq!(redaction["method"], "pattern");
         pointers.push(pointer.to_owned());
     }
+    assert!(!pointers.is_empty(), "nothing was redacted");
     pointers
 }
 

@@ -92,8 +92,10 @@ static void questions(long from, long to) {
         message[12] = name;
         // The root, type A, class IN.
         memcpy(message + 13 + name, "\0\0\1\0\1", 5);
-        if (send(fd, message, 18 + name, 0) == -1 && errno != ECONNREFUSED)
-            _exit(94);
+        // A call that fails so tells what became of the question before, and sends nothing.
+        while (send(fd, message, 18 + name, 0) == -1)
+            if (errno != ECONNREFUSED)
+                _exit(94);
     }
 }
 

@@ -196,6 +196,8 @@ impl Reading {
             "renameat" | "renameat2" => ("rename", at(Some(0), 1), Some(at(Some(2), 3))),
             "link" => ("link", at(None, 0), Some(at(None, 1))),
             "linkat" => ("link", at(Some(0), 1), Some(at(Some(2), 3))),
+            "symlink" => ("symlink", at(None, 1), None),
+            "symlinkat" => ("symlink", at(Some(1), 2), None),
             "chmod" => ("chmod", at(None, 0), None),
             "fchmodat" | "fchmodat2" => ("chmod", at(Some(0), 1), None),
             "fchmod" => ("chmod", annotation(arguments[0])?, None),

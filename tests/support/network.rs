@@ -111,9 +111,9 @@ impl Receipt {
 
     /// The lists have reached a limit.
     pub(crate) fn network_limited(&self) -> bool {
-        self.at("/limits")
-            .as_array()
-            .is_some_and(|limits| limits.iter().any(|limit| limit.to_string().contains("network.")))
+        let full = |limit: &Value| number(&limit["total"]) > number(&limit["kept"]);
+        let ours = |limit: &Value| limit["list"].as_str().is_some_and(|list| list.starts_with("network."));
+        list(self.at("/observation/limits")).iter().any(|limit| ours(limit) && full(limit))
     }
 
     /// What must hold of this section whatever was watched.

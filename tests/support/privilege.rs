@@ -35,7 +35,7 @@ fn lacking(what: &str) -> bool {
 }
 
 /// Says on the real stderr, which the test runner does not capture, that a test was left out.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let _ = writeln!(std::io::stderr(), "skipped {test}: {why}");
 }

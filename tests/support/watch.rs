@@ -293,7 +293,11 @@ impl Run {
     /// The receipt of a program that succeeded, unless it said that this kernel lacks what it was to use.
     #[track_caller]
     pub(crate) fn complete_if_supported(&self) -> Option<Receipt> {
-        (self.status.code() != Some(UNSUPPORTED)).then(|| self.complete(0))
+        if self.status.code() == Some(UNSUPPORTED) {
+            super::privilege::skip("this kernel lacks what it was to use");
+            return None;
+        }
+        Some(self.complete(0))
     }
 }
 

@@ -486,6 +486,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_file_that_is_rewritten_while_it_is_read_is_found_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("program");
+        fs::write(&path, vec![7; 3 * CHUNK_BYTES]).unwrap();
+        let facts = facts_of(&path);
+        // The kernel's time of a change may be that of its last tick.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let mut rewrite =
+            |_: &[u8]| File::options().write(true).open(&path).unwrap().write_all(b"other").unwrap();
+        let result = hash(&request(&path, Some(facts)), Mode::Watched, &Mounts::own(), &mut rewrite);
+        assert_eq!(result, Err(Failure::Final(Unreadable::Changed)));
+    }
+
+    #[test]
     fn fifos_devices_and_directories_are_not_opened() {
         let directory = tempfile::tempdir().unwrap();
         let fifo = directory.path().join("fifo");
