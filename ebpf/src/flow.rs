@@ -15,7 +15,7 @@ use crate::{
         COUNTERS, FLOW_ORDER, FLOWS, FLOWS_BEGUN, FLOWS_MADE, NO_FLOW, RESTING, SOCKET_ORDER, SOCKETS,
         SOCKETS_ENDED, SOCKETS_MADE,
     },
-    socket::{changed, note_full, send_flow},
+    socket::{changed, note_full, owner, send_flow},
     task,
 };
 
@@ -215,8 +215,9 @@ unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> 
     remote.write_volatile(key.remote[0]);
     remote.add(1).write_volatile(key.remote[1]);
     (*to).remote_port = key.port as u16;
-    (*entry).start = (*socket).start;
-    (*entry).tgid = (*socket).tgid;
+    let (tgid, start) = owner(socket);
+    (*entry).start = start;
+    (*entry).tgid = tgid;
     Some(())
 }
 

@@ -234,7 +234,8 @@ pub(crate) unsafe extern "C" fn send_flow(entry: *mut Flow, now: u64) -> i32 {
     // What changes from here on makes it dirty again.
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
     let size = size_of::<FlowRecord>() as u32;
-    (*record).header = task::header(now, (*entry).start, (*entry).tgid, 0, kind::FLOW, size);
+    let (tgid, start) = owner(entry);
+    (*record).header = task::header(now, start, tgid, 0, kind::FLOW, size);
     let from = &raw const (*entry).facts;
     bpf_probe_read_kernel((&raw mut (*record).facts).cast(), size_of::<FlowFacts>() as u32, from.cast());
     submit(room);
@@ -429,6 +430,13 @@ pub(crate) unsafe fn own(entry: *mut Flow, origin: u16) {
         return;
     }
     give_to(entry, task::start(task), tgid, origin);
+}
+
+/// Whose a socket is. Another CPU may just be saying so, and what makes it known is read first.
+#[inline(always)]
+pub(crate) unsafe fn owner(entry: *const Flow) -> (u32, u64) {
+    let tgid = core::ptr::read_volatile(&raw const (*entry).tgid);
+    (tgid, core::ptr::read_volatile(&raw const (*entry).start))
 }
 
 /// Says whose a socket is. What makes it known is written last.

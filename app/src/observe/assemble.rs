@@ -174,7 +174,7 @@ impl Assembler {
                 self.requests.add(&request, &mut texts, &self.native, &self.compat)
             }
             Record::RingResult(result) => self.requests.complete(&result),
-            Record::Flow(flow) => Some(event(&flow.header, network::flow(&flow))),
+            Record::Flow(flow) => Some(event(&network::owned(&flow.header), network::flow(&flow))),
             Record::SocketUsed(used) => Some(event(&used.header, network::used(&used))),
             Record::UnixSocket(unix) => {
                 let mut texts = self.take_texts(&unix.header);

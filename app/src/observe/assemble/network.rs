@@ -3,7 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use glasshouse_common::{
-    FlowFacts, FlowRecord, PacketRecord, SocketFailedRecord, SocketUsedRecord, UnixRecord, kind, operation,
+    FlowFacts, FlowRecord, Header, PacketRecord, SocketFailedRecord, SocketUsedRecord, UnixRecord, kind,
+    operation,
     socket::{self, AF_INET, AF_INET6, AF_UNIX, RAW},
 };
 use zerocopy::IntoBytes as _;
@@ -64,6 +65,12 @@ fn origin(code: u16) -> Option<SocketOrigin> {
 
 fn known(number: u64) -> Option<u64> {
     (number != 0).then_some(number)
+}
+
+/// The header of a flow's record. Where another CPU has just said whose the socket is, a machine may show it as a process
+/// without a start, which there is none of: then it is nobody's by now, and a later record says whose.
+pub(super) fn owned(header: &Header) -> Header {
+    Header { tgid: if header.start == 0 { 0 } else { header.tgid }, ..*header }
 }
 
 pub(super) fn flow(record: &FlowRecord) -> EventKind {
@@ -240,6 +247,13 @@ pub(super) fn payload(record: &PacketRecord, bytes: &[u8]) -> EventKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_without_a_start_owns_nothing() {
+        let header = Header { at: 5, start: 7, tgid: 100, tid: 0, kind: kind::FLOW, size: 0 };
+        assert_eq!((owned(&header).start, owned(&header).tgid), (7, 100));
+        assert_eq!(owned(&Header { start: 0, ..header }).tgid, 0);
+    }
 
     #[test]
     fn addresses_of_calls_are_read() {
