@@ -272,3 +272,24 @@ fn a_link_put_in_place_of_an_artifact() {
     assert_eq!(receipt.artifact(folder.join("file")).target(), Some(secret));
     assert!(receipt.file(folder.join("file")).transient());
 }
+
+/// A file without a name leaves its inode number to the next one that is made.
+#[test]
+fn what_has_the_number_of_a_file_without_a_name() {
+    needs!();
+    let watched = calls(&[
+        "t=openat AT_FDCWD . O_TMPFILE|O_RDWR 0600 ; write t 30 ; close t",
+        "a=openat AT_FDCWD one O_WRONLY|O_CREAT 0600 ; write a 1 ; close a",
+        "rename one two",
+        "b=openat AT_FDCWD one O_WRONLY|O_CREAT 0600 ; write b 2 ; close b",
+    ]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let nameless: Vec<_> = receipt.files().into_iter().filter(|file| file.bytes_written() == 30).collect();
+    assert_eq!(nameless.len(), 1, "{:?}", receipt.files());
+    assert!(nameless[0].transient(), "{nameless:?}");
+    let paths: Vec<_> = receipt.artifacts().iter().map(|artifact| artifact.path()).collect();
+    assert_eq!(paths, [folder.join("one"), folder.join("two")]);
+    receipt.artifact(folder.join("one")).expect_content(b"xx");
+    receipt.artifact(folder.join("two")).expect_content(b"x");
+}

@@ -88,8 +88,9 @@ impl<'a> Names<'a> {
     fn used(&mut self, number: u32, id: AccessId, access: &'a Access) {
         let Some((key, known)) = self.files.file_of(access) else { return };
         let inode = (key.device, key.inode);
+        let totals = self.files.totals_of(id, access);
         let object = match self.by_inode.get(&inode) {
-            Some(object) if access.unlinked || !self.objects[*object as usize].deleted => *object,
+            Some(object) if self.objects[*object as usize].is_used_by(access, &totals) => *object,
             _ => {
                 let object = self.object(known.kind, Some(inode));
                 let made = &mut self.objects[object as usize];
@@ -99,7 +100,6 @@ impl<'a> Names<'a> {
             }
         };
         self.uses.push((access.file, object));
-        let totals = self.files.totals_of(id, access);
         let found = &mut self.objects[object as usize];
         if found.first_use != number {
             found.first_use = NONE;
@@ -176,7 +176,7 @@ impl<'a> Names<'a> {
             object
         });
         let made = &mut self.objects[object as usize];
-        (made.created, made.first_use) = (true, NONE);
+        (made.created, made.first_use, made.nameless) = (true, NONE, access.unlinked);
         made.keep_file(access.file);
         self.changed(object, change.at, change.process);
         self.uses.push((access.file, object));

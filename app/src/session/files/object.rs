@@ -1,7 +1,7 @@
 //! Files as their names are followed.
 
-use super::{TextId, kind::FileKind, tree::NONE};
-use crate::event::{BootNs, Observed};
+use super::{Access, TextId, kind::FileKind, tree::NONE};
+use crate::event::{AccessTotals, BootNs, Observed};
 
 /// A file, from its making to its end, whatever its names.
 pub(super) struct Object {
@@ -10,6 +10,8 @@ pub(super) struct Object {
     pub(super) created: bool,
     pub(super) modified: bool,
     pub(super) deleted: bool,
+    /// It was made without a name.
+    pub(super) nameless: bool,
     pub(super) names: u32,
     /// The one use (by number) that it is known by so far.
     pub(super) first_use: u32,
@@ -40,6 +42,7 @@ impl Object {
             created: false,
             modified: false,
             deleted: false,
+            nameless: false,
             names: 0,
             first_use: NONE,
             file: NONE,
@@ -47,6 +50,14 @@ impl Object {
             changed_at: 0,
             changed_by: NONE,
         }
+    }
+
+    /// Whether a use that was not known before is one of it, and not of a later file that has its inode number.
+    pub(super) fn is_used_by(&self, access: &Access, totals: &AccessTotals) -> bool {
+        // Nothing tells of the end of a file that never had a name.
+        let may_be_gone = self.deleted || self.nameless && self.names == 0;
+        let another_was_made = totals.creates > 0 && self.file != access.file;
+        !(may_be_gone && another_was_made) && (access.unlinked || !self.deleted)
     }
 
     pub(super) fn keep_file(&mut self, file: u32) {

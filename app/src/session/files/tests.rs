@@ -232,6 +232,39 @@ fn a_used_inode_number_is_another_file() {
     assert_eq!(transient(&events), ["/a"]);
 }
 
+/// A file that never has a name is gone when it is closed, and its number is free.
+#[test]
+fn the_number_of_a_file_without_a_name_is_used_again() {
+    let unnamed = |access| {
+        let mut seen = file_seen(access, "/#7", 7, made(3));
+        (seen.path.unlinked, seen.facts.unlinked) = (true, true);
+        EventKind::FileSeen(Box::new(seen))
+    };
+    // The first use comes a moment before the making.
+    let events = [
+        at(20, unnamed(1)),
+        at(21, create(1)),
+        at(30, seen(2, "/a", 7, made(3))),
+        at(31, create(2)),
+        at(40, change_to(Rename, "/a", "/b", 0)),
+        at(50, seen(3, "/a", 8, made(3))),
+        at(51, create(3)),
+    ];
+    assert_eq!(left(&events), ["/a created 8", "/b created 7"]);
+    assert_eq!(transient(&events), ["/#7"]);
+    let other_way = [
+        at(20, seen(1, "/a", 7, wrote(3))),
+        at(30, change(Delete, "/a")),
+        at(40, unnamed(2)),
+        at(41, create(2)),
+    ];
+    assert_eq!(left(&other_way), [""; 0]);
+    assert_eq!(transient(&other_way), ["/#7"]);
+    // It was given a name in a way that is not told, and is read under it.
+    let named = [at(20, unnamed(1)), at(21, create(1)), at(30, seen(2, "/a", 7, read(3)))];
+    assert_eq!(left(&named), ["/a created 7"]);
+}
+
 #[test]
 fn the_first_use_may_come_a_moment_before_the_making() {
     let events = [at(20, seen(1, "/a", 1, made(3))), at(21, create(1))];
