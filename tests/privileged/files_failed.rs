@@ -287,6 +287,34 @@ fn failures_of_an_open_file() {
     assert_eq!(failed, [("truncate EINVAL file".to_owned(), 1)].into());
 }
 
+/// What the kernel calls files without a name is no path, and which of them it was is not told.
+#[test]
+fn failures_of_what_no_name_leads_to() {
+    needs!();
+    let watched = calls(&[
+        "unshare CLONE_NEWNS ; mount null / null MS_REC|MS_PRIVATE",
+        "pipe r w ; fails EINVAL ftruncate w 5",
+        "socketpair SOCK_STREAM s t ; fails EINVAL ftruncate s 5",
+        "m=memfd_create x 0 ; fails EINVAL ftruncate m -1",
+        "mount none point tmpfs ; d=openat AT_FDCWD point/away O_WRONLY|O_CREAT 0600",
+        "umount2 point MNT_DETACH ; fails EINVAL ftruncate d -1",
+        "g=openat AT_FDCWD gone O_WRONLY|O_CREAT 0600 ; unlink gone ; fails EINVAL ftruncate g -1",
+        "h=openat AT_FDCWD / O_RDONLY ; fails EINVAL ftruncate h 5",
+    ]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("point")).unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_uses().into_iter().filter(|failed| failed.operation() == "truncate");
+    let failed: Vec<_> = failed.map(|failed| (failed.path(), failed.count())).collect();
+    assert_eq!(failed, [(None, 4), (Some("/".into()), 1), (Some(folder.join("gone")), 1)]);
+    let nameless: Vec<_> = receipt.failed_uses().into_iter().filter(|one| one.path().is_none()).collect();
+    assert_eq!(nameless[0].0["path_reason"], "not_available", "{nameless:?}");
+    let with_errors = receipt.all_files().into_iter().filter(|file| file.0["errors"]["EINVAL"].is_u64());
+    let mut paths: Vec<_> = with_errors.map(|file| file.path()).collect();
+    paths.sort();
+    assert_eq!(paths, [None, Some("/".into()), Some(folder.join("gone"))]);
+}
+
 /// Each process has its own attempts.
 #[test]
 fn attempts_belong_to_their_process() {

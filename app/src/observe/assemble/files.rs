@@ -97,11 +97,16 @@ pub(super) fn failed(record: &FileFailedRecord, argument: &[u8], texts: &mut Tex
         }
         paths(record.flags, texts)
     };
+    let mut path = path.unwrap_or_else(lost);
+    if record.flags & flags::CHANGE_RESOLVED != 0 && path.unreachable {
+        // No name leads to it, and which file it was is not told.
+        (path.path, path.in_root) = (Observed::Unreadable(Unreadable::NotAvailable), None);
+    }
     Some(EventKind::FileFailed(Box::new(FileFailed {
         access: record.access,
         operation: operation_of(record.operation)?,
         errno: record.errno as i32,
-        path: path.unwrap_or_else(lost),
+        path,
         new_path,
         call: syscall(record.abi, record.call),
         totals: totals(&record.totals),

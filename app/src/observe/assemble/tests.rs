@@ -258,32 +258,54 @@ proptest! {
     }
 }
 
+fn failed_of(records: &[Vec<u8>]) -> Observed<Vec<u8>> {
+    let mut events = Vec::new();
+    assembler().events(&records.concat(), &mut events);
+    match events.remove(0).kind {
+        EventKind::FileFailed(failed) => failed.path.path,
+        other => panic!("not a failed attempt: {other:?}"),
+    }
+}
+
+fn failed_record(operation: u32, call: u32, bits: u32, argument: &[u8]) -> Vec<u8> {
+    let size = (size_of::<abi::FileFailedRecord>() + argument.len()) as u32;
+    let record = abi::FileFailedRecord {
+        header: Header { kind: kind::FILE_FAILED, size, ..WHO },
+        access: 9,
+        operation,
+        call,
+        errno: 2,
+        flags: bits,
+        length: argument.len() as u32,
+        ..abi::FileFailedRecord::default()
+    };
+    [record.as_bytes(), argument].concat()
+}
+
 #[test]
 fn a_failed_attempt_brings_its_path_or_was_sent_it() {
     let record = |bits: u32, argument: &[u8]| {
-        let size = (size_of::<abi::FileFailedRecord>() + argument.len()) as u32;
-        let record = abi::FileFailedRecord {
-            header: Header { kind: kind::FILE_FAILED, size, ..WHO },
-            access: 9,
-            operation: abi::operation::OPEN,
-            errno: 2,
-            flags: flags::CHANGE_ARGUMENT | bits,
-            length: argument.len() as u32,
-            ..abi::FileFailedRecord::default()
-        };
-        [record.as_bytes(), argument].concat()
+        failed_record(abi::operation::OPEN, 0, flags::CHANGE_ARGUMENT | bits, argument)
     };
-    let path_of = |records: &[Vec<u8>]| {
-        let mut events = Vec::new();
-        assembler().events(&records.concat(), &mut events);
-        match events.remove(0).kind {
-            EventKind::FileFailed(failed) => failed.path.path,
-            other => panic!("not a failed attempt: {other:?}"),
-        }
-    };
+    let path_of = failed_of;
     let expected = Observed::Complete(b"/etc/missing".to_vec());
     assert_eq!(path_of(&[record(flags::CHANGE_FOLLOWS, b"/etc/./missing")]), expected);
     let apart = [text(kind::TEXT_ARGUMENT, 0, 12, 0, b"/etc/missing"), record(0, b"")];
     assert_eq!(path_of(&apart), expected);
     assert_eq!(path_of(&[record(0, b"")]), Observed::Unreadable(Unreadable::Lost));
+}
+
+#[test]
+fn a_failed_attempt_on_what_no_name_leads_to_has_no_path() {
+    let resolved = flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
+    let on = |bits, components: &[u8]| {
+        let base = text(kind::TEXT_BASE, 0, components.len() as u32, bits, components);
+        failed_of(&[base, failed_record(abi::operation::TRUNCATE, 0, resolved, b"")])
+    };
+    assert_eq!(on(0, b"file\0"), Observed::Complete(b"/file".to_vec()));
+    assert_eq!(on(flags::PATH_UNLINKED, b"file\0"), Observed::Complete(b"/file".to_vec()));
+    for components in [b"\0".as_slice(), b"TCP\0", b"memfd:x\0", b"[eventfd]\0"] {
+        let path = on(flags::PATH_UNREACHABLE, components);
+        assert_eq!(path, Observed::Unreadable(Unreadable::NotAvailable), "{components:?}");
+    }
 }
