@@ -315,6 +315,32 @@ fn failures_of_what_no_name_leads_to() {
     assert_eq!(paths, [None, Some("/".into()), Some(folder.join("gone"))]);
 }
 
+/// What is mounted may have no path but a name of its own.
+#[test]
+fn a_mount_that_is_refused() {
+    needs!();
+    let watched = calls(&[
+        "setgid 65534 ; setuid 65534",
+        "fails EPERM mount tmpfs point tmpfs",
+        "fails EPERM mount ./tmpfs point null MS_BIND",
+        "fails EPERM move_mount AT_FDCWD from AT_FDCWD point",
+    ]);
+    let folder = watched.folder();
+    for name in ["from", "point", "tmpfs"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_uses().into_iter().filter(|failed| failed.operation() == "mount");
+    let mut sources: Vec<_> = failed.filter_map(|failed| failed.path()).collect();
+    sources.sort();
+    let mut expected = ["tmpfs".into(), folder.join("from"), folder.join("tmpfs")];
+    expected.sort();
+    assert_eq!(sources, expected);
+    let with_errors = receipt.all_files().into_iter().filter(|file| file.0["errors"]["EPERM"].is_u64());
+    let errors: Vec<_> = with_errors.map(|file| (file.path(), file.0["errors"]["EPERM"].as_u64())).collect();
+    assert_eq!(errors, [(Some(folder.join("point")), Some(3))]);
+}
+
 /// Each process has its own attempts.
 #[test]
 fn attempts_belong_to_their_process() {

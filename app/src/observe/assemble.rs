@@ -185,7 +185,8 @@ impl Assembler {
             Record::Packet(packet, bytes) => Some(event(&packet.header, network::payload(&packet, bytes))),
             Record::FileFailed(failed, argument) => {
                 let mut texts = self.take_texts(&failed.header);
-                files::failed(&failed, argument, &mut texts).map(|kind| event(&failed.header, kind))
+                files::failed(&failed, argument, &mut texts, &self.native, &self.compat)
+                    .map(|kind| event(&failed.header, kind))
             }
         }
     }

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     event::{
         Abi, AccessId, AccessTotals, ChangeDetail, ChangeTarget, Event, EventKind, FileChanged, FileFailed,
-        FileOperation, FileOrigin, FileSeen, FileTotals, Observed, PathSource, ResolvedPath, Unconfirmed,
-        Unreadable,
+        FileOperation, FileOrigin, FileSeen, FileTotals, Observed, PathSource, ResolvedPath, Syscall,
+        Unconfirmed, Unreadable,
     },
     maps::HashMap,
     syscalls::Table,
@@ -85,7 +85,20 @@ pub(in crate::observe) fn file_totals(
     EventKind::FileTotals(FileTotals { access, totals: totals(counted) })
 }
 
-pub(super) fn failed(record: &FileFailedRecord, argument: &[u8], texts: &mut Texts) -> Option<EventKind> {
+pub(super) fn failed(
+    record: &FileFailedRecord,
+    argument: &[u8],
+    texts: &mut Texts,
+    native: &Table,
+    compat: &Table,
+) -> Option<EventKind> {
+    let call = syscall(record.abi, record.call);
+    let operation = operation_of(record.operation)?;
+    let word = word_of(call, record.operation, native, compat);
+    // With which flags is not told: what has no slash is rather a name than what is to be bound.
+    let is_name = |source: &Vec<u8>| !source.is_empty() && !source.contains(&b'/');
+    let source_name =
+        source_name(operation, word, texts).filter(|source| source.path.value().is_some_and(is_name));
     let follows = record.flags & flags::CHANGE_FOLLOWS != 0;
     let (path, new_path) = if follows && record.flags & (flags::CHANGE_BASE | flags::CHANGE_NO_BASE) == 0 {
         (Some(by_argument(Observed::Complete(normal(b"", argument)))), None)
@@ -97,18 +110,18 @@ pub(super) fn failed(record: &FileFailedRecord, argument: &[u8], texts: &mut Tex
         }
         paths(record.flags, texts)
     };
-    let mut path = path.unwrap_or_else(lost);
+    let mut path = source_name.or(path).unwrap_or_else(lost);
     if record.flags & flags::CHANGE_RESOLVED != 0 && path.unreachable {
         // No name leads to it, and which file it was is not told.
         (path.path, path.in_root) = (Observed::Unreadable(Unreadable::NotAvailable), None);
     }
     Some(EventKind::FileFailed(Box::new(FileFailed {
         access: record.access,
-        operation: operation_of(record.operation)?,
+        operation,
         errno: record.errno as i32,
         path,
         new_path,
-        call: syscall(record.abi, record.call),
+        call,
         totals: totals(&record.totals),
     })))
 }
@@ -120,23 +133,13 @@ pub(super) fn changed(
     compat: &Table,
 ) -> Option<EventKind> {
     let call = syscall(record.abi, record.call);
-    let word = match call.abi {
-        Abi::Native => FileCall(native.file_calls[record.call as usize % TABLE_LEN]),
-        Abi::Compat => FileCall(compat.file_calls[record.call as usize % TABLE_LEN]),
-        Abi::Ring => of_ring(record.operation),
-    };
+    let word = word_of(call, record.operation, native, compat);
     let text = (record.flags & flags::CHANGE_EXTRA != 0).then(|| plain_text(texts.remove(kind::TEXT_EXTRA)));
     let mut operation = operation_of(record.operation)?;
     if operation == FileOperation::Delete && record.call_flags & AT_REMOVEDIR != 0 {
         operation = FileOperation::RemoveDirectory;
     }
-    let source = (operation == FileOperation::Mount).then(|| texts.get(kind::TEXT_ARGUMENT)).flatten();
-    let source = source.filter(|source| {
-        record.call_flags & MS_PATHS == 0
-            && !source.bytes.starts_with(b"/")
-            && word.argument(FileCall::BASE) == NO_ARGUMENT
-    });
-    let source_name = source.map(|source| by_argument(Observed::Complete(source.bytes.clone())));
+    let source_name = source_name(operation, word, texts).filter(|_| record.call_flags & MS_PATHS == 0);
     let (mut path, mut new_path) = paths(record.flags, texts);
     if source_name.is_some() {
         path = source_name;
@@ -159,6 +162,24 @@ pub(super) fn changed(
         call,
         unconfirmed: None,
     })))
+}
+
+/// What a call is known to do.
+fn word_of(call: Syscall, operation: u32, native: &Table, compat: &Table) -> FileCall {
+    match call.abi {
+        Abi::Native => FileCall(native.file_calls[call.number as usize % TABLE_LEN]),
+        Abi::Compat => FileCall(compat.file_calls[call.number as usize % TABLE_LEN]),
+        Abi::Ring => of_ring(operation),
+    }
+}
+
+/// What is to be mounted, as it was given, if it may be the name of something that has no path.
+fn source_name(operation: FileOperation, word: FileCall, texts: &Texts) -> Option<ResolvedPath> {
+    if operation != FileOperation::Mount || word.argument(FileCall::BASE) != NO_ARGUMENT {
+        return None;
+    }
+    let source = &texts.get(kind::TEXT_ARGUMENT)?.bytes;
+    (!source.starts_with(b"/")).then(|| by_argument(Observed::Complete(source.clone())))
 }
 
 /// Which numbers the record of a request through a ring has: where they come from in a call does not matter.

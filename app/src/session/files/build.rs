@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    super::{Session, TextId},
+    super::{KeptPath, Session, TextId},
     Change, Files, Target, index,
     kind::FileKind,
     view::{FileEntry, Text, text},
@@ -254,9 +254,10 @@ impl<'a> Builder<'a> {
         for of_path in order.chunk_by(|(one, _), (other, _)| one >> 32 == other >> 32) {
             let path = what(of_path[0].1).and_then(|(.., path, _)| files.path_of(path));
             let Some(path) = path else { continue };
-            let entry = self.named(&text(&files.texts, path.path), path.source);
+            let mut of_path_itself = None;
             for of_process in of_path.chunk_by(|(one, _), (other, _)| one == other) {
-                self.uses.push(Use { entry, process: of_process[0].0 as u32, what: What::Failed });
+                let process = of_process[0].0 as u32;
+                let mut before = None;
                 attempts.clear();
                 attempts.extend(of_process.iter().filter_map(|(_, number)| what(*number)));
                 attempts.sort_unstable_by_key(|(what, number, ..)| (*what, *number));
@@ -269,6 +270,14 @@ impl<'a> Builder<'a> {
                         one.last_at = one.last_at.max(failure.last_at.max(failure.first_at));
                     }
                     failed.push(one);
+                    let entry = match self.mount_point(first) {
+                        Some(point) => self.named(&text(&files.texts, point.path), point.source),
+                        None => *of_path_itself
+                            .get_or_insert_with(|| self.named(&text(&files.texts, path.path), path.source)),
+                    };
+                    if before.replace(entry) != Some(entry) {
+                        self.uses.push(Use { entry, process, what: What::Failed });
+                    }
                     let entry = &mut self.entries[entry as usize];
                     entry.first_at = entry.first_at.min(one.first_at);
                     entry.last_at = entry.last_at.max(one.last_at);
@@ -280,6 +289,12 @@ impl<'a> Builder<'a> {
             }
         }
         failed
+    }
+
+    /// The mount point, of an attempt to mount: like a mount it happens to that, and not to its source.
+    fn mount_point(&self, attempt: u32) -> Option<&'a KeptPath> {
+        let (kind, _) = self.files.failures.get(attempt)?;
+        self.files.path_of(kind.new_path.filter(|_| kind.operation == FileOperation::Mount)?)
     }
 
     /// Position of a process, by its number.
@@ -409,7 +424,7 @@ struct Place {
 
 /// The places of all paths, by number. There are few of them and many attempts, which are ordered by these numbers.
 fn places(files: &Files) -> Vec<Place> {
-    let key = |path: &super::KeptPath| (path.path, path.source);
+    let key = |path: &KeptPath| (path.path, path.source);
     let keys: Vec<(Observed<TextId>, PathSource)> = files.paths.iter().map(key).collect();
     let bytes = |id: &TextId| files.texts.bytes_of(*id);
     let key = |number: u32, source: PathSource| Key::of_text(&keys[number as usize].0, bytes, source, None);

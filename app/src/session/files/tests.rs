@@ -379,6 +379,35 @@ fn attempts_that_are_told_in_several_ways_are_one_kind() {
     assert_eq!(session.file_rows().failed_first(), Some(FileRowId::Failed(2)));
 }
 
+/// As a mount does.
+#[test]
+fn an_attempt_to_mount_belongs_to_its_mount_point() {
+    let mount = |source: &str, point: &str, errno| {
+        let EventKind::FileFailed(mut failed) = file_failed(0, Mount, source, errno, 1) else {
+            unreachable!()
+        };
+        failed.new_path = Some(argument(point));
+        EventKind::FileFailed(failed)
+    };
+    let session = session(&[
+        at(20, mount("tmpfs", "/a", 1)),
+        at(21, mount("tmpfs", "/b", 1)),
+        at(22, mount("tmpfs", "/b", 2)),
+        at(23, file_failed(0, Open, "tmpfs", 2, 1)),
+    ]);
+    let files = session.files();
+    let entries: Vec<_> =
+        files.entries.iter().map(|entry| (name(&entry.path), entry.errors.clone())).collect();
+    assert_eq!(
+        entries,
+        [("/a".into(), vec![(1, 1)]), ("/b".into(), vec![(1, 1), (2, 1)]), ("tmpfs".into(), vec![(2, 1)])]
+    );
+    let failed: Vec<_> =
+        files.failed().map(|failed| (name(&failed.path), failed.new_path.is_some())).collect();
+    assert_eq!(failed[0], ("tmpfs".into(), false));
+    assert_eq!(failed.len(), 4);
+}
+
 /// Beyond the cap no kinds are added, and those that are there still count.
 #[test]
 fn a_kind_within_the_cap_counts_on() {
