@@ -197,8 +197,10 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
             }
         }
     }
-    let by_socket: HashMap<SocketId, usize> =
-        listeners.iter().enumerate().map(|(position, listener)| (listener.socket, position)).collect();
+    let mut by_socket: HashMap<SocketId, Vec<usize>> = HashMap::default();
+    for (position, listener) in listeners.iter().enumerate() {
+        by_socket.entry(listener.socket).or_default().push(position);
+    }
     for (connection, listener) in connections.iter_mut().zip(listens_on) {
         connection.result = connection.outcome();
         // What is told without a peer is the socket itself: with it all its peers are gone.
@@ -209,7 +211,12 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
         // Datagrams come by the very socket that was bound.
         let listener =
             listener.or((connection.direction == Some(Direction::Inbound)).then_some(connection.socket));
-        connection.listener = listener.and_then(|socket| by_socket.get(&socket)).copied();
+        // A socket may listen several times. When one began that was noticed late is not known.
+        let of_socket = listener.and_then(|socket| by_socket.get(&socket));
+        connection.listener = of_socket.and_then(|positions| {
+            let before = |position: &&usize| listeners[**position].at <= connection.opened_at;
+            positions.iter().rev().find(before).or(positions.first()).copied()
+        });
         if let Some(listener) = connection.listener.and_then(|position| listeners.get_mut(position)) {
             listener.accepted = listener.accepted.saturating_add(1);
         }

@@ -152,6 +152,24 @@ fn a_closed_datagram_socket_has_no_peers_any_more() {
     assert_eq!((network.listeners[0].closed_at, network.connections[0].closed_at), (Some(90), Some(90)));
 }
 
+/// What came in belongs to the time at which its socket listened.
+#[test]
+fn a_socket_that_listens_twice() {
+    let incoming = |id, when| Flow { listener: Some(1), ..mirrored(&tcp(9, 9, "10.0.0.9", when), id, id) };
+    let network = session(&[
+        at(30, flow(listener(1, 1, 80, 30))),
+        at(40, flow(incoming(2, 40))),
+        at(50, flow(listener(3, 1, 80, 50))),
+        at(60, flow(incoming(4, 60))),
+        at(61, flow(incoming(5, 61))),
+        // Nobody listened so early, as far as was seen.
+        at(62, flow(incoming(6, 20))),
+    ])
+    .network();
+    let accepted: Vec<_> = network.listeners.iter().map(|one| one.accepted).collect();
+    assert_eq!(accepted, [2, 2]);
+}
+
 #[test]
 fn both_sides_are_linked_also_when_ports_are_used_again() {
     let mut events = Vec::new();
