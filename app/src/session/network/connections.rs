@@ -2,7 +2,7 @@
 
 use super::{
     Network,
-    flow::{Class, KnownFlow, join},
+    flow::{Class, KnownFlow, join, was_established},
     names::HostnameSource,
     said::Told,
 };
@@ -11,16 +11,6 @@ use crate::{
     maps::{HashMap, HashSet},
     session::Text,
 };
-
-/// States that lead through [`TcpState::Established`].
-const AFTER_ESTABLISHED: [TcpState; 6] = [
-    TcpState::Established,
-    TcpState::FinWait2,
-    TcpState::TimeWait,
-    TcpState::CloseWait,
-    TcpState::LastAck,
-    TcpState::Closing,
-];
 
 /// What a socket and one peer had to do with each other.
 #[derive(Debug)]
@@ -73,6 +63,7 @@ pub struct Connection {
     pub told: Option<Box<Told>>,
     pub(super) socket: SocketId,
     pub(super) has_states: bool,
+    was_established: bool,
 }
 
 /// A process that used a socket.
@@ -291,6 +282,7 @@ fn connection(network: &Network, flow: FlowId, known: &KnownFlow) -> Connection 
         told: network.sayings.told(&network.texts, flow, known.direction),
         socket: known.socket,
         has_states: known.has_states(),
+        was_established: known.was_established,
     };
     made.order_states();
     made
@@ -307,6 +299,7 @@ impl Connection {
         self.inode = self.inode.or(known.inode);
         self.totals = join(&self.totals, &known.totals, known.absolute);
         self.by_calls |= known.by_calls;
+        self.was_established |= known.was_established;
         if self.told.is_none() {
             self.told = network.sayings.told(&network.texts, flow, self.direction);
         }
@@ -334,13 +327,10 @@ impl Connection {
     }
 
     fn outcome_of_attempt(&self) -> ConnectionResult {
-        // Of one that was there before, only the end may have been seen.
-        let after = |state: &TcpState| AFTER_ESTABLISHED.contains(state);
-        let was_established = self.state.as_ref().is_some_and(after)
-            || self.entered.iter().any(|(state, _)| after(state))
-            || self.totals.bytes_received > 0;
+        let was_established =
+            self.was_established || self.entered.iter().any(|(state, _)| was_established(*state));
         match self.error {
-            _ if was_established => ConnectionResult::Established,
+            _ if was_established || self.totals.bytes_received > 0 => ConnectionResult::Established,
             Some(libc::ECONNREFUSED) => ConnectionResult::Refused,
             Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::ENETDOWN) => {
                 ConnectionResult::Unreachable
@@ -348,7 +338,9 @@ impl Connection {
             Some(libc::ETIMEDOUT) => ConnectionResult::TimedOut,
             Some(libc::ECONNRESET | libc::EPIPE) => ConnectionResult::Reset,
             Some(_) => ConnectionResult::Failed,
-            None if self.closed_at.is_none() => ConnectionResult::InProgress,
+            None if self.closed_at.is_none() && self.state != Some(TcpState::Close) => {
+                ConnectionResult::InProgress
+            }
             None => ConnectionResult::Abandoned,
         }
     }

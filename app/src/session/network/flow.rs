@@ -12,6 +12,15 @@ const SOCK_STREAM: u16 = 1;
 const SOCK_RAW: u16 = 3;
 /// Protocols that have connections: TCP, SCTP, MPTCP.
 const WITH_STATES: [u16; 3] = [6, 132, 262];
+/// States that lead through [`TcpState::Established`].
+const AFTER_ESTABLISHED: [TcpState; 6] = [
+    TcpState::Established,
+    TcpState::FinWait2,
+    TcpState::TimeWait,
+    TcpState::CloseWait,
+    TcpState::LastAck,
+    TcpState::Closing,
+];
 
 /// One flow. There may be a hundred thousand.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +48,8 @@ pub(super) struct KnownFlow {
     pub(super) by_calls: bool,
     pub(super) bound: bool,
     pub(super) listens: bool,
+    /// A record said so: of one that is older than the observation, later ones need not.
+    pub(super) was_established: bool,
 }
 
 /// What a flow is.
@@ -152,6 +163,7 @@ impl KnownFlow {
             by_calls: flow.by_calls,
             bound: flow.bound,
             listens: flow.listens,
+            was_established: told_established(flow),
         }
     }
 
@@ -182,6 +194,7 @@ impl KnownFlow {
         self.by_calls |= flow.by_calls;
         self.bound |= flow.bound;
         self.listens |= flow.listens;
+        self.was_established |= told_established(flow);
     }
 
     pub(super) fn class(&self) -> Class {
@@ -203,6 +216,18 @@ impl KnownFlow {
         let ended = self.entered(TcpState::Close).or(self.ended_at).filter(|_| self.ended_at.is_some())?;
         Some(ended.max(self.totals.first_at))
     }
+}
+
+/// Whether data could flow in a state, or in one before it.
+pub(super) fn was_established(state: TcpState) -> bool {
+    AFTER_ESTABLISHED.contains(&state)
+}
+
+/// What came before the observation is seen by the state that it left, or by what went through: of a connection that is
+/// over by now, nothing else is left.
+fn told_established(flow: &Flow) -> bool {
+    let is_older = flow.resumed && (flow.state == Some(TcpState::FinWait1) || flow.totals.bytes_sent > 0);
+    is_older || flow.state.is_some_and(was_established)
 }
 
 fn class(remote: Option<Endpoint>, listens: bool, bound: bool) -> Class {

@@ -80,6 +80,26 @@ fn results() {
     check((0, 0), ConnectionResult::Unused);
 }
 
+/// Of a connection that is older than the observation, its end tells that it was one, or a record before that.
+#[test]
+fn results_of_older_connections() {
+    let older = |state, sent| {
+        let totals = FlowTotals { bytes_sent: sent, ..tcp(1, 1, "10.0.0.2", 30).totals };
+        let entered = Vec::new();
+        Flow { state: Some(state), entered, resumed: true, totals, ..tcp(1, 1, "10.0.0.2", 30) }
+    };
+    let check = |told: Vec<Flow>, expected| {
+        let events: Vec<_> = told.into_iter().zip(30..).map(|(told, when)| at(when, flow(told))).collect();
+        assert_eq!(session(&events).network().connections[0].result, expected);
+    };
+    check(vec![older(TcpState::FinWait1, 0)], ConnectionResult::Established);
+    check(vec![older(TcpState::Close, 1)], ConnectionResult::Established);
+    check(vec![older(TcpState::Close, 0)], ConnectionResult::Abandoned);
+    check(vec![older(TcpState::SynSent, 0)], ConnectionResult::InProgress);
+    let reset = Flow { error: Some(libc::ECONNRESET), ended: true, ..older(TcpState::Close, 0) };
+    check(vec![older(TcpState::Established, 0), reset], ConnectionResult::Established);
+}
+
 #[test]
 fn a_resumed_flow_goes_on_and_another_begins() {
     let resumed = Flow { resumed: true, ..udp(2, 1, "10.0.0.2", 50, (2, 0)) };
@@ -135,23 +155,6 @@ fn listeners_have_their_connections_and_users() {
     assert_eq!(accepted.users, [SocketUser { process: ONE, origin: SocketOrigin::Received }]);
 }
 
-#[test]
-fn a_closed_datagram_socket_has_no_peers_any_more() {
-    let bound = Flow {
-        remote: None,
-        bound: true,
-        local: Some(end("0.0.0.0", 53)),
-        ..udp(1, 1, "0.0.0.0", 30, (0, 0))
-    };
-    let network = session(&[
-        at(30, flow(bound.clone())),
-        at(40, flow(udp(2, 1, "10.0.0.2", 40, (1, 1)))),
-        at(90, flow(Flow { ended: true, ..bound })),
-    ])
-    .network();
-    assert_eq!((network.listeners[0].closed_at, network.connections[0].closed_at), (Some(90), Some(90)));
-}
-
 /// What came in belongs to the time at which its socket listened.
 #[test]
 fn a_socket_that_listens_twice() {
@@ -168,6 +171,23 @@ fn a_socket_that_listens_twice() {
     .network();
     let accepted: Vec<_> = network.listeners.iter().map(|one| one.accepted).collect();
     assert_eq!(accepted, [2, 2]);
+}
+
+#[test]
+fn a_closed_datagram_socket_has_no_peers_any_more() {
+    let bound = Flow {
+        remote: None,
+        bound: true,
+        local: Some(end("0.0.0.0", 53)),
+        ..udp(1, 1, "0.0.0.0", 30, (0, 0))
+    };
+    let network = session(&[
+        at(30, flow(bound.clone())),
+        at(40, flow(udp(2, 1, "10.0.0.2", 40, (1, 1)))),
+        at(90, flow(Flow { ended: true, ..bound })),
+    ])
+    .network();
+    assert_eq!((network.listeners[0].closed_at, network.connections[0].closed_at), (Some(90), Some(90)));
 }
 
 #[test]
