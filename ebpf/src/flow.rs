@@ -4,7 +4,10 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_kernel}
 use glasshouse_common::{
     FlowFacts,
     limits::{FLOW_ENTRIES, RESTING_SOCKETS, SOCKET_ENTRIES},
-    socket::{FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND, SENT},
+    socket::{
+        CLOSE, FLOW_BOUND, FLOW_CONNECTED, FLOW_ENDED, FLOW_LISTENS, FLOW_RESUMED, INBOUND, OUTBOUND, SENT,
+        STATES,
+    },
     state::{Flow, FlowKey},
 };
 
@@ -227,9 +230,47 @@ pub(crate) unsafe fn new_flow() -> u64 {
     incremented(&raw mut FLOWS_BEGUN)
 }
 
+/// Whether what a socket was connected to, or listened for, is over: what is done with it now begins something else. One
+/// that was given to the command as it is may have an end that nobody saw.
+#[inline(always)]
+pub(crate) unsafe fn is_over(facts: *const FlowFacts) -> bool {
+    let remote = (&raw const (*facts).remote).cast::<u64>();
+    let was_connected = remote.read_volatile() | remote.add(1).read_volatile() != 0;
+    // Of what has no states it is 0.
+    matches!((*facts).state, 0 | CLOSE) && (was_connected || (*facts).flags & FLOW_ENDED != 0)
+}
+
+/// A socket begins something else: it is connected again, or listens after it was connected. What it did before has been
+/// told under its own number, with its own ends.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn begin_again(entry: *mut Flow, now: u64) -> i32 {
+    if entry.is_null() {
+        return 0;
+    }
+    if (*entry).dirty != 0 {
+        send_flow(entry, now);
+    }
+    let facts = &raw mut (*entry).facts;
+    (*facts).flow = new_flow();
+    (*facts).flags &= !(FLOW_ENDED | FLOW_RESUMED | FLOW_LISTENS | FLOW_CONNECTED);
+    (*facts).first_at = now;
+    (*facts).direction = 0;
+    (*facts).listener = 0;
+    (*facts).backlog = 0;
+    (*facts).error = 0;
+    (*facts).entered = [zero(); STATES];
+    (*entry).seen = 0;
+    // What could not be told of it never will be.
+    (*entry).dropped = 0;
+    (*entry).captured = [0; 2];
+    forget_totals(facts);
+    0
+}
+
 /// Begins to count anew.
 #[inline(always)]
-pub(crate) unsafe fn forget_totals(facts: *mut FlowFacts) {
+unsafe fn forget_totals(facts: *mut FlowFacts) {
     (*facts).bytes_sent = zero();
     (*facts).bytes_received = zero();
     (*facts).packets_sent = zero();

@@ -34,6 +34,7 @@ mod ground_truth;
 mod hostile;
 mod identity;
 mod interface;
+mod network_again;
 mod network_ground_truth;
 mod network_hostile;
 mod network_names;

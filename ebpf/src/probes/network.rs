@@ -4,8 +4,9 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use glasshouse_common::{
     Family, UnixRecord, kind, operation,
     socket::{
-        AF_INET, AF_INET6, AF_UNIX, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, ORIGIN_ACCEPTED,
-        ORIGIN_INHERITED, ORIGIN_RECEIVED, OUTBOUND, RECEIVED, SENT, UNIX_PATH, UNIX_PEER_NAME,
+        AF_INET, AF_INET6, AF_UNIX, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, LISTEN,
+        ORIGIN_ACCEPTED, ORIGIN_INHERITED, ORIGIN_RECEIVED, OUTBOUND, RECEIVED, SENT, UNIX_PATH,
+        UNIX_PEER_NAME,
     },
     syscall::FileCall,
 };
@@ -15,7 +16,7 @@ use crate::{
     emit::send,
     fds,
     file::{self, INHERITED},
-    flow::{Ends, count_flow, flow_of},
+    flow::{Ends, begin_again, count_flow, flow_of, is_over},
     layout::{Kernel, forget, offset, opaque, zero},
     maps::{SOCKETS, scratch},
     path::PathRef,
@@ -224,17 +225,23 @@ unsafe extern "C" fn named(start: u64, process: u64, sk: u64) -> i32 {
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
     let listens = (process >> 32) as u32 == operation::LISTEN;
-    if listens {
+    if !listens && is_over(facts) {
+        begin_again(entry, task::now());
+    }
+    take_ends(entry, sk);
+    if !listens {
+        (*facts).flags |= FLOW_BOUND;
+    } else if matches!((*facts).state, 0 | LISTEN) {
         (*facts).flags |= FLOW_LISTENS;
         (*facts).backlog = Kernel(sk).read(offset!(sock_backlog));
     } else {
-        (*facts).flags |= FLOW_BOUND;
+        // Another thread has ended that, and connected it, before the call returned.
+        return 0;
     }
     if (*facts).family == AF_UNIX {
         announce_with_path(start, process, sk, key);
         return 0;
     }
-    take_ends(entry, sk);
     core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
     // A socket of connections is bound for something else to come.
     let is_told = (*entry).seen != 0 && listens && (*facts).state != 0;

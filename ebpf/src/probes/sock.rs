@@ -13,8 +13,8 @@ use glasshouse_common::{
 
 use super::{go_on, typed_probe};
 use crate::{
-    flow::{forget_totals, new_flow, rest},
-    layout::{Kernel, offset, opaque, zero},
+    flow::{begin_again, is_over, rest},
+    layout::{Kernel, offset, opaque},
     maps::{LAST_STATE, SOCKETS, STATE_CHANGE},
     scope,
     socket::{
@@ -151,14 +151,17 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
     if new == SYN_SENT {
         own(entry, ORIGIN_CREATED);
         (*entry).failed = 0;
-        if (*entry).seen != 0 {
-            begin_again(entry);
+        if (*entry).seen != 0 || (*facts).flags & FLOW_ENDED != 0 {
+            begin_again(entry, now);
         }
         (*facts).direction = OUTBOUND;
         (*facts).flags |= FLOW_CONNECTED;
         (*facts).first_at = now;
     } else if new == LISTEN {
         own(entry, ORIGIN_CREATED);
+        if is_over(facts) {
+            begin_again(entry, now);
+        }
         (*facts).flags |= FLOW_LISTENS;
         (*facts).backlog = sk.read(offset!(sock_backlog));
     } else if new == ESTABLISHED && old != SYN_SENT {
@@ -199,17 +202,4 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
         rest(key);
     }
     0
-}
-
-/// A socket is connected again: that is another connection.
-#[inline(always)]
-unsafe fn begin_again(entry: *mut Flow) {
-    let facts = &raw mut (*entry).facts;
-    (*facts).flow = new_flow();
-    (*facts).flags &= !(FLOW_ENDED | FLOW_RESUMED);
-    (*facts).error = 0;
-    (*facts).entered = [zero(); STATES];
-    (*entry).seen = 0;
-    (*entry).captured = [0; 2];
-    forget_totals(facts);
 }

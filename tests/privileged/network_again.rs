@@ -1,0 +1,98 @@
+//! Sockets that become something else: connected before they listen, listening before they are connected, bound anew.
+
+use crate::support::privilege::needs;
+use crate::support::{calls, fact};
+
+const LISTEN: &str = "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; listen l 7 ; p=port l ; print p";
+/// A connection through which something went, and that was ended without closing its socket.
+const DISCONNECTED: &str = "c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:p ; q=port c ; print q ; \
+                            a=accept4 l ; send c secret ; recvfrom a 6 ; connect c unspec";
+
+/// A connection stands in the receipt, whatever its socket does later.
+#[test]
+fn connected_before_it_listens() {
+    needs!();
+    let run = calls(&[LISTEN, DISCONNECTED, "listen c 1 ; r=port c ; print r ; close c"]).run();
+    let receipt = run.complete(0);
+    let client = receipt.outbound(&run.address("127.0.0.1"));
+    assert_eq!((client.result(), client.bytes()), ("established", (6, 0)), "{client:?}");
+    assert_eq!(client.peer(), Some(receipt.inbound(&run.address("127.0.0.1")).id()), "{client:?}");
+    let listener = receipt.listener(&format!("0.0.0.0:{}", fact(&run.stdout, "r")));
+    assert_eq!((listener.state(), listener.accepted()), ("listening", 0), "{listener:?}");
+    assert_eq!(receipt.listeners().len(), 2, "{:#?}", receipt.listeners());
+}
+
+#[test]
+fn refused_before_it_listens() {
+    needs!();
+    let refused = "r=socket AF_INET SOCK_STREAM 0 ; fails ECONNREFUSED connect r 127.0.0.1:1 ; listen r 1";
+    let receipt = calls(&[refused]).run().complete(0);
+    assert_eq!(receipt.attempt("127.0.0.1:1").0, "refused");
+    assert_eq!(receipt.listeners().len(), 1, "{:#?}", receipt.listeners());
+}
+
+#[test]
+fn listening_before_it_is_connected() {
+    needs!();
+    let run = calls(&[
+        LISTEN,
+        "s=socket AF_INET SOCK_STREAM 0 ; bind s 127.0.0.1:0 ; listen s 1 ; q=port s ; print q",
+        "c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:q ; a=accept4 s ; shutdown s SHUT_RD",
+        "connect s 127.0.0.1:p ; r=port s ; print r ; b=accept4 l ; send s out ; recvfrom b 3",
+    ])
+    .run();
+    let receipt = run.complete(0);
+    let own = |port| format!("127.0.0.1:{}", fact(&run.stdout, port));
+    let listener = receipt.listener(&own("q"));
+    assert_eq!((listener.state(), listener.accepted()), ("listening", 1), "{listener:?}");
+    assert!(listener.0["closed_at"].is_string(), "{listener:?}");
+    let client = receipt.outbound(&run.address("127.0.0.1"));
+    assert_eq!((client.local(), client.bytes(), client.listener()), (own("r"), (3, 0), None), "{client:?}");
+    assert_eq!(client.peer(), Some(receipt.inbound(&run.address("127.0.0.1")).id()), "{client:?}");
+}
+
+/// What was accepted counts for the time in which its listener waited for it.
+#[test]
+fn listening_twice() {
+    needs!();
+    let come = "q=port s ; c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:q ; a=accept4 s";
+    let run = calls(&[
+        "s=socket AF_INET SOCK_STREAM 0 ; bind s 127.0.0.1:0 ; listen s 1",
+        come,
+        "shutdown s SHUT_RD ; listen s 3",
+        come,
+        come,
+    ])
+    .run();
+    let receipt = run.complete(0);
+    let told: Vec<_> =
+        receipt.listeners().iter().map(|one| (one.accepted(), one.0["closed_at"].is_string())).collect();
+    assert_eq!(told, [(1, true), (2, true)], "{:#?}", receipt.listeners());
+}
+
+/// The end that packets went by stays that of their connection.
+#[test]
+fn bound_after_a_connection() {
+    needs!();
+    let run = calls(&[LISTEN, DISCONNECTED, "bind c 127.0.0.1:0 ; r=port c ; print r"]).run();
+    let receipt = run.complete(0);
+    let client = receipt.outbound(&run.address("127.0.0.1"));
+    assert_eq!(client.local(), format!("127.0.0.1:{}", fact(&run.stdout, "q")), "{client:?}");
+    assert!(client.peer().is_some(), "{client:?}");
+    let bound = receipt.listener(&format!("127.0.0.1:{}", fact(&run.stdout, "r")));
+    assert_eq!(bound.state(), "bound", "{bound:?}");
+
+    let run = calls(&[
+        "l=socket AF_INET SOCK_DGRAM 0 ; bind l 127.0.0.1:0 ; p=port l ; print p",
+        "c=socket AF_INET SOCK_DGRAM 0 ; connect c 127.0.0.1:p ; q=port c ; print q ; send c abc ; connect c unspec",
+        "bind c 127.0.0.1:0 ; r=port c ; print r ; sendto c 5 0 127.0.0.1:p",
+    ])
+    .run();
+    let receipt = run.complete(0);
+    for (port, bytes) in [("q", 3), ("r", 5)] {
+        let own = format!("127.0.0.1:{}", fact(&run.stdout, port));
+        let client = receipt.one(&own, |one| one.local() == own);
+        assert_eq!((client.direction(), client.bytes()), ("outbound", (bytes, 0)), "{client:?}");
+        assert!(client.peer().is_some() && client.0["closed_at"].is_string(), "{client:?}");
+    }
+}
