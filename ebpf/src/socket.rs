@@ -16,7 +16,7 @@ use glasshouse_common::{
     operation,
     socket::{
         AF_INET, AF_INET6, AF_UNIX, FLOW_ABSOLUTE, FLOW_BY_CALLS, FLOW_LISTENS, FLOW_RESUMED, FLOW_UNSEEN,
-        INBOUND, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED, RAW,
+        INBOUND, LISTEN, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED, RAW,
     },
     state::Flow,
 };
@@ -319,6 +319,19 @@ pub(crate) unsafe extern "C" fn is_known(start: u64, tgid: u32, fd: u32) -> i32 
     i32::from(known(start, tgid, sk.0).is_some())
 }
 
+/// Takes what a socket that is used for the first time was before.
+#[inline(always)]
+unsafe fn take_past(entry: *mut Flow, sk: u64) {
+    let facts = &raw mut (*entry).facts;
+    if (*facts).state == LISTEN {
+        (*facts).flags |= FLOW_LISTENS;
+        (*facts).backlog = Kernel(sk).read(offset!(sock_backlog));
+    } else if (*facts).local_port == 0 && (*facts).remote_port != 0 {
+        // It has been given back where it was not asked for, but is not forgotten.
+        (*facts).local_port = u16::from_be(Kernel(sk).read(offset!(inet_sport)));
+    }
+}
+
 /// The task that runs, of the process given, uses a socket. `process` has its id and, in the upper half, the operation.
 /// Returns the key of its entry; 0 if it has none.
 #[unsafe(no_mangle)]
@@ -340,6 +353,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
     let facts = &raw mut (*entry).facts;
     let operation = forget(u64::from(operation)) as u32;
     if (*entry).tgid == 0 {
+        take_past(entry, sk);
         give_to(entry, start, tgid, origin_of(operation));
         if operation == operation::ACCEPT {
             (*facts).direction = INBOUND;

@@ -1,4 +1,5 @@
-//! Sockets that become something else: connected before they listen, listening before they are connected, bound anew.
+//! Sockets that become something else: connected before they listen, listening before they are connected, bound anew. And
+//! those that were something before the command was given them.
 
 use crate::support::privilege::needs;
 use crate::support::{calls, fact};
@@ -7,6 +8,25 @@ const LISTEN: &str = "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; list
 /// A connection through which something went, and that was ended without closing its socket.
 const DISCONNECTED: &str = "c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:p ; q=port c ; print q ; \
                             a=accept4 l ; send c secret ; recvfrom a 6 ; connect c unspec";
+/// A script for Python that makes sockets, and becomes glasshouse.
+const GIVEN: &str = "
+import os, socket, sys
+l = socket.create_server(('127.0.0.1', 0))
+c = socket.create_connection(l.getsockname())
+a = l.accept()[0]
+own = c.getsockname()[1]
+c.sendall(b'before')
+a.set_inheritable(True)
+if sys.argv[1] == 'reset':
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\\1\\0\\0\\0\\0\\0\\0\\0')
+    a.close()
+    while c.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b'\\7':
+        pass
+print('p=%d\\nq=%d' % (l.getsockname()[1], own), flush=True)
+os.dup2(l.fileno(), 7)
+os.dup2(c.fileno(), 8)
+os.execvp(sys.argv[2], sys.argv[2:])
+";
 
 /// A connection stands in the receipt, whatever its socket does later.
 #[test]
@@ -94,5 +114,34 @@ fn bound_after_a_connection() {
         let client = receipt.one(&own, |one| one.local() == own);
         assert_eq!((client.direction(), client.bytes()), ("outbound", (bytes, 0)), "{client:?}");
         assert!(client.peer().is_some() && client.0["closed_at"].is_string(), "{client:?}");
+    }
+}
+
+/// A listener that the command was given (socket activation), on which it only accepts.
+#[test]
+fn accepted_on_a_given_listener() {
+    needs!("python3");
+    let accept =
+        "p=port 7 ; c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:p ; a=accept4 7 ; send a abc";
+    let run = calls(&[accept]).under(["python3", "-c", GIVEN, "open"]).run();
+    let receipt = run.complete(0);
+    let listener = receipt.listener(&run.address("127.0.0.1"));
+    assert_eq!((listener.state(), listener.accepted()), ("listening", 1), "{listener:?}");
+    assert_eq!((&listener.0["origin"], &listener.0["backlog"]), (&"inherited".into(), &128.into()));
+    let server = receipt.inbound(&run.address("127.0.0.1"));
+    assert!(server.listener().is_some() && server.bytes() == (3, 0), "{server:?}");
+}
+
+/// A connection that was one before, and ends while it is observed, or has ended already.
+#[test]
+fn ends_of_given_connections() {
+    needs!("python3");
+    for (how, step) in [("open", "send 8 q ; shutdown 8 SHUT_WR"), ("reset", "try recvfrom 8 1")] {
+        let run = calls(&[step]).under(["python3", "-c", GIVEN, how]).run();
+        let receipt = run.complete(0);
+        let there = run.address("127.0.0.1");
+        let given = receipt.one("the given one", |one| one.remote() == there);
+        assert_eq!((given.result(), given.origin()), ("established", "inherited"), "{how}: {given:?}");
+        assert_eq!(given.local(), format!("127.0.0.1:{}", fact(&run.stdout, "q")), "{how}: {given:?}");
     }
 }

@@ -81,7 +81,7 @@ fn accepted_by_children() {
     accepters.sort_unstable();
     assert_eq!(accepters, children, "each child accepted one: {connections:#?}");
     let users: Vec<_> = listener.users().keys().copied().collect();
-    assert!(users.iter().all(|user| children.contains(user)), "{listener:?}");
+    assert_eq!(users, children, "{listener:?}");
 }
 
 /// What waits in the queue of a listener and is never accepted.

@@ -21,7 +21,7 @@ use crate::{
     maps::{SOCKETS, scratch},
     path::PathRef,
     scope,
-    socket::{find_socket, has_states, is_addressed, is_inode, of_file, send_flow, take_ends, use_socket},
+    socket::{has_states, is_addressed, is_inode, of_file, send_flow, take_ends, use_socket},
     task,
     text::{self, Owner},
 };
@@ -255,7 +255,7 @@ unsafe extern "C" fn named(start: u64, process: u64, sk: u64) -> i32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn accepted(start: u64, process: u64, sk: u64, listener: u64) -> i32 {
-    let waited = find_socket(listener);
+    let waited = use_socket(start, process & 0xffff_ffff, listener, 0);
     let listener = match SOCKETS.get_ptr_mut(&waited) {
         Some(listener) => (*listener).facts.socket,
         None => 0,
