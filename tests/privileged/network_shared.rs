@@ -142,6 +142,22 @@ fn addresses_that_cannot_be_had() {
     assert_eq!(run.complete(0).failed_socket("bind EACCES 127.0.0.1:81"), 1);
 }
 
+/// What cannot be accepted; that nobody waits to be is no failure.
+#[test]
+fn accepts_that_fail() {
+    needs!();
+    let run = calls(&[
+        "2x s=socket AF_INET SOCK_STREAM 0 ; fails EINVAL accept4 s ; close s",
+        "u=socket AF_UNIX SOCK_DGRAM 0 ; fails EOPNOTSUPP accept4 u",
+        "l=socket AF_INET SOCK_STREAM|SOCK_NONBLOCK 0 ; listen l 1 ; fails EAGAIN accept4 l",
+    ])
+    .run();
+    let receipt = run.complete(0);
+    assert_eq!(receipt.failed_socket("accept EINVAL"), 2);
+    assert_eq!(receipt.failed_socket("accept EOPNOTSUPP"), 1);
+    assert_eq!(receipt.failed_sockets().len(), 2, "{:#?}", receipt.failed_sockets());
+}
+
 /// The command is given a connection that is older than the observation.
 #[test]
 fn a_connection_that_the_command_was_given() {

@@ -109,9 +109,7 @@ pub(super) unsafe extern "C" fn on_socket_call(
                 }
             }
         }
-    } else if errno < ERESTARTSYS
-        && !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN)
-        && what != operation::ACCEPT
+    } else if errno < ERESTARTSYS && !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN)
     {
         socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, fd);
     }
