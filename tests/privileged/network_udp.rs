@@ -175,7 +175,8 @@ fn peers_one_after_the_other() {
     let receipt = run.complete(0);
     for (host, bytes) in [("127.0.0.1", 3), ("127.0.0.2", 2), ("127.0.0.3", 0)] {
         let there = run.address(host);
-        assert_eq!(receipt.outbound(&there).bytes_sent(), bytes, "{there}");
+        let peer = receipt.outbound(&there);
+        assert_eq!((peer.bytes_sent(), peer.0["closed_at"].is_string()), (bytes, true), "{peer:?}");
     }
 }
 

@@ -159,7 +159,7 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
     let mut closed: HashMap<SocketId, BootNs> = HashMap::default();
     let mut listens_on: Vec<Option<SocketId>> = Vec::with_capacity(flows.len());
     for (flow, known) in flows {
-        if known.class() != Class::Connection
+        if !known.has_states()
             && let Some(at) = known.closed_at()
         {
             closed.insert(known.socket, at);
@@ -194,7 +194,7 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
     }
     for (connection, listener) in connections.iter_mut().zip(listens_on) {
         connection.result = connection.outcome();
-        // What is told without a peer is the socket itself: with it all its peers are gone.
+        // The end of a socket is told with its first peer, or without one: with it all its peers are gone.
         if !connection.has_states && connection.closed_at.is_none() {
             let gone = closed.get(&connection.socket);
             connection.closed_at = gone.map(|at| (*at).max(connection.totals.last_at));

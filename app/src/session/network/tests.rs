@@ -155,6 +155,19 @@ fn listeners_have_their_connections_and_users() {
     assert_eq!(accepted.users, [SocketUser { process: ONE, origin: SocketOrigin::Received }]);
 }
 
+#[test]
+fn a_closed_datagram_socket_takes_its_further_peers_along() {
+    let first = Flow { ended: true, ..udp(1, 1, "10.0.0.2", 30, (1, 1)) };
+    let network = session(&[
+        at(40, flow(udp(2, 1, "10.0.0.3", 40, (1, 0)))),
+        at(50, flow(udp(3, 3, "10.0.0.3", 50, (1, 0)))),
+        at(90, flow(first)),
+    ])
+    .network();
+    let closed: Vec<_> = network.connections.iter().map(|one| one.closed_at).collect();
+    assert_eq!(closed, [Some(90), Some(90), None]);
+}
+
 /// What came in belongs to the time at which its socket listened.
 #[test]
 fn a_socket_that_listens_twice() {
