@@ -214,11 +214,21 @@ fn attempts_in_a_directory_that_is_renamed() {
 #[test]
 fn an_interrupted_call_is_no_failure() {
     needs!("python3");
-    let script = "import os, signal\nos.mkfifo('fifo')\nclass Enough(Exception): pass\ncount = 0
+    let script = "import os, signal
+class Enough(Exception): pass
+count = 0
 def on_alarm(*_):
-    global count\n    count += 1\n    if count > 3: raise Enough
-signal.signal(signal.SIGALRM, on_alarm)\nsignal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-try: os.open('fifo', os.O_RDONLY)\nexcept Enough: pass";
+    global count
+    count += 1
+    if count > 3:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise Enough
+signal.signal(signal.SIGALRM, on_alarm)
+os.mkfifo('fifo')
+try:
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    os.open('fifo', os.O_RDONLY)
+except Enough: pass";
     let receipt = watch(["python3", "-c", script]).run().complete(0);
     let is_fifo = |path: &std::path::Path| path.ends_with("fifo");
     let of_fifo = |failed: &FailedUse<'_>| failed.path().is_some_and(|path| is_fifo(&path));
