@@ -315,13 +315,13 @@ fn what_could_not_be_mounted_may_be_a_name() {
     let source = |call: &str, source: &[u8]| {
         let call = Table::native().number(call).unwrap();
         failed_of(&[
-            text(kind::TEXT_BASE, 0, 5, 0, b"work\0"),
+            text(kind::TEXT_BASE, 0, 5, 0, b"work\0home\0"),
             text(kind::TEXT_ARGUMENT, 0, source.len() as u32, 0, source),
             failed_record(abi::operation::MOUNT, call, flags::CHANGE_BASE | flags::CHANGE_ARGUMENT, b""),
         ])
     };
     let path = |path: &str| Observed::Complete(path.as_bytes().to_vec());
     assert_eq!(source("mount", b"tmpfs"), path("tmpfs"));
-    assert_eq!(source("mount", b"./tmpfs"), path("/work/tmpfs"));
-    assert_eq!(source("move_mount", b"from"), path("/work/from"));
+    assert_eq!(source("mount", b"./tmpfs"), path("/home/work/tmpfs"));
+    assert_eq!(source("move_mount", b"from"), path("/home/work/from"));
 }
