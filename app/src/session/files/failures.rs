@@ -95,8 +95,14 @@ impl Failures {
         Some(failure)
     }
 
-    /// Takes in what was not known under its number, or has none: 0.
-    pub(super) fn add(&mut self, kind: FailureKind, access: AccessId, at: BootNs, totals: &AccessTotals) {
+    /// Takes in what was not known under its number, or has none: 0. Gives back whether there was none of its kind.
+    pub(super) fn add(
+        &mut self,
+        kind: FailureKind,
+        access: AccessId,
+        at: BootNs,
+        totals: &AccessTotals,
+    ) -> bool {
         let entry = self.kinds.entry(kind);
         let number = super::index(entry.index());
         self.began = matches!(entry, indexmap::map::Entry::Vacant(_)).then_some(number);
@@ -109,5 +115,6 @@ impl Failures {
         if access != 0 {
             self.told.insert(access, Told { kind: number, count });
         }
+        self.began.is_some()
     }
 }

@@ -35,7 +35,8 @@ use super::{Caps, KeptPath, Tally, TextId, Texts};
 use crate::{
     event::{
         AccessId, AccessTotals, BootNs, ChangeDetail, ChangeTarget, FileChanged, FileFailed, FileOperation,
-        FileOrigin, FileSeen, FileTotals, Observed, PathSource, ProcessKey, Syscall, Unconfirmed,
+        FileOrigin, FileSeen, FileTotals, Observed, PathSource, ProcessKey, ResolvedPath, Syscall,
+        Unconfirmed,
     },
     maps::{IndexMap, IndexSet},
 };
@@ -279,8 +280,12 @@ impl Files {
         let FileTotals { access, totals } = totals;
         if let Some(known) = self.accesses.get_mut(access) {
             raise(known, &mut self.large, *access, totals);
-        } else if self.failures.totals(*access, totals) {
-        } else if let Some(orphan) = self.orphans.get_mut(access) {
+            return;
+        }
+        if self.failures.totals(*access, totals) {
+            return;
+        }
+        if let Some(orphan) = self.orphans.get_mut(access) {
             *orphan = later(orphan, totals);
         } else if (self.orphans.len() as u64) < self.caps.accesses {
             self.orphans.insert(*access, *totals);
@@ -328,16 +333,15 @@ impl Files {
             return;
         }
         let room = (self.failures.len() as u64) < self.caps.failures;
-        let kind = if room { Some(self.kind(process, failed)) } else { self.known_kind(process, failed) };
+        let kind = self.kind(process, failed, room).filter(|kind| room || self.failures.contains(kind));
         let Some(kind) = kind else {
             // How many different ones there are beyond the cap is not known: at least one.
             self.tallies.failures.seen = self.tallies.failures.kept.saturating_add(1);
             return;
         };
-        if !self.failures.contains(&kind) {
+        if self.failures.add(kind, *access, at, totals) {
             self.tallies.failures.count(1, true);
         }
-        self.failures.add(kind, *access, at, totals);
         if *access != 0
             && let Some(totals) = self.orphans.remove(access)
         {
@@ -345,37 +349,35 @@ impl Files {
         }
     }
 
-    fn kind(&mut self, process: ProcessKey, failed: &FileFailed) -> FailureKind {
-        FailureKind {
-            process: index(self.processes.insert_full(process).0),
-            operation: failed.operation,
-            errno: failed.errno,
-            path: self.path(&failed.path),
-            new_path: failed.new_path.as_ref().map(|path| self.path(path)),
-            call: failed.call,
-        }
-    }
-
-    /// The same if there are such already: where there is no room for more.
-    fn known_kind(&self, process: ProcessKey, failed: &FileFailed) -> Option<FailureKind> {
-        let path = |path| Some(index(self.paths.get_index_of(&self.texts.find_path(path)?)?));
-        let kind = FailureKind {
-            process: index(self.processes.get_index_of(&process)?),
-            operation: failed.operation,
-            errno: failed.errno,
-            path: path(&failed.path)?,
+    /// The kind of an attempt. Without room for more, only what is known already has one.
+    fn kind(&mut self, process: ProcessKey, failed: &FileFailed, room: bool) -> Option<FailureKind> {
+        let process = if room {
+            Some(self.processes.insert_full(process).0)
+        } else {
+            self.processes.get_index_of(&process)
+        };
+        let mut number = |path| if room { Some(self.path(path)) } else { self.known_path(path) };
+        Some(FailureKind {
+            path: number(&failed.path)?,
             new_path: match &failed.new_path {
-                Some(new_path) => Some(path(new_path)?),
+                Some(new_path) => Some(number(new_path)?),
                 None => None,
             },
+            process: index(process?),
+            operation: failed.operation,
+            errno: failed.errno,
             call: failed.call,
-        };
-        self.failures.contains(&kind).then_some(kind)
+        })
     }
 
-    fn path(&mut self, path: &crate::event::ResolvedPath) -> u32 {
+    fn path(&mut self, path: &ResolvedPath) -> u32 {
         let kept = self.texts.keep_path(path);
         index(self.paths.insert_full(kept).0)
+    }
+
+    /// The same of a path that is kept already.
+    fn known_path(&self, path: &ResolvedPath) -> Option<u32> {
+        self.paths.get_index_of(&self.texts.find_path(path)?).map(index)
     }
 
     fn file_of(&self, access: &Access) -> Option<(&FileKey, &KnownFile)> {
