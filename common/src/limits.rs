@@ -31,8 +31,8 @@ pub const PROCESS_RING_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of the ring of activity records. 400 programs that start at once send 6 MiB.
 pub const ACTIVITY_RING_BYTES: u32 = 8 * 1024 * 1024;
 /// Uses of files, and failed attempts that are made again, that are counted at the same time: of processes that are alive. A
-/// program that packs or searches a large tree opens so many. Beyond, each of them is told by itself. The kernel takes 14 ns to make a place and as long to clear it away: twice as many would take two milliseconds
-/// longer at every start, and at every end.
+/// program that packs or searches a large tree opens so many. Beyond, each of them is told by itself. The kernel takes 14 ns to
+/// make a place and as long to clear it away: twice as many would take two milliseconds longer at every start, and at every end.
 pub const ACCESS_ENTRIES: u32 = 131_072;
 /// Uses of files that the end of a process tells of; more are left in the map, and fetched from there. Nothing else runs on
 /// that CPU meanwhile: some 1.5 ms.

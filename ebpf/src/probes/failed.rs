@@ -20,8 +20,8 @@ use crate::{
     totals,
 };
 
-/// A call that takes a path, or that changes a file by its descriptor, failed. It is told by itself, which takes a third of the
-/// time that an entry does; only when it is made again, or could not be told, equal attempts are counted in one entry.
+/// A call that takes a path, or that changes a file by its descriptor, failed. It is told by itself, which spares an entry in a
+/// large map; only when it is made again, or could not be told, equal attempts are counted in one entry.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {

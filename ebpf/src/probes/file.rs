@@ -20,7 +20,7 @@ use glasshouse_common::{
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
-use super::{descriptor, failed};
+use super::{ERESTARTSYS, descriptor, failed};
 use crate::{
     emit::send,
     fds,
@@ -34,8 +34,6 @@ use crate::{
 
 /// `EINVAL` of `asm-generic/errno-base.h`.
 const EINVAL: i64 = 22;
-/// The first of the errors that calls do not return, of `linux/errno.h`.
-pub(super) const ERESTARTSYS: i64 = 512;
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
 /// `O_CREAT`, `O_TRUNC`, `O_TMPFILE` without `O_DIRECTORY`, of `asm-generic/fcntl.h`.

@@ -20,6 +20,10 @@ mod ring;
 mod sock;
 pub(crate) mod syscall;
 
+/// `ERESTARTSYS` of `linux/errno.h`, the first of the errors that the kernel keeps to itself: what a signal has interrupted, and
+/// what begins again.
+const ERESTARTSYS: i64 = 512;
+
 /// Goes on with another program, and does not come back.
 #[inline(always)]
 unsafe fn go_on(arguments: *const u64, programs: &ProgramArray, which: u32) {

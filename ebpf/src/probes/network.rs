@@ -11,7 +11,10 @@ use glasshouse_common::{
     syscall::FileCall,
 };
 
-use super::network_failed::{ADDRESS, ADDRESS_BYTES, IN_MESSAGE, NOWHERE, socket_failed, take_address};
+use super::{
+    ERESTARTSYS,
+    network_failed::{ADDRESS, ADDRESS_BYTES, IN_MESSAGE, NOWHERE, socket_failed, take_address},
+};
 use crate::{
     emit::send,
     fds,
@@ -35,8 +38,6 @@ const EAGAIN: u64 = 11;
 const EALREADY: u64 = 114;
 const EINPROGRESS: u64 = 115;
 const EISCONN: u64 = 106;
-/// What the kernel has interrupted and begins again, of `linux/errno.h`.
-const ERESTARTSYS: u64 = 512;
 /// Bytes of an address of IPv4.
 const INET_BYTES: i32 = 8;
 /// What is done by each call of `socketcall`, of `linux/net.h`; in the upper half, which argument is the address.
@@ -109,7 +110,8 @@ pub(super) unsafe extern "C" fn on_socket_call(
                 }
             }
         }
-    } else if errno < ERESTARTSYS && !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN)
+    } else if errno < ERESTARTSYS as u64
+        && !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN)
     {
         socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, fd);
     }

@@ -10,7 +10,7 @@ use glasshouse_common::{
     },
 };
 
-use super::{call, descriptor, exec, file, fork, go_on, network, probe, ring};
+use super::{ERESTARTSYS, call, descriptor, exec, file, fork, go_on, network, probe, ring};
 use crate::{
     emit::{send, wait_for_room},
     file::{IS_SOCKET, tid, use_descriptor, use_file, use_known},
@@ -267,7 +267,7 @@ unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
         if result >= 0 {
             on_credentials(scratch, abi, number);
         }
-    } else if result != 0 && result > -file::ERESTARTSYS {
+    } else if result != 0 && result > -ERESTARTSYS {
         on_exec_failed(scratch, abi, number, class, result);
     } else if let Some(process) = scope::find(tgid)
         && (*process).is_new_root == NEW_IMAGE
