@@ -12,7 +12,7 @@ use crate::{
     layout::{constant, opaque, zero},
     maps::{ACCESSES, COUNTERS, FAILED_LATELY, scratch},
     path::mix,
-    scope,
+    scope, totals,
 };
 
 /// The key of the entry that `new` would be.
@@ -73,6 +73,20 @@ pub(crate) unsafe fn begin(new: *mut Access, now: u64) {
     (*new).device = zero() as u32;
     (*new).failed = zero() as u32;
     (*new).moves = zero() as u32;
+}
+
+/// Puts what an entry has counted before its first record into the one in the scratch memory, from which that is made.
+#[inline(always)]
+pub(crate) unsafe fn take_first(entry: *mut Access, new: *mut Access) {
+    (*new).sent_at = (*entry).sent_at;
+    core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
+    totals::copy_totals(entry, &raw mut (*new).totals);
+}
+
+/// A number for one call of which nothing is counted, and which no other has.
+#[inline(always)]
+pub(crate) fn number_of_one(key: u64, now: u64) -> u64 {
+    not_zero(mix(key, now))
 }
 
 /// Clears the totals of an entry in the scratch memory, for the next one begins with nothing: that is what the helper reads

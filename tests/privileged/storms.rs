@@ -136,6 +136,16 @@ fn more_files_of_one_process_than_there_is_room_for() {
     loss_is_accounted_for(&receipt);
 }
 
+/// A call that matters by itself, when all entries are taken: it is told each time, and nothing is missing.
+#[test]
+fn a_call_that_there_is_no_entry_for() {
+    needs!();
+    let receipt = storm("crowded", 4_000, "1").env("GLASSHOUSE_ACCESS_ENTRIES", "1024").run().complete(0);
+    let signals: Vec<_> = receipt.notable("kill").iter().map(|call| call["count"].as_u64()).collect();
+    assert_eq!(signals, [Some(2)]);
+    loss_is_accounted_for(&receipt);
+}
+
 /// What finds no room in rings of a few pages is counted, one by one, and the receipt does not pretend.
 #[test]
 fn what_is_lost_is_counted_and_said() {

@@ -3,6 +3,7 @@
 //   forks      processes that end at once; NEEDLE is executed.
 //   opens      1,000 files of this folder, each opened once by each of COUNT / 1,000 processes; the file NEEDLE is opened.
 //   memfds     files in memory, each of its own, all by one process; the file NEEDLE is opened.
+//   crowded    the same, and signal 0 is sent twice to the process NEEDLE.
 //   missing    opens of as many names that are not there; the file NEEDLE is opened.
 //   connects   connections that are refused; one is made to the port NEEDLE, where somebody listens, of 127.0.0.1.
 //   questions  questions for as many names to a server of DNS that is not there; a connection is made as above.
@@ -28,6 +29,11 @@ static void execute(void) {
 
 static void open_needle(void) {
     must(close(must(open(needle, O_RDONLY))));
+}
+
+static void signal_needle(void) {
+    must(kill(atoi(needle), 0));
+    must(kill(atoi(needle), 0));
 }
 
 static int to_port(int port) {
@@ -119,6 +125,7 @@ int main(int argc, char **argv) {
     } kinds[] = {{"forks", forks, execute},
                  {"opens", opens, open_needle},
                  {"memfds", memfds, open_needle},
+                 {"crowded", memfds, signal_needle},
                  {"missing", missing, open_needle},
                  {"connects", connects, connect_needle},
                  {"questions", questions, connect_needle}};

@@ -15,7 +15,7 @@ use crate::{
     entries, fds,
     file::{self, Found},
     layout::{forget, launder, offset, opaque, zero},
-    maps::{ACCESSES, scratch},
+    maps::scratch,
     path::{PathRef, mix_chosen},
     task, text, totals,
 };
@@ -63,15 +63,24 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
     let now = task::now();
     let failed = operation::CALL << 16 | errno as u32 & 0xffff;
     let key = entries::begin_failure(found, start, tgid as u32, hash, failed, now);
+    let bytes = if what.0 & ToldCall::BYTES != 0 && result > 0 { result as u64 } else { 0 };
+    let has_text = u64::from(what.argument(ToldCall::TEXT) != NO_ARGUMENT);
     let Some(entry) = entries::find_or_make(key) else {
-        entries::note_full();
+        // There is no room to count it: it is told by itself.
+        let new = &raw mut (*found).new;
+        (*new).totals.failures = 1;
+        (*new).totals.bytes_written = bytes;
+        (*new).totals.last_at = now;
+        if announce_call(entries::number_of_one(key, now), result, call, has_text) != 0 {
+            entries::note_full();
+        }
         return 0;
     };
-    let bytes = if what.0 & ToldCall::BYTES != 0 && result > 0 { result as u64 } else { 0 };
     totals::count_call(entry, bytes, now);
     if (*entry).seen == 0 {
-        let has_text = u64::from(what.argument(ToldCall::TEXT) != NO_ARGUMENT);
-        announce_call(key, result, call, has_text);
+        entries::take_first(entry, &raw mut (*found).new);
+        let lost = announce_call(key, result, call, has_text);
+        totals::sent(entry, lost as u64, now);
     } else if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
         file::send_totals(key, now);
     }
@@ -130,20 +139,22 @@ unsafe extern "C" fn process_of(fd: u32) -> i32 {
     0
 }
 
-/// Sends the first record of calls that are alike.
+/// Sends the first record of calls that are alike, which are in the scratch memory, and leaves no totals there. Returns how
+/// many of its records found no room.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn announce_call(key: u64, result: i64, call: u64, has_text: u64) -> i32 {
-    let (Some(entry), Some(scratch)) = (ACCESSES.get_ptr_mut(&key), scratch()) else { return 0 };
+    let Some(scratch) = scratch() else { return 0 };
     let (text, found) = (&raw mut (*scratch).text, &raw const (*scratch).file);
+    let entry = &raw mut (*scratch).file.new;
     let lost = (*text).lost;
     let record = (&raw mut (*text).bytes).cast::<CallRecord>();
     let size = size_of::<CallRecord>() as u32;
-    core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
     (*record).header =
         task::header((*entry).sent_at, (*entry).start, (*entry).tgid, file::tid(), kind::CALL, size);
     (*record).access = key;
     totals::copy_totals(entry, &raw mut (*record).totals);
+    entries::clear_totals(entry);
     let arguments = (&raw mut (*record).arguments).cast();
     bpf_probe_read_kernel(arguments, 48, (&raw const (*found).arguments).cast());
     (*record).result = result;
@@ -162,6 +173,5 @@ unsafe extern "C" fn announce_call(key: u64, result: i64, call: u64, has_text: u
     }
     bpf_probe_read_kernel((&raw mut (*record).text).cast(), CALL_TEXT_BYTES, text::aside(text).cast());
     send(Family::Files, u64::from(size));
-    totals::sent(entry, (*text).lost - lost, task::now());
-    0
+    ((*text).lost - lost) as i32
 }

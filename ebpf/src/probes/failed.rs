@@ -66,9 +66,7 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     totals::count_failure(entry, now);
     if (*entry).seen == 0 {
         let new = &raw mut (*found).new;
-        (*new).sent_at = (*entry).sent_at;
-        core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
-        totals::copy_totals(entry, &raw mut (*new).totals);
+        entries::take_first(entry, new);
         let lost = announce_failure(key, word.0, errno, call);
         entries::clear_totals(new);
         totals::sent(entry, lost as u64, now);

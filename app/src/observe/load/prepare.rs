@@ -101,6 +101,10 @@ impl MapsToMake {
             let rings = maps.iter_mut().filter(|(_, map)| is_ring(map));
             rings.for_each(|(_, map)| map.set_max_entries(bytes));
         }
+        if let Some(entries) = number_for_tests("GLASSHOUSE_ACCESS_ENTRIES") {
+            let uses = maps.iter_mut().filter(|(name, _)| name == "ACCESSES");
+            uses.for_each(|(_, map)| map.set_max_entries(entries));
+        }
         // Of a hash map the kernel sets up a place for each entry, of a ring no more than pages.
         let work = |map: &aya_obj::Map| match map.key_size() {
             0 => map.max_entries() / 64,
