@@ -93,6 +93,21 @@ fn changes() {
     }
 }
 
+/// What is refused before it is a request has no names that could be told; it is counted.
+#[test]
+fn requests_that_are_refused_at_once() {
+    needs!();
+    let steps =
+        ["fails EINVAL openat one 0 0 1", "fails EINVAL openat two 0 0 1", "fails ENOENT openat three 0 0"];
+    let watched = uring(false, &steps);
+    let folder = watched.folder();
+    let Some(receipt) = watched.run().complete_if_supported() else { return };
+    assert_eq!(receipt.failed_below(&folder).get("open ENOENT three"), Some(&1));
+    assert_eq!(receipt.failed_below(&folder).len(), 1);
+    let spots = receipt.at("/observation/blind_spots").to_string();
+    assert!(spots.contains("io_uring:openat 2"), "{spots}");
+}
+
 /// A request may ask for no completion: that it was made is known, and how it ended is not.
 #[test]
 fn completions_that_are_skipped() {

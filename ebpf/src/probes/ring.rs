@@ -278,6 +278,10 @@ unsafe fn on_complete(arguments: *const u64) {
         }
         (which, class) = (SOCKETS, ON_SOCKET);
     } else {
+        // One with a path that was refused before it was a request, so that nobody saw its names.
+        if result < 0 && matches!(operation, operation::OPEN..=operation::SYMLINK) {
+            note_untold(opcode);
+        }
         return;
     }
     let word = u64::from(operation) | u64::from(opcode) << 32;
