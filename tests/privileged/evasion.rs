@@ -70,6 +70,22 @@ fn requests_through_rings() {
     receipt.expect_file(folder.join("new"), "open 1, create 1, write 1", 0, 10);
 }
 
+/// What a filter answers looks like what the kernel did: that it may have is told, and the files are looked for all the same.
+#[test]
+fn calls_that_a_filter_answers() {
+    needs!();
+    let watched = watch([program("answered_calls")]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    for name in ["removed", "renamed"] {
+        receipt.artifact(folder.join(name)).expect_content(b"");
+        assert!(!receipt.file(folder.join(name)).transient(), "{name}");
+    }
+    assert_eq!(receipt.artifacts().len(), 2);
+    receipt.expect_finding("answered_calls", "info");
+    assert!(receipt.has_blind_spot("answered_calls"));
+}
+
 #[test]
 fn calls_of_the_32_bit_table() {
     needs!();

@@ -9,7 +9,7 @@ use std::{
 use super::{Caps, Process, Session, Tally, Text};
 use crate::{
     event::{AccessId, AccessTotals, Action, BootNs, Called, FileTotals, ProcessKey, Syscall, Target},
-    maps::HashMap,
+    maps::{HashMap, HashSet},
 };
 
 /// Calls that are alike.
@@ -138,12 +138,34 @@ impl CallEntry {
         self.last_at = self.last_at.max(totals.last_at);
     }
 
+    /// Whether from here on system calls may be answered in the kernel's place: by a filter, or by whoever traces.
+    pub(crate) fn has_calls_answered(&self) -> bool {
+        let number = self.number.unwrap_or_default();
+        self.errno.is_none()
+            && match self.action {
+                Action::Filter => number == SET_MODE_FILTER,
+                Action::SetOption => number == SET_SECCOMP && self.value == Some(MODE_FILTER),
+                Action::Trace => ANSWERS.contains(&number),
+                _ => false,
+            }
+    }
+
     fn alike(&self) -> Alike {
         let text = self.text.as_ref().map(|text| text.value().cloned());
         let how = (self.action, self.call, self.number, self.value, self.errno);
         (self.process, how, self.target, self.whom, text)
     }
 }
+
+/// `SECCOMP_SET_MODE_FILTER` of `linux/seccomp.h`.
+const SET_MODE_FILTER: u64 = 1;
+/// `PR_SET_SECCOMP` of `linux/prctl.h`, and `SECCOMP_MODE_FILTER` of `linux/seccomp.h`.
+const SET_SECCOMP: u64 = 22;
+const MODE_FILTER: u64 = 2;
+/// Requests of ptrace (`linux/ptrace.h`, `asm/ptrace-abi.h`) by which a tracer skips calls, or changes which they are and what
+/// they return: `PTRACE_POKEUSR`, `PTRACE_SETREGS`, `PTRACE_SYSEMU`, `PTRACE_SYSEMU_SINGLESTEP`, `PTRACE_SETREGSET`,
+/// `PTRACE_SET_SYSCALL_INFO`.
+const ANSWERS: [u64; 6] = [6, 13, 31, 32, 0x4205, 0x4212];
 
 /// What makes entries alike: the kernel side may have had to count some anew.
 type Alike = (ProcessKey, How, Option<Target>, Option<Whom>, Option<Option<Arc<[u8]>>>);
@@ -153,6 +175,33 @@ impl Session {
     /// Says which process it is that observes, by its pid in the pid namespace that the command begins in.
     pub fn observed_by(&mut self, pid: u32) {
         self.observer = Some(pid);
+    }
+
+    /// Processes whose calls may have been answered in the kernel's place, so that what these say need not have happened: who set
+    /// up a filter or changed what another does, whom it traced, and all that came from these.
+    pub fn answered(&self) -> HashSet<ProcessKey> {
+        let answering = self.calls.entries.values().filter(|entry| entry.has_calls_answered());
+        let (mut answered, mut traced) = (HashSet::default(), HashSet::default());
+        for entry in answering {
+            answered.insert(entry.process);
+            if let Some(Target::Process(number)) = entry.target {
+                traced.insert(number as u32);
+            }
+        }
+        if answered.is_empty() {
+            return answered;
+        }
+        // The oldest first: a parent is older than its child.
+        for (key, process) in self.processes() {
+            let numbers = [Some(key.tgid), process.namespace_pid];
+            let parents = [process.parent, process.created_by];
+            if numbers.into_iter().flatten().any(|number| traced.contains(&number))
+                || parents.into_iter().flatten().any(|parent| answered.contains(&parent))
+            {
+                answered.insert(key);
+            }
+        }
+        answered
     }
 
     /// Takes in the first of calls that are alike.

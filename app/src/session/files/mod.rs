@@ -38,7 +38,7 @@ use crate::{
         FileOrigin, FileSeen, FileTotals, Observed, PathSource, ProcessKey, ResolvedPath, Syscall,
         Unconfirmed,
     },
-    maps::{IndexMap, IndexSet},
+    maps::{HashSet, IndexMap, IndexSet},
 };
 
 /// What is known of files.
@@ -183,9 +183,9 @@ impl Files {
         if refused.iter().any(|tally| tally.seen > tally.kept) { 0 } else { self.orphans.len() as u64 }
     }
 
-    /// What became of the files that were made or changed.
-    pub(super) fn remains(&self) -> Remains {
-        names::remains(self)
+    /// What became of the files that were made or changed; what `answered` did need not have happened.
+    pub(super) fn remains(&self, answered: &HashSet<ProcessKey>) -> Remains {
+        names::remains(self, answered)
     }
 
     /// Takes in a first use.

@@ -16,7 +16,7 @@ use super::{
     tree::{NONE, Tree},
 };
 use crate::{
-    event::{AccessId, BootNs, FileOperation, Observed, PathSource},
+    event::{AccessId, BootNs, FileOperation, Observed, PathSource, ProcessKey},
     maps::{HashMap, HashSet},
 };
 
@@ -28,9 +28,11 @@ const NAMELESS: usize = 64;
 const RENAME_EXCHANGE: u64 = 2;
 
 /// What became of the files that were made or changed.
-pub(super) fn remains(files: &Files) -> Remains {
+///
+/// Of changes by `answered` it is not known whether they happened.
+pub(super) fn remains(files: &Files, answered: &HashSet<ProcessKey>) -> Remains {
     let (steps, changed) = steps(files);
-    let mut names = Names::new(files, changed);
+    let mut names = Names::new(files, changed, answered);
     for step in steps {
         match step.what {
             What::Use(access_number) => {
@@ -61,6 +63,8 @@ pub(super) fn remains(files: &Files) -> Remains {
 
 struct Names<'a> {
     files: &'a Files,
+    /// See [`remains`].
+    answered: &'a HashSet<ProcessKey>,
     tree: Tree<'a>,
     objects: Vec<Object>,
     /// The file that has an inode number now: the number of a deleted one is soon used again.
@@ -73,9 +77,10 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// For about so many files.
-    fn new(files: &'a Files, count: usize) -> Self {
+    fn new(files: &'a Files, count: usize, answered: &'a HashSet<ProcessKey>) -> Self {
         Self {
             files,
+            answered,
             tree: Tree::new(count),
             objects: Vec::with_capacity(count),
             by_inode: HashMap::with_capacity_and_hasher(count, Default::default()),
@@ -116,21 +121,16 @@ impl<'a> Names<'a> {
 
     /// What may not have happened makes a name, so that whoever looks there finds out, and takes none away.
     fn change(&mut self, change: &'a Change) {
-        let takes_away = matches!(
-            change.operation,
-            FileOperation::Delete | FileOperation::RemoveDirectory | FileOperation::Rename
-        );
-        if takes_away && change.unconfirmed.is_some() {
-            return;
-        }
+        let is_certain = change.unconfirmed.is_none() && !self.is_answered(change.process);
         match change.operation {
             FileOperation::Create => self.created(change),
             FileOperation::Truncate => self.truncated(change),
-            FileOperation::Delete | FileOperation::RemoveDirectory => {
+            FileOperation::Delete | FileOperation::RemoveDirectory if is_certain => {
                 if let Some(node) = self.target_path(change).and_then(|path| self.tree.find(path)) {
                     self.remove(node);
                 }
             }
+            FileOperation::Rename if !is_certain => self.perhaps_renamed(change),
             FileOperation::Rename => self.renamed(change),
             FileOperation::Link => self.linked(change),
             FileOperation::Symlink => {
@@ -231,6 +231,22 @@ impl<'a> Names<'a> {
         }
         self.tree.detach(source);
         self.tree.attach(source, parent, name);
+    }
+
+    /// The file has both names. Of a directory all that is below it would have, so that it is left alone, or taken to be
+    /// renamed where the kernel has said so.
+    fn perhaps_renamed(&mut self, change: &'a Change) {
+        let source = self.target_path(change).and_then(|path| self.tree.find(path));
+        match source.map(|node| self.tree.nodes[node as usize].object) {
+            Some(object) if object != NONE => self.bind_claimed(change.new_path, object),
+            _ if change.unconfirmed.is_none() => self.renamed(change),
+            _ => {}
+        }
+    }
+
+    fn is_answered(&self, process: u32) -> bool {
+        !self.answered.is_empty()
+            && self.files.process_of(process).is_some_and(|process| self.answered.contains(&process))
     }
 
     fn linked(&mut self, change: &'a Change) {

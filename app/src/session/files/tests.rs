@@ -339,7 +339,28 @@ fn what_may_not_have_happened_takes_no_name_away() {
         at(32, unconfirmed(change(Create, "/c"))),
         at(33, change(Create, "/d")),
     ];
-    assert_eq!(left(&events), ["/a created 1", "/c created -", "/d created -"]);
+    assert_eq!(left(&events), ["/a created 1", "/b created 1", "/c created -", "/d created -"]);
+}
+
+/// A filter of its own may have said so: also that of a process which came from the one that set it up.
+#[test]
+fn what_need_not_have_happened_takes_no_name_away() {
+    let events = |action, number| {
+        [
+            event(10, ONE, called(9, action, Some(number), None, 0)),
+            event(11, ONE, fork(TWO, ONE, 1000)),
+            event(20, TWO, create(1)),
+            event(20, TWO, seen(1, "/a", 1, made(3))),
+            event(30, TWO, change_to(Rename, "/a", "/b", 0)),
+            event(31, TWO, change(Delete, "/b")),
+        ]
+    };
+    assert_eq!(left(&events(Action::Filter, 1)), ["/a created 1", "/b created 1"]);
+    assert_eq!(transient(&events(Action::Filter, 1)), [""; 0]);
+    // PTRACE_SYSEMU, PTRACE_CONT, and a question for what filters can do.
+    assert_eq!(left(&events(Action::Trace, 31)).len(), 2);
+    assert_eq!(left(&events(Action::Trace, 7)), [""; 0]);
+    assert_eq!(left(&events(Action::Filter, 2)), [""; 0]);
 }
 
 #[test]

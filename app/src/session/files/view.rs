@@ -138,7 +138,7 @@ impl Session {
     /// What became of the files that were made or changed, from what is known by now. This takes a while, as do the
     /// other accounts of files: they are meant for the end.
     pub fn remains(&self) -> Remains {
-        self.accesses.remains()
+        self.accesses.remains(&self.answered())
     }
 
     /// Files, changes of them and failed attempts, put together.

@@ -28,20 +28,22 @@ const SET_DUMPABLE: u64 = 4;
 const SET_MM: u64 = 35;
 
 pub(super) fn look(session: &Session, index: usize, entry: &CallEntry, kin: &mut Kin, found: &mut Found) {
-    let Some((rule, severity)) = judge(session, entry, kin) else { return };
-    let fact = match entry.text.as_ref().and_then(|text| text.value()) {
-        Some(name) if entry.action == Action::Rename => Fact::Name(Arc::clone(name)),
-        _ => Fact::Call(index),
-    };
-    found.add(Hit {
-        rule,
-        severity,
-        process: entry.process,
-        fact,
-        errno: entry.errno,
-        at: entry.first_at,
-        count: entry.count,
-    });
+    let answers = entry.has_calls_answered().then_some((&CALLS_ANSWERED, Info));
+    for (rule, severity) in judge(session, entry, kin).into_iter().chain(answers) {
+        let fact = match entry.text.as_ref().and_then(|text| text.value()) {
+            Some(name) if entry.action == Action::Rename => Fact::Name(Arc::clone(name)),
+            _ => Fact::Call(index),
+        };
+        found.add(Hit {
+            rule,
+            severity,
+            process: entry.process,
+            fact,
+            errno: entry.errno,
+            at: entry.first_at,
+            count: entry.count,
+        });
+    }
 }
 
 /// Less, if it was tried in vain.

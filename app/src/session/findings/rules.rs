@@ -54,6 +54,13 @@ const AFTERWARDS: Option<(&str, &str)> = Some((
     "processes of the command went on when the observation ended: what they did afterwards was not seen",
 ));
 
+/// The kernel side sees what calls return, and not who answered them.
+const ANSWERED: Option<(&str, &str)> = Some((
+    "answered_calls",
+    "processes of the command were under filters or tracers of its own that can answer system calls in the kernel's place: what \
+     such a call is told to have done need not have happened",
+));
+
 rules! {
     /// A module was loaded or taken out, or that was tried.
     KERNEL_MODULE = "kernel_module", "loads or removes a kernel module", ["T1547.006", "T1014"], IN_KERNEL;
@@ -79,6 +86,8 @@ rules! {
     ARGUMENTS_MOVED = "arguments_moved", "changes which arguments others see of it", ["T1036.011"], None;
     /// `PR_SET_DUMPABLE` with 0.
     NOT_DUMPABLE = "not_dumpable", "closes its files in procfs to others of its user", ["T1622"], None;
+    /// A filter of seccomp was put in place, or another process's calls or their results were changed by ptrace.
+    CALLS_ANSWERED = "answered_calls", "can have system calls answered in the kernel's place", [], ANSWERED;
     /// A ring was made. What is asked for through it is told as calls are, but for what `observation.blind_spots` names.
     RING = "io_uring", "makes requests through rings (io_uring)", [], None;
     /// `open_by_handle_at`, which needs rights over all files and asks no directory on the way.

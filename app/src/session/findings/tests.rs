@@ -84,6 +84,16 @@ fn control_of_others() {
 }
 
 #[test]
+fn calls_that_are_answered() {
+    check(called(1, Action::Filter, Some(1), None, 0), &[("answered_calls", Severity::Info)]);
+    check(called(1, Action::Filter, Some(1), None, EPERM), &[]);
+    check(called(1, Action::Filter, Some(2), None, 0), &[]);
+    check(called(1, Action::SetOption, Some(22), None, 0), &[]);
+    let set = [("tracing", Severity::Low), ("answered_calls", Severity::Info)];
+    check(called(1, Action::Trace, Some(31), Some(Target::Process(101)), 0), &set);
+}
+
+#[test]
 fn the_kernel() {
     check(called(1, Action::LoadModule, None, None, EPERM), &[("kernel_module", Severity::Medium)]);
     check(called(1, Action::RemoveModule, None, None, 0), &[("kernel_module", Severity::High)]);
