@@ -34,7 +34,8 @@ pub const RING_RESULT: u32 = 14;
 pub const FLOW: u32 = 15;
 /// A further process uses a socket: [`crate::SocketUsedRecord`].
 pub const SOCKET_USED: u32 = 16;
-/// A unix socket was given a name, connected, accepted or used: [`crate::UnixRecord`]; its texts were sent before it.
+/// A unix socket was given a name, connected, accepted or used, or has sent to a name: [`crate::UnixRecord`]; its texts were
+/// sent before it.
 pub const UNIX_SOCKET: u32 = 17;
 /// A call on a socket failed for the first time: [`crate::SocketFailedRecord`].
 pub const SOCKET_FAILED: u32 = 18;

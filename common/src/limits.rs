@@ -61,7 +61,8 @@ pub const SOCKET_ENTRIES: u32 = 16_384;
 pub const RESTING_SOCKETS: u32 = 2_048;
 /// What sockets exchange with further peers, as many at the same time.
 pub const FLOW_ENTRIES: u32 = 4_096;
-/// Processes that use a socket that another one made, which were told. One that has fallen out is told again.
+/// Processes that use a socket that another one made, and names that datagrams of unix sockets went to, which were told. What
+/// has fallen out is told again.
 pub const SOCKET_USERS: u32 = 1_024;
 /// Bytes of the ring of what is done with sockets, and of packets.
 pub const NETWORK_RING_BYTES: u32 = 2 * 1024 * 1024;

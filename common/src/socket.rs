@@ -6,6 +6,8 @@ pub const AF_UNIX: u16 = 1;
 pub const AF_INET: u16 = 2;
 /// `AF_INET6` of `linux/socket.h`.
 pub const AF_INET6: u16 = 10;
+/// `SOCK_DGRAM` of `linux/net.h`.
+pub const DATAGRAMS: u16 = 2;
 /// `SOCK_RAW` of `linux/net.h`: packets of a protocol that the process makes and reads itself.
 pub const RAW: u16 = 3;
 
@@ -54,6 +56,9 @@ pub const FLOW_UNSEEN: u32 = 1 << 7;
 pub const UNIX_PATH: u16 = 1 << 0;
 /// Unix socket: the name is the peer's, and not the socket's own.
 pub const UNIX_PEER_NAME: u16 = 1 << 1;
+/// Unix socket: the name is the one that a call was given to send to, from the caller's memory, and the path that was sent
+/// is what it is relative to.
+pub const UNIX_ARGUMENT: u16 = 1 << 2;
 
 /// States of TCP of `net/tcp_states.h`, from 1 to 12; [`STATES`] includes the unused 0.
 pub const STATES: usize = 13;

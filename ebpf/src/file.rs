@@ -76,6 +76,8 @@ pub(crate) struct Found {
     pub(crate) used_amount: u64,
     /// When the path of a unix socket was sent that is about to be told of; 0 if none was.
     pub(crate) path_at: u64,
+    /// Bytes of the address, which lies aside, that one is about to be told to have sent to; 0 if it is told by its own name.
+    pub(crate) sent_to: u64,
 }
 
 /// Words of `struct inode` up to its number, on the kernels seen.

@@ -122,7 +122,7 @@ pub(crate) static mut FLOWS_MADE: u64 = 0;
 #[unsafe(no_mangle)]
 pub(crate) static mut FLOWS_BEGUN: u64 = 0;
 
-/// Processes that use a socket which is another's, and were told.
+/// Processes that use a socket which is another's, and names that a process sends to through a socket, which were told.
 #[map]
 pub(crate) static SOCKET_USERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(limits::SOCKET_USERS, 0);
 

@@ -15,8 +15,9 @@ use glasshouse_common::{
     limits::FLOW_INTERVAL_NS,
     operation,
     socket::{
-        AF_INET, AF_INET6, AF_UNIX, FLOW_ABSOLUTE, FLOW_BY_CALLS, FLOW_LISTENS, FLOW_RESUMED, FLOW_UNSEEN,
-        INBOUND, LISTEN, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED, RAW,
+        AF_INET, AF_INET6, AF_UNIX, DATAGRAMS, FLOW_ABSOLUTE, FLOW_BY_CALLS, FLOW_LISTENS, FLOW_RESUMED,
+        FLOW_UNSEEN, INBOUND, LISTEN, ORIGIN_ACCEPTED, ORIGIN_CREATED, ORIGIN_INHERITED, ORIGIN_RECEIVED,
+        RAW,
     },
     state::Flow,
 };
@@ -30,7 +31,7 @@ use crate::{
     layout::{Kernel, constant, forget, offset, opaque},
     maps::{COUNTERS, GROUP, NO_FLOW, SOCKET_USERS, SOCKETS},
     path::mix,
-    probes::network::announce_unix,
+    probes::network_unix::announce_unix,
     scope, task,
 };
 
@@ -379,7 +380,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
         // What gives it a name or a peer is told by whoever sees that.
         let is_told = (*entry).announced != 0
             || matches!(operation, operation::SOCKET | operation::CONNECT..=operation::ACCEPT);
-        if (*facts).family == AF_UNIX && !is_told {
+        if (*facts).family == AF_UNIX && !is_told && !sends_datagrams(facts, operation) {
             announce_unix(start, process, sk, key);
         }
         if (*facts).family != AF_UNIX || (*entry).announced != 0 {
@@ -403,9 +404,17 @@ pub(crate) unsafe fn is_addressed(facts: *const FlowFacts, operation: u32) -> bo
         && matches!(operation, operation::SEND | operation::RECEIVE)
 }
 
-/// What tells a further process and its socket from others.
+/// Whether a use is one of a unix socket of datagrams whose peer the call may name.
 #[inline(always)]
-unsafe fn user(socket: u64, start: u64, tgid: u32) -> u64 {
+pub(crate) unsafe fn sends_datagrams(facts: *const FlowFacts, operation: u32) -> bool {
+    // One comparison: each would be a branch.
+    let differs = ((*facts).family ^ AF_UNIX) | ((*facts).kind ^ DATAGRAMS);
+    opaque(u64::from(differs) | u64::from(operation ^ operation::SEND)) == 0
+}
+
+/// What tells a process and the socket that it uses from others.
+#[inline(always)]
+pub(crate) unsafe fn user(socket: u64, start: u64, tgid: u32) -> u64 {
     mix(mix(constant!(SEED) ^ socket, start), u64::from(tgid))
 }
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::support::privilege::needs;
-use crate::support::watch::public_folder;
-use crate::support::{Namespace, Receipt, calls, real};
+use crate::support::watch::{Watch, public_folder};
+use crate::support::{Namespace, Receipt, calls, calls_32, real, watch};
 
 #[test]
 fn a_path_and_its_peer() {
@@ -90,6 +90,97 @@ fn the_socket_of_a_service() {
     );
     assert_eq!(receipt.failed_socket("connect ENOENT /run/missing.sock"), 1);
     assert_eq!(receipt.failed_socket("connect EPROTOTYPE /run/docker.sock"), 1);
+}
+
+/// Datagrams that are sent to names, without being connected to them: by every call that sends.
+fn datagrams_by_name(calls: impl Fn(&[String]) -> Watch, old: &str) {
+    let outside = public_folder();
+    let there = real(outside.path()).join("there.sock").display().to_string();
+    let watched = calls(
+        &[
+            &format!("l=socket AF_UNIX SOCK_DGRAM 0 ; bind l ./docker.sock ; m=socket AF_UNIX SOCK_DGRAM 0 ; bind m {there}"),
+            "n=socket AF_UNIX SOCK_DGRAM 0 ; bind n @glasshouse%00sent",
+            "d=socket AF_UNIX SOCK_DGRAM 0 ; bind d ./dead ; close d ; s=socket AF_UNIX SOCK_STREAM 0 ; bind s ./stream",
+            "c=socket AF_UNIX SOCK_DGRAM 0",
+            "3x OLD sendto c 7 0 ./docker.sock",
+            &format!("OLD sendmsg c {there} 10,20 0 ; OLD sendmmsg c @glasshouse%00sent,{there} 1,2,3 0"),
+            "f=socket AF_UNIX SOCK_DGRAM 0 ; fails ENOENT OLD sendto f 1 0 ./missing",
+            "fails ECONNREFUSED OLD sendmsg f ./dead 1 0 ; fails EPROTOTYPE OLD sendmmsg f ./stream 1,1 0",
+            "fails ENOTCONN OLD sendmmsg f null 1 0",
+        ]
+        .map(|sequence| sequence.replace("OLD ", old)),
+    );
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    let path = |name: &str| folder.join(name).display().to_string();
+    let sockets = receipt.unix_sockets();
+    let sent: Vec<_> = sockets.iter().filter(|one| one.operation("send") > 0).collect();
+    let told: Vec<_> = sent.iter().map(|one| (one.name(), one.0["path"].as_str())).collect();
+    let expected = [
+        ("./docker.sock".to_owned(), Some(path("docker.sock"))),
+        (there.clone(), Some(there)),
+        ("@glasshouse\0sent".to_owned(), None),
+    ];
+    assert_eq!(told, expected.each_ref().map(|(name, path)| (name.clone(), path.as_deref())), "{sockets:#?}");
+    for one in &sent {
+        assert_eq!(
+            (&one.0["name_is"], &one.0["name_source"]),
+            (&"peer".into(), &"argument".into()),
+            "{one:?}"
+        );
+        assert_eq!((one.process(), one.operation("send")), (receipt.root().id(), 1), "told once: {one:?}");
+    }
+    assert_eq!(sent[0].0["path_source"], "argument");
+    let bytes: Vec<_> = sent.iter().map(|one| one.0["bytes_sent"].as_u64()).collect();
+    assert_eq!(bytes, [Some(57), Some(0), Some(0)], "of the socket, with its first name");
+    assert_eq!(
+        sockets.len(),
+        3 + 5,
+        "of those that nothing became of there is nothing to tell: {sockets:#?}"
+    );
+    assert!(sockets.iter().all(|one| one.operation("send") > 0 || one.0.get("name_source").is_none()));
+    for failed in ["ENOENT ./missing", "ECONNREFUSED ./dead", "EPROTOTYPE ./stream", "ENOTCONN"] {
+        assert_eq!(receipt.failed_socket(&format!("send {failed}")), 1, "{:#?}", receipt.failed_sockets());
+    }
+    receipt.expect_finding("container_daemon", "high");
+}
+
+#[test]
+fn datagrams_to_names() {
+    needs!();
+    datagrams_by_name(calls, "");
+}
+
+#[test]
+fn datagrams_to_names_of_a_32_bit_program() {
+    needs!("gcc");
+    for old in ["", "old "] {
+        datagrams_by_name(calls_32, old);
+    }
+}
+
+/// A destination is told once, however often something is sent there, and many are.
+#[test]
+fn many_datagrams_to_many_names() {
+    needs!("python3");
+    let script = "
+import socket
+there = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(200)]
+for number, one in enumerate(there): one.bind('\\0glasshouse %d' % number)
+c = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for _ in range(50):
+    for number, one in enumerate(there): c.sendto(b'abc', '\\0glasshouse %d' % number); one.recv(3)
+";
+    let receipt = watch(["python3", "-c", script]).run().complete(0);
+    let sockets = receipt.unix_sockets();
+    let sent: Vec<_> = sockets.iter().filter(|one| one.operation("send") > 0).collect();
+    assert_eq!(sent.len(), 200);
+    assert!(sent.iter().all(|one| one.operation("send") == 1 && one.0["name_is"] == "peer"), "{sent:#?}");
+    assert_eq!(sent[0].0["bytes_sent"], 50 * 200 * 3);
+    let families = receipt.at("/observation/families");
+    let network = families.as_array().and_then(|all| all.iter().find(|one| one["name"] == "network"));
+    let records = network.and_then(|one| one["emitted"].as_u64()).unwrap_or(u64::MAX);
+    assert!(records < 2_000, "{families:#}");
 }
 
 /// The only other socket of this family and protocol.

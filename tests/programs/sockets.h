@@ -1,6 +1,6 @@
 // What `calls` knows of sockets; included by calls.h.
 //
-// Addresses are written 127.0.0.1:PORT, [::1]:PORT, /path, @abstract, unnamed, unspec, netlink:PORT:GROUPS,
+// Addresses are written 127.0.0.1:PORT, [::1]:PORT, /path, ./path, @abstract, unnamed, unspec, netlink:PORT:GROUPS,
 // vsock:CID:PORT, alg:TYPE:NAME and packet:PROTOCOL:INTERFACE; each number may be a variable.
 #include <arpa/inet.h>
 #include <linux/if_alg.h>
@@ -15,7 +15,8 @@
 #include <sys/un.h>
 
 // Further letters: a an address and its length, e a place for one and for its length, i an integer behind a pointer and its
-// size, g a place for one, m a message to an address of so many bytes (10,20), M several of them, one for each length.
+// size, g a place for one, m a message to an address of so many bytes (10,20), M several of them, one for each length, to
+// addresses (/a,/b) of which the last is that of all others.
 #ifdef SYS_accept
 #define OLD_ACCEPT {"accept", SYS_accept, "ne"},
 #else
@@ -61,7 +62,7 @@ static union address *address_of(const char *word, long *length) {
     *length = sizeof address->any;
     if (!strcmp(word, "unspec"))
         return address;
-    if (word[0] == '/' || word[0] == '@' || !strcmp(word, "unnamed")) {
+    if (word[0] == '/' || word[0] == '.' || word[0] == '@' || !strcmp(word, "unnamed")) {
         char *name = text_of(word);
         address->un.sun_family = AF_UNIX;
         *length = offsetof(struct sockaddr_un, sun_path);
@@ -170,8 +171,11 @@ static int give_socket(char kind, char ***words, long *into) {
     default: {
         struct mmsghdr *messages = calloc(64, sizeof *messages);
         char *copy = strdup(**words ? *(*words)++ : ""), *part;
-        for (into[1] = 0; (part = strsep(&copy, ",")) && *part && into[1] < 64; into[1]++)
+        char *addresses = word ? strdup(word) : NULL;
+        for (into[1] = 0; (part = strsep(&copy, ",")) && *part && into[1] < 64; into[1]++) {
+            word = addresses ? strsep(&addresses, ",") : word;
             message_of(&messages[into[1]].msg_hdr, word, part);
+        }
         into[0] = (long)messages;
         return 2;
     }

@@ -215,6 +215,8 @@ pub struct UnixSocket {
     pub name: Option<Vec<u8>>,
     /// The name is the peer's, and not its own.
     pub name_is_peers: bool,
+    /// The name is the one that a call was given to send to, as the caller's memory had it; else it is the kernel's.
+    pub name_is_argument: bool,
     /// The file that the address leads to, where it is a path.
     pub path: Option<ResolvedPath>,
     /// The peer's process id in the initial namespace, as the kernel noted it when the two were connected.

@@ -15,6 +15,7 @@ mod file;
 mod fork;
 pub(crate) mod network;
 mod network_failed;
+pub(crate) mod network_unix;
 mod packet;
 mod ring;
 mod sock;

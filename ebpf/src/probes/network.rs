@@ -1,32 +1,32 @@
 //! System calls on sockets, when they return: who made, connected, bound and accepted which.
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user};
 use glasshouse_common::{
-    Family, UnixRecord, kind, operation,
+    operation,
     socket::{
         AF_INET, AF_INET6, AF_UNIX, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, LISTEN,
-        ORIGIN_ACCEPTED, ORIGIN_INHERITED, ORIGIN_RECEIVED, OUTBOUND, RECEIVED, SENT, UNIX_PATH,
-        UNIX_PEER_NAME,
+        OUTBOUND, RECEIVED, SENT,
     },
     syscall::FileCall,
 };
 
 use super::{
     ERESTARTSYS,
-    network_failed::{ADDRESS, ADDRESS_BYTES, IN_MESSAGE, NOWHERE, socket_failed, take_address},
+    network_failed::{ADDRESS, IN_MESSAGE, IN_MESSAGES, NOWHERE, socket_failed, take_address},
+    network_unix::{Sent, announce_with_path, each_sent},
 };
 use crate::{
-    emit::send,
     fds,
-    file::{self, INHERITED},
     flow::{Ends, begin_again, count_flow, flow_of, is_over},
     layout::{Kernel, forget, offset, opaque, zero},
     maps::{SOCKETS, scratch},
-    path::PathRef,
-    scope,
-    socket::{has_states, is_addressed, is_inode, of_file, send_flow, take_ends, use_socket},
-    task,
-    text::{self, Owner},
+    socket::{
+        changed, has_states, is_addressed, is_inode, of_file, send_flow, sends_datagrams, take_ends,
+        use_socket,
+    },
+    task, text,
 };
 
 /// Errors that say nothing of the network, of `asm-generic/errno*.h`: come again later, it goes on, it is so already, that is
@@ -59,8 +59,8 @@ static SOCKETCALLS: [u32; 32] = {
     calls[16] = done(operation::SEND, IN_MESSAGE);
     calls[17] = done(operation::RECEIVE, NOWHERE);
     calls[18] = done(operation::ACCEPT, NOWHERE);
-    calls[19] = done(operation::RECEIVE, NOWHERE);
-    calls[20] = done(operation::SEND, IN_MESSAGE);
+    calls[19] = done(operation::RECEIVE, IN_MESSAGES);
+    calls[20] = done(operation::SEND, IN_MESSAGES);
     calls
 };
 
@@ -89,7 +89,7 @@ pub(super) unsafe extern "C" fn on_socket_call(
         (what, address) = (done & 0xffff, done >> 16);
         take_socketcall(arguments);
     } else if word.0 & FileCall::FLAGS_IN_MEMORY != 0 {
-        address = IN_MESSAGE;
+        address = if word.0 & FileCall::COUNTS_MESSAGES != 0 { IN_MESSAGES } else { IN_MESSAGE };
     }
     let (what, address) = (forget(u64::from(what)) as u32, forget(u64::from(address)) as u32);
     let fd = (*found).arguments[0] as u32;
@@ -103,10 +103,19 @@ pub(super) unsafe extern "C" fn on_socket_call(
             operation::SOCKET_PAIR => _ = made_pair(start, process),
             _ => {
                 let fd = if what == operation::SOCKET { result as u32 } else { fd };
-                let amount = if word.0 & FileCall::COUNTS_MESSAGES != 0 { 0 } else { result as u64 };
-                let key = use_socket(start, process, socket_at(fd), amount);
+                let sk = socket_at(fd);
+                let (messages, amount) =
+                    if address == IN_MESSAGES { (result as u32, 0) } else { (1, result as u64) };
+                let key = use_socket(start, process, sk, amount);
                 if what == operation::SEND || what == operation::RECEIVE {
-                    count_datagram(key, what, amount, call | u64::from(address) << ADDRESS);
+                    let call = call | u64::from(address) << ADDRESS;
+                    if count_datagram(key, what, amount, call) != 0 {
+                        let mut sent = Sent { start, process, sk, key, call };
+                        bpf_loop(messages, each_sent as *mut c_void, (&raw mut sent).cast(), 0);
+                        if let Some(entry) = SOCKETS.get_ptr_mut(&key) {
+                            changed(entry, task::now());
+                        }
+                    }
                 }
             }
         }
@@ -271,14 +280,15 @@ unsafe extern "C" fn accepted(start: u64, process: u64, sk: u64, listener: u64) 
     0
 }
 
-/// Counts what a call has sent or received, of a socket whose packets are not seen, by the address that the call has.
+/// Counts what a call has sent or received, of a socket whose packets are not seen, by the address that the call has. Returns
+/// 1 if those are datagrams of a unix socket, of which there is more to tell.
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn count_datagram(key: u64, what: u32, amount: u64, call: u64) -> i32 {
     let (Some(entry), Some(scratch)) = (SOCKETS.get_ptr_mut(&key), scratch()) else { return 0 };
     let facts = &raw mut (*entry).facts;
     if (*facts).flags & FLOW_BY_CALLS == 0 || !is_addressed(facts, what) {
-        return 0;
+        return i32::from(sends_datagrams(facts, what));
     }
     let mut ends = Ends::nothing();
     if take_address(call) >= INET_BYTES {
@@ -310,98 +320,5 @@ unsafe extern "C" fn made_pair(start: u64, process: u64) -> i32 {
     bpf_probe_read_user((&raw mut fds).cast(), 8, (*scratch).file.arguments[3] as *const _);
     use_socket(start, process, socket_at(fds[0]), 0);
     use_socket(start, process, socket_at(fds[1]), 0);
-    0
-}
-
-/// The socket that has the name: itself, or its peer. Only the one that waited need have one.
-#[inline(always)]
-fn named_end(sk: Kernel) -> (Kernel, Kernel) {
-    let address = sk.follow(offset!(unix_address));
-    if address.0 != 0 {
-        return (sk, address);
-    }
-    let peer = sk.follow(offset!(unix_peer));
-    (peer, if peer.0 == 0 { peer } else { peer.follow(offset!(unix_address)) })
-}
-
-/// Tells of a unix socket, with the file that its name leads to.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn announce_with_path(start: u64, process: u64, sk: u64, key: u64) -> i32 {
-    let (named, address) = named_end(Kernel(sk));
-    if address.0 != 0 {
-        let path = PathRef::at(named.member(offset!(unix_path)));
-        if path.dentry != 0 {
-            let at = task::now();
-            text::set_owner(Owner { at, start, tgid: process as u32, tid: file::tid() });
-            text::path(kind::TEXT_SOCKET_PATH, path);
-            if let Some(scratch) = scratch() {
-                (*scratch).file.path_at = at;
-            }
-        }
-    }
-    announce_unix(start, process, sk, key)
-}
-
-/// Tells of a unix socket: its name or that of its peer, and whose the peer is. Its path has been sent, if `path_at` says
-/// when.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) unsafe extern "C" fn announce_unix(start: u64, process: u64, sk: u64, key: u64) -> i32 {
-    let (Some(entry), Some(scratch)) = (SOCKETS.get_ptr_mut(&key), scratch()) else { return 0 };
-    (*entry).announced = 1;
-    let sk = Kernel(sk);
-    let (tgid, what) = (process as u32, (process >> 32) as u32);
-    let mut bits = 0;
-    let mut at = (*scratch).file.path_at;
-    (*scratch).file.path_at = 0;
-    if at != 0 {
-        bits = UNIX_PATH;
-    } else {
-        at = task::now();
-    }
-    let (named, address) = named_end(sk);
-    if named != sk {
-        bits |= UNIX_PEER_NAME;
-    }
-    let record = (&raw mut (*scratch).text.bytes).cast::<UnixRecord>();
-    let size = size_of::<UnixRecord>() as u32;
-    (*record).header = task::header(at, start, tgid, file::tid(), kind::UNIX_SOCKET, size);
-    (*record).socket = key;
-    (*record).inode = (*entry).facts.inode;
-    let peer = sk.follow(offset!(sock_peer_pid));
-    let mut pid = 0;
-    if peer.0 != 0 {
-        pid = peer.member(offset!(pid_numbers)).read(offset!(upid_nr));
-    }
-    (*record).peer_tgid = pid;
-    (*record).peer_start = match scope::find(pid) {
-        Some(process) => (*process).start,
-        None => 0,
-    };
-    (*record).operation = what;
-    (*record).kind = (*entry).facts.kind;
-    (*record).flags = bits;
-    (*record).origin = match what {
-        operation::ACCEPT => ORIGIN_ACCEPTED,
-        INHERITED => ORIGIN_INHERITED,
-        _ if (*entry).tgid == tgid && (*entry).start == start => (*entry).facts.origin,
-        _ => ORIGIN_RECEIVED,
-    };
-    (*record).listener = (*entry).facts.listener;
-    (*record).reserved = 0;
-    (*record).backlog = (*entry).facts.backlog;
-    let mut length = 0;
-    if address.0 != 0 {
-        // Its family comes first.
-        length = opaque(u64::from(address.read::<u32>(offset!(address_length)).wrapping_sub(2)));
-        if length > ADDRESS_BYTES {
-            length = 0;
-        }
-        let to = (&raw mut (*record).name).cast();
-        bpf_probe_read_kernel(to, length as u32, (address.member(offset!(address_name)).0 + 2) as *const _);
-    }
-    (*record).name_length = length as u16;
-    send(Family::Network, u64::from(size));
     0
 }

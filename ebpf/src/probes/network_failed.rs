@@ -20,8 +20,9 @@ use crate::{
 const STREAM: u16 = 1;
 /// Bytes of an address that are kept: the longest is that of a unix socket.
 pub(super) const ADDRESS_BYTES: u64 = 112;
-/// Where the address is that a call was given, beside the numbers of arguments: in a message, whose address is the second
-/// argument; nowhere.
+/// Where the address is that a call was given, beside the numbers of arguments: in several messages, or in one, whose address
+/// is the second argument; nowhere.
+pub(super) const IN_MESSAGES: u32 = 13;
 pub(super) const IN_MESSAGE: u32 = 14;
 pub(super) const NOWHERE: u32 = 15;
 /// Shift of the argument that is the address, in the number of a call with its ABI.
@@ -76,7 +77,7 @@ pub(super) unsafe extern "C" fn socket_failed(
     0
 }
 
-/// Reads the address that a call was given, to where it lies aside. Returns its length.
+/// Reads the address that a call was given, the first of several, to where it lies aside. Returns its length.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) unsafe extern "C" fn take_address(call: u64) -> i32 {
@@ -87,7 +88,7 @@ pub(super) unsafe extern "C" fn take_address(call: u64) -> i32 {
         return 0;
     }
     let (address, length);
-    if which != u64::from(IN_MESSAGE) {
+    if which < u64::from(IN_MESSAGES) {
         address = *arguments.add(which as usize);
         let given = *arguments.add((opaque(which + 1) & 15) as usize);
         // Of one that receives its length is in memory: as much as an address of IPv6 has.

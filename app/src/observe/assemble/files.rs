@@ -359,7 +359,7 @@ fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<Resolved
 }
 
 /// A path argument, made absolute against what it is relative to: nothing but its own slash if `base` is absent.
-fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> ResolvedPath {
+pub(super) fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> ResolvedPath {
     let argument = plain_text(argument);
     let Some(base) = base else { return by_argument(argument.map(|text| normal(b"", &text))) };
     let base = resolved_path(base);

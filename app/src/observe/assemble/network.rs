@@ -10,9 +10,9 @@ use glasshouse_common::{
 use zerocopy::IntoBytes as _;
 
 use super::{
-    files::totals,
+    files::{join_argument, totals},
     syscall,
-    texts::{Texts, resolved_path},
+    texts::{Text, Texts, resolved_path},
 };
 use crate::event::{
     Direction, Endpoint, EventKind, Flow, FlowTotals, Observed, Payload, ProcessKey, SocketAddress,
@@ -159,7 +159,16 @@ fn unix_name(bytes: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn unix(record: &UnixRecord, texts: &mut Texts) -> EventKind {
     let name = record.name.as_bytes();
     let name = name.get(..usize::from(record.name_length)).unwrap_or(name);
-    let has_path = record.flags & socket::UNIX_PATH != 0;
+    let name = unix_name(name);
+    let has = |flag: u16| record.flags & flag != 0;
+    let path = has(socket::UNIX_PATH).then(|| texts.remove(kind::TEXT_SOCKET_PATH));
+    let path = match (&name, path) {
+        (Some(name), Some(base)) if has(socket::UNIX_ARGUMENT) => {
+            let total = name.len() as u32;
+            Some(join_argument(Some(base), Some(Text { bytes: name.clone(), total, ..Text::default() })))
+        }
+        (_, path) => path.map(resolved_path),
+    };
     EventKind::UnixSocket(Box::new(UnixSocket {
         socket: record.socket,
         inode: record.inode,
@@ -167,9 +176,10 @@ pub(super) fn unix(record: &UnixRecord, texts: &mut Texts) -> EventKind {
         kind: record.kind,
         origin: origin(record.origin).unwrap_or(SocketOrigin::Received),
         listener: known(record.listener),
-        name: unix_name(name),
-        name_is_peers: record.flags & socket::UNIX_PEER_NAME != 0,
-        path: has_path.then(|| resolved_path(texts.remove(kind::TEXT_SOCKET_PATH))),
+        name,
+        name_is_peers: has(socket::UNIX_PEER_NAME),
+        name_is_argument: has(socket::UNIX_ARGUMENT),
+        path,
         peer_pid: (record.peer_tgid != 0).then_some(record.peer_tgid),
         peer: (record.peer_start != 0)
             .then_some(ProcessKey { start: record.peer_start, tgid: record.peer_tgid }),

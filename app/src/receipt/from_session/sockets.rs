@@ -121,6 +121,7 @@ impl Builder<'_, '_> {
                 true => NameOwner::Peer,
                 false => NameOwner::Own,
             }),
+            name_source: one.name_is_argument.then_some(AddressSource::Argument),
             path,
             path_reason,
             path_source: one.path.as_ref().map(|(_, source)| super::process::source(*source)),

@@ -183,6 +183,9 @@ pub struct UnixSocket {
     pub is_abstract: bool,
     /// Whose name it is; null for a socket without one.
     pub name_is: Option<NameOwner>,
+    /// Where the name comes from, if it is not the kernel's; left out if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_source: Option<AddressSource>,
     /// The file that the name leads to; left out where it leads to none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: OptionalText,

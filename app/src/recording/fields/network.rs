@@ -18,7 +18,8 @@ objects! {
     FlowTotals { bytes_sent, bytes_received, packets_sent, packets_received, first_at, last_at }
     SocketUsed { socket, origin }
     UnixSocket {
-        socket, inode, operation, kind, origin, listener, name, name_is_peers, path, peer_pid, peer, backlog,
+        socket, inode, operation, kind, origin, listener, name, name_is_peers, name_is_argument, path, peer_pid,
+        peer, backlog,
     }
     SocketFailed { access, totals, operation, errno, call, family, kind, protocol, address }
     DnsMessage {

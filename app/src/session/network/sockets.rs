@@ -42,6 +42,7 @@ struct UnixKey {
 struct KnownUnix {
     inode: u64,
     path: Option<Box<KeptPath>>,
+    is_argument: bool,
     listener: Option<SocketId>,
     peer: Option<ProcessKey>,
     peer_pid: Option<u32>,
@@ -104,6 +105,8 @@ pub struct UnixEntry {
     pub name: Option<Text>,
     /// The name is the peer's.
     pub name_is_peers: bool,
+    /// The name is known from the calls alone that sent to it.
+    pub name_is_argument: bool,
     /// The file that the name leads to.
     pub path: Option<(Text, PathSource)>,
     /// The peer's process, if it is observed.
@@ -156,6 +159,7 @@ impl UnixSockets {
         let known = self.sockets.entry(key).or_insert_with(|| KnownUnix {
             inode: unix.inode,
             path: None,
+            is_argument: true,
             listener: None,
             peer: None,
             peer_pid: None,
@@ -164,11 +168,12 @@ impl UnixSockets {
             kind: unix.kind,
             origin: unix.origin,
         });
-        if known.path.is_none()
+        if known.path.as_ref().is_none_or(|path| path.source == PathSource::Argument)
             && let Some(path) = &unix.path
         {
             known.path = Some(Box::new(texts.keep_path(path)));
         }
+        known.is_argument &= unix.name_is_argument;
         known.listener = unix.listener.or(known.listener);
         known.peer = unix.peer.or(known.peer);
         known.peer_pid = unix.peer_pid.or(known.peer_pid);
@@ -287,6 +292,7 @@ fn unix_entry(network: &Network, key: &UnixKey, known: &KnownUnix) -> UnixEntry 
         operations: counts.map(|(operation, count)| (*operation, u64::from(*count))).collect(),
         name: key.name.map(|name| text(texts, name)),
         name_is_peers: key.is_peers,
+        name_is_argument: known.is_argument,
         path: known.path.as_ref().map(|path| (text(texts, path.path), path.source)),
         peer: known.peer,
         peer_pid: known.peer_pid,
@@ -310,6 +316,7 @@ fn flow_entry(network: &Network, socket: SocketId, known: &UnixFlow) -> UnixEntr
         operations: Vec::new(),
         name: None,
         name_is_peers: false,
+        name_is_argument: false,
         path: None,
         peer: None,
         peer_pid: None,

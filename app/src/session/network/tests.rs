@@ -342,6 +342,27 @@ fn unix_sockets_by_name() {
     assert!(network.connections.is_empty());
 }
 
+/// What the kernel says goes before what a call says.
+#[test]
+fn names_that_were_sent_to() {
+    let by = |source, operation, name: &[u8]| UnixSocket {
+        path: Some(ResolvedPath { source, ..path("/srv/x.sock") }),
+        ..unix_socket(1, operation, Some(name))
+    };
+    let network = session(&[
+        at(30, unix(by(PathSource::Argument, SocketOperation::Send, b"x.sock"))),
+        at(31, unix(by(PathSource::Kernel, SocketOperation::Connect, b"x.sock"))),
+        at(32, unix(by(PathSource::Argument, SocketOperation::Send, b"./x.sock"))),
+    ])
+    .network();
+    let told: Vec<_> = network
+        .unix_sockets
+        .iter()
+        .map(|one| (one.name_is_argument, one.path.as_ref().map(|(_, source)| *source)))
+        .collect();
+    assert_eq!(told, [(false, Some(PathSource::Kernel)), (true, Some(PathSource::Argument))]);
+}
+
 #[test]
 fn other_sockets_by_kind() {
     let netlink = |flow: FlowId, bytes_sent, ended| Flow {
