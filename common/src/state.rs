@@ -149,8 +149,9 @@ const _: () = assert!(core::mem::size_of::<Flow>() == 304);
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowKey {
-    /// The socket.
-    pub socket: u64,
+    /// Number of the flow in the socket's own entry: another one begins when the socket loses its port, and then what it
+    /// exchanges with anybody is another.
+    pub first: u64,
     /// The peer's address.
     pub remote: [u64; 2],
     /// The peer's port.

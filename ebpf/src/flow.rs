@@ -75,7 +75,7 @@ unsafe fn evict(entry: *mut Flow) {
 /// Both ends of a packet, or of a socket that was connected.
 #[repr(C)]
 pub(crate) struct Ends {
-    /// The peer; and the socket, as soon as the flow is looked for.
+    /// The peer; and the socket's own flow, as soon as that with the peer is looked for.
     pub(crate) key: FlowKey,
     /// Its own address.
     pub(crate) local: [u64; 2],
@@ -93,7 +93,7 @@ impl Ends {
     /// Nothing known yet.
     #[inline(always)]
     pub(crate) fn nothing() -> Self {
-        let key = FlowKey { socket: zero(), remote: [zero(); 2], port: zero() };
+        let key = FlowKey { first: zero(), remote: [zero(); 2], port: zero() };
         let none = || zero() as u32;
         Self { key, local: [zero(); 2], local_port: none(), header: none(), ports: none(), dns: none() }
     }
@@ -159,9 +159,9 @@ unsafe extern "C" fn choose_flow(socket: *mut Flow, ends: *mut Ends, now: u64) -
     }
     let facts = &raw mut (*socket).facts;
     let remote = (&raw mut (*facts).remote).cast::<u64>();
-    (*ends).key.socket = (*facts).socket;
+    (*ends).key.first = (*facts).flow;
     let key = FlowKey {
-        socket: (*facts).socket,
+        first: (*facts).flow,
         remote: [(*ends).key.remote[0], (*ends).key.remote[1]],
         port: (*ends).key.port,
     };
@@ -191,7 +191,7 @@ unsafe fn make_flow(socket: *const Flow, key: &FlowKey, now: u64) -> Option<()> 
     let mut oldest = core::mem::MaybeUninit::<FlowKey>::uninit();
     bpf_probe_read_kernel(oldest.as_mut_ptr().cast(), size_of::<FlowKey>() as u32, slot.cast_const().cast());
     let oldest = oldest.assume_init();
-    if oldest.socket != 0
+    if oldest.first != 0
         && let Some(entry) = FLOWS.get_ptr_mut(&oldest)
     {
         evict(entry);
@@ -240,7 +240,8 @@ pub(crate) unsafe fn is_over(facts: *const FlowFacts) -> bool {
     matches!((*facts).state, 0 | CLOSE) && (was_connected || (*facts).flags & FLOW_ENDED != 0)
 }
 
-/// A socket begins something else: it is connected again, or listens after it was connected. What it did before has been
+/// A socket begins something else: it is connected again, or listens after it was connected, or was disconnected and has
+/// given back its port. What it did before has been
 /// told under its own number, with its own ends.
 #[unsafe(no_mangle)]
 #[inline(never)]

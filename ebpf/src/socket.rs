@@ -367,7 +367,11 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
     let operation = forget(u64::from(operation)) as u32;
     if (*facts).flags & FLOW_BY_CALLS != 0 {
         if matches!((*facts).family, AF_INET | AF_INET6) {
-            (*facts).local_port = Kernel(sk).read(offset!(sock_num));
+            // One that it has given back was its port all the same.
+            let port: u16 = Kernel(sk).read(offset!(sock_num));
+            if port != 0 {
+                (*facts).local_port = port;
+            }
         }
         // Of datagrams it is known whom they were for, and counted there.
         let amount = if is_addressed(facts, operation) { 0 } else { amount };

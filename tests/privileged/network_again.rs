@@ -1,6 +1,7 @@
 //! Sockets that become something else: connected before they listen, listening before they are connected, bound anew. And
 //! those that were something before the command was given them.
 
+use crate::support::network::Connection;
 use crate::support::privilege::needs;
 use crate::support::{calls, fact};
 
@@ -114,6 +115,41 @@ fn bound_after_a_connection() {
         let client = receipt.one(&own, |one| one.local() == own);
         assert_eq!((client.direction(), client.bytes()), ("outbound", (bytes, 0)), "{client:?}");
         assert!(client.peer().is_some() && client.0["closed_at"].is_string(), "{client:?}");
+    }
+}
+
+/// A datagram socket that is disconnected gives back a port that it has not asked for: what it exchanges with the same peers
+/// afterwards goes by another one.
+#[test]
+fn disconnected_datagrams() {
+    needs!();
+    let disconnected = "connect c 127.0.0.1:p ; q=port c ; print q ; send c abc ; sendto c 7 0 127.0.0.1:o ; connect c unspec";
+    // So that it cannot get the same one again.
+    let taken = "h=socket AF_INET SOCK_DGRAM 0 ; bind h 127.0.0.1:q";
+    for begins in ["c=socket AF_INET SOCK_DGRAM 0", "c=socket AF_INET SOCK_DGRAM 0 ; bind c 127.0.0.1:0"] {
+        for again in ["sendto c 5 0 127.0.0.1:p", "connect c 127.0.0.1:p ; send c hello"] {
+            let run = calls(&[
+                "l=socket AF_INET SOCK_DGRAM 0 ; bind l 127.0.0.1:0 ; p=port l ; print p",
+                "m=socket AF_INET SOCK_DGRAM 0 ; bind m 127.0.0.1:0 ; o=port m ; print o",
+                begins,
+                disconnected,
+                taken,
+                again,
+                "r=port c ; print r ; sendto c 9 0 127.0.0.1:o",
+            ])
+            .run();
+            let receipt = run.complete(0);
+            let end = |port| format!("127.0.0.1:{}", fact(&run.stdout, port));
+            for (own, there, bytes) in [("q", "p", 3), ("q", "o", 7), ("r", "p", 5), ("r", "o", 9)] {
+                let of = format!("{begins}; {again}: {own} to {there}");
+                let is_it = |one: &Connection<'_>| one.local() == end(own) && one.remote() == end(there);
+                let one = receipt.one(&of, is_it);
+                assert_eq!((one.direction(), one.bytes()), ("outbound", (bytes, 0)), "{of}: {one:?}");
+                assert!(one.0["closed_at"].is_string(), "{of}: {one:?}");
+            }
+            let outbound = receipt.connections().iter().filter(|one| one.direction() == "outbound").count();
+            assert_eq!(outbound, 4, "{:#?}", receipt.connections());
+        }
     }
 }
 

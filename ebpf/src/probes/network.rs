@@ -6,8 +6,8 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_re
 use glasshouse_common::{
     operation,
     socket::{
-        AF_INET, AF_INET6, AF_UNIX, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_LISTENS, LISTEN,
-        OUTBOUND, RECEIVED, SENT,
+        AF_INET, AF_INET6, AF_UNIX, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_ENDED, FLOW_LISTENS,
+        LISTEN, OUTBOUND, RECEIVED, SENT,
     },
     syscall::FileCall,
 };
@@ -211,11 +211,21 @@ unsafe extern "C" fn connected_datagram(socket: u64, sk: u64) -> i32 {
     } else {
         sk.read_to::<16>(offset!(sock_v6_daddr), remote.cast());
     }
-    // Without a peer, it was disconnected.
+    let now = task::now();
+    // Without a peer, it was disconnected. A port that was not asked for has been given back by that: what follows goes by
+    // another one.
     if ends.key.remote[0] | ends.key.remote[1] == 0 {
+        let facts = &raw mut (*entry).facts;
+        if (*facts).local_port != 0 && sk.read::<u16>(offset!(sock_num)) == 0 {
+            (*facts).last_at = now;
+            (*facts).flags |= FLOW_ENDED;
+            core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
+            begin_again(entry, now);
+            (*facts).flags &= !FLOW_BOUND;
+            take_ends(entry, sk.0);
+        }
         return 0;
     }
-    let now = task::now();
     let Some(flow) = flow_of(entry, &mut ends, now) else { return 0 };
     if (*flow).facts.flags & FLOW_CONNECTED == 0 {
         take_ends(flow, sk.0);

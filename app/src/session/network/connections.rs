@@ -1,5 +1,7 @@
 //! Connections and listeners, put together of flows.
 
+use std::collections::BTreeSet;
+
 use super::{
     Network,
     flow::{Class, KnownFlow, join, was_established},
@@ -156,13 +158,13 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
     // Resumed ones are rare, and so are those that they go on with.
     let resumed: HashSet<SocketId> =
         flows.iter().filter(|(_, known)| known.resumed).map(|(_, known)| known.socket).collect();
-    let mut closed: HashMap<SocketId, BootNs> = HashMap::default();
+    let mut closed: BTreeSet<(SocketId, BootNs)> = BTreeSet::new();
     let mut listens_on: Vec<Option<SocketId>> = Vec::with_capacity(flows.len());
     for (flow, known) in flows {
         if !known.has_states()
             && let Some(at) = known.closed_at()
         {
-            closed.insert(known.socket, at);
+            closed.insert((known.socket, at));
         }
         match known.class() {
             Class::Unused => {}
@@ -194,10 +196,12 @@ pub(super) fn assemble(network: &Network, users: &HashMap<SocketId, Vec<SocketUs
     }
     for (connection, listener) in connections.iter_mut().zip(listens_on) {
         connection.result = connection.outcome();
-        // The end of a socket is told with its first peer, or without one: with it all its peers are gone.
+        // The end of a socket, or of the time in which it had a port, is told with its first peer, or without one: with it
+        // all its peers are gone.
         if !connection.has_states && connection.closed_at.is_none() {
-            let gone = closed.get(&connection.socket);
-            connection.closed_at = gone.map(|at| (*at).max(connection.totals.last_at));
+            let gone = closed.range((connection.socket, connection.opened_at)..).next();
+            let gone = gone.filter(|(socket, _)| *socket == connection.socket);
+            connection.closed_at = gone.map(|(_, at)| (*at).max(connection.totals.last_at));
         }
         // Datagrams come by the very socket that was bound.
         let listener =

@@ -168,6 +168,23 @@ fn a_closed_datagram_socket_takes_its_further_peers_along() {
     assert_eq!(closed, [Some(90), Some(90), None]);
 }
 
+/// A socket that was disconnected goes on by another port.
+#[test]
+fn a_datagram_socket_that_begins_again_is_open() {
+    let first = Flow { ended: true, ..udp(1, 1, "10.0.0.2", 30, (1, 1)) };
+    let events = [
+        at(40, flow(udp(2, 1, "10.0.0.3", 40, (1, 0)))),
+        at(60, flow(first)),
+        at(70, flow(udp(3, 1, "10.0.0.2", 70, (1, 0)))),
+    ];
+    let closed = |events: &[Event]| -> Vec<_> {
+        session(events).network().connections.iter().map(|one| one.closed_at).collect()
+    };
+    assert_eq!(closed(&events), [Some(60), Some(60), None]);
+    let ended = at(90, flow(Flow { ended: true, ..udp(3, 1, "10.0.0.2", 70, (1, 0)) }));
+    assert_eq!(closed(&[&events[..], &[ended]].concat()), [Some(60), Some(60), Some(90)]);
+}
+
 /// What came in belongs to the time at which its socket listened.
 #[test]
 fn a_socket_that_listens_twice() {
