@@ -183,6 +183,22 @@ for _ in range(50):
     assert!(records < 2_000, "{families:#}");
 }
 
+/// A service that has no room for one more.
+#[test]
+fn a_full_backlog() {
+    needs!();
+    let receipt = calls(&[
+        "l=socket AF_UNIX SOCK_STREAM 0 ; bind l ./full ; listen l 0 ; a=socket AF_UNIX SOCK_STREAM 0 ; connect a ./full",
+        "b=socket AF_UNIX SOCK_STREAM|SOCK_NONBLOCK 0",
+        "3x fails EAGAIN connect b ./full",
+        "fails EAGAIN recvfrom a 1 MSG_DONTWAIT",
+    ])
+    .run()
+    .complete(0);
+    assert_eq!(receipt.failed_socket("connect EAGAIN ./full"), 3, "{:#?}", receipt.failed_sockets());
+    assert_eq!(receipt.failed_sockets().len(), 1, "{:#?}", receipt.failed_sockets());
+}
+
 /// The only other socket of this family and protocol.
 #[track_caller]
 fn other<'a>(receipt: &'a Receipt, family: &str, protocol: Option<u64>) -> &'a Value {

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Errors that say nothing of the network, of `asm-generic/errno*.h`: come again later, it goes on, it is so already, that is
-/// no socket.
+/// no socket. But what cannot be connected now is not connected later by itself.
 const EINTR: u64 = 4;
 const EBADF: u64 = 9;
 const ENOTSOCK: u64 = 88;
@@ -120,7 +120,8 @@ pub(super) unsafe extern "C" fn on_socket_call(
             }
         }
     } else if errno < ERESTARTSYS as u64
-        && !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN)
+        && (errno == EAGAIN && what == operation::CONNECT
+            || !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN))
     {
         socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, fd);
     }
