@@ -284,6 +284,25 @@ fn a_32_bit_program() {
     }
 }
 
+/// What is sent where there never was a connection; where there was one, it tells what became of it.
+#[test]
+fn sent_without_a_connection() {
+    needs!();
+    let receipt = calls(&[
+        "c=socket AF_INET SOCK_STREAM 0",
+        "3x fails EPIPE sendto c 5 MSG_NOSIGNAL null",
+        "fails EPIPE sendmsg c 127.0.0.1:9 1 MSG_NOSIGNAL",
+        "l=socket AF_INET SOCK_STREAM 0 ; bind l 127.0.0.1:0 ; listen l 1 ; fails EPIPE sendto l 5 MSG_NOSIGNAL null",
+        "r=socket AF_INET SOCK_STREAM 0 ; fails ECONNREFUSED connect r 127.0.0.1:1 ; fails EPIPE sendto r 5 MSG_NOSIGNAL null",
+    ])
+    .run()
+    .complete(0);
+    assert_eq!(receipt.failed_socket("send EPIPE"), 4, "{:#?}", receipt.failed_sockets());
+    assert_eq!(receipt.failed_socket("send EPIPE 127.0.0.1:9"), 1, "{:#?}", receipt.failed_sockets());
+    assert_eq!(receipt.failed_sockets().len(), 2, "{:#?}", receipt.failed_sockets());
+    assert_eq!(receipt.attempt("127.0.0.1:1").0, "refused");
+}
+
 /// Segments of MPTCP go between sockets of the kernel's own.
 #[test]
 fn multipath() {

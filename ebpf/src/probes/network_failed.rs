@@ -2,7 +2,8 @@
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use glasshouse_common::{
-    Family, SocketFailedRecord, kind, limits::ACCESS_INTERVAL_NS, operation, syscall::ABI_NATIVE,
+    Family, SocketFailedRecord, kind, limits::ACCESS_INTERVAL_NS, operation, socket::FLOW_CONNECTED,
+    syscall::ABI_NATIVE,
 };
 
 use super::{file::hash_bytes, network::socket_at};
@@ -54,8 +55,9 @@ pub(super) unsafe extern "C" fn socket_failed(
         facts[1] = (*of).kind;
         facts[2] = (*of).protocol;
         if has_states(of) {
-            // What became of a connection is told by the connection.
-            if matches!(what, operation::SEND | operation::RECEIVE) {
+            // What became of a connection is told by the connection, if there was one.
+            let was_none = (*of).flags & FLOW_CONNECTED == 0 && (*of).remote_port == 0;
+            if what == operation::RECEIVE || what == operation::SEND && !was_none {
                 return 0;
             }
             if what == operation::CONNECT && u64::from((*entry).failed) == errno {
