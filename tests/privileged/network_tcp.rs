@@ -303,6 +303,21 @@ fn sent_without_a_connection() {
     assert_eq!(receipt.attempt("127.0.0.1:1").0, "refused");
 }
 
+/// Who connects to itself has asked for it.
+#[test]
+fn connected_to_itself() {
+    needs!();
+    let itself = "c=socket AF_INET SOCK_STREAM 0 ; bind c 127.0.0.1:0 ; p=port c ; print p ; connect c 127.0.0.1:p ; \
+                  send c abc ; recvfrom c 3";
+    let run = calls(&[itself]).run();
+    let receipt = run.complete(0);
+    let there = run.address("127.0.0.1");
+    let one = receipt.one("itself", |one| one.remote() == there);
+    assert_eq!((one.direction(), one.result(), one.local()), ("outbound", "established", there), "{one:?}");
+    assert_eq!((one.bytes(), one.listener()), ((3, 3), None), "{one:?}");
+    assert!(one.states().contains(&"syn_received"), "both ends have asked: {one:?}");
+}
+
 /// Segments of MPTCP go between sockets of the kernel's own.
 #[test]
 fn multipath() {

@@ -164,7 +164,8 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
         }
         (*facts).flags |= FLOW_LISTENS;
         (*facts).backlog = sk.read(offset!(sock_backlog));
-    } else if new == ESTABLISHED && old != SYN_SENT {
+    } else if new == ESTABLISHED && old != SYN_SENT && (*facts).direction != OUTBOUND {
+        // Of two that connect to each other at once, or of one to itself, both have asked.
         (*facts).direction = INBOUND;
         (*facts).flags |= FLOW_CONNECTED;
     }
