@@ -230,3 +230,16 @@ fn connections_by_io_uring() {
     assert_eq!(receipt.listener("127.0.0.1:8000").accepted(), 1);
     assert_eq!(receipt.attempt("127.0.0.1:8001").0, "refused");
 }
+
+/// An accept that fails is told whichever way it was asked for.
+#[test]
+fn a_failed_accept_by_io_uring() {
+    needs!();
+    let mut words = command![program("uring")];
+    words.extend(["l=socket", "fails EINVAL accept l", "fails EINVAL accept l"].map(Into::into));
+    let run = watch(words).run();
+    let Some(receipt) = run.complete_if_supported() else { return };
+    assert_eq!(receipt.failed_socket("accept EINVAL"), 2, "{:#?}", receipt.failed_sockets());
+    assert_eq!(receipt.failed_sockets()[0].0["call"], "io_uring:accept");
+    assert!(!receipt.has_blind_spot("io_uring"), "nothing else is known of calls");
+}

@@ -9,7 +9,7 @@ use glasshouse_common::{
         AF_INET, AF_INET6, AF_UNIX, FLOW_BOUND, FLOW_BY_CALLS, FLOW_CONNECTED, FLOW_ENDED, FLOW_LISTENS,
         LISTEN, OUTBOUND, RECEIVED, SENT,
     },
-    syscall::FileCall,
+    syscall::{ABI_RING, FileCall},
 };
 
 use super::{
@@ -38,6 +38,7 @@ const EAGAIN: u64 = 11;
 const EALREADY: u64 = 114;
 const EINPROGRESS: u64 = 115;
 const EISCONN: u64 = 106;
+const ECANCELED: u64 = 125;
 /// Bytes of an address of IPv4.
 const INET_BYTES: i32 = 8;
 /// What is done by each call of `socketcall`, of `linux/net.h`; in the upper half, which argument is the address.
@@ -119,13 +120,17 @@ pub(super) unsafe extern "C" fn on_socket_call(
                 }
             }
         }
-    } else if errno < ERESTARTSYS as u64
-        && (errno == EAGAIN && what == operation::CONNECT
-            || !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN))
-    {
-        socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, fd);
+    } else if errno < ERESTARTSYS as u64 && is_failure(errno, what) {
+        socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, socket_at(fd));
     }
     0
+}
+
+/// Whether an error says something of the network.
+#[inline(always)]
+fn is_failure(errno: u64, what: u32) -> bool {
+    errno == EAGAIN && what == operation::CONNECT
+        || !matches!(errno, EINTR | EBADF | EAGAIN | ENOTSOCK | EALREADY | EISCONN)
 }
 
 /// Puts the arguments of a `socketcall` in place of its own.
@@ -152,11 +157,17 @@ pub(crate) unsafe extern "C" fn socket_at(fd: u32) -> u64 {
     if file.0 == 0 || !is_inode(file.follow(offset!(file_inode))) { 0 } else { of_file(file).0 }
 }
 
-/// A request of a ring that has to do with sockets was completed; `file` is the one that it worked on. Returns 1 if not
-/// everything of it is told.
+/// A request of a ring that has to do with sockets was completed; `file` is the one that it worked on, `opcode` its kind.
+/// Returns 1 if not everything of it is told.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn on_ring_socket(start: u64, process: u64, file: u64, result: i64) -> i32 {
+pub(super) unsafe extern "C" fn on_ring_socket(
+    start: u64,
+    process: u64,
+    file: u64,
+    result: i64,
+    opcode: u64,
+) -> i32 {
     let what = (process >> 32) as u32;
     let errno = if result < 0 { -result as u64 } else { 0 };
     let sk = if file == 0 { 0 } else { of_file(Kernel(file)).0 };
@@ -169,7 +180,12 @@ pub(super) unsafe extern "C" fn on_ring_socket(start: u64, process: u64, file: u
         (*entry).failed = 0;
         return i32::from(!is_told);
     } else if errno != 0 {
-        return 1;
+        // One that was called off has not failed.
+        if what != operation::ACCEPT || errno == ECANCELED || !is_failure(errno, what) {
+            return 1;
+        }
+        let call = opcode | u64::from(ABI_RING) << 32 | u64::from(NOWHERE) << ADDRESS;
+        socket_failed(start, process, errno, call, sk);
     } else if what == operation::ACCEPT {
         accepted(start, process, socket_at(result as u32), sk);
     } else if what == operation::SOCKET {

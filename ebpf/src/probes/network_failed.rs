@@ -6,7 +6,7 @@ use glasshouse_common::{
     syscall::ABI_NATIVE,
 };
 
-use super::{file::hash_bytes, network::socket_at};
+use super::file::hash_bytes;
 use crate::{
     emit::send,
     entries, file,
@@ -29,7 +29,7 @@ pub(super) const NOWHERE: u32 = 15;
 /// Shift of the argument that is the address, in the number of a call with its ABI.
 pub(super) const ADDRESS: u32 = 40;
 
-/// A call on a socket failed. Equal attempts are counted in one entry, as those on files are.
+/// A call on a socket failed, or a request of a ring. Equal attempts are counted in one entry, as those on files are.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) unsafe extern "C" fn socket_failed(
@@ -37,7 +37,7 @@ pub(super) unsafe extern "C" fn socket_failed(
     process: u64,
     errno: u64,
     call: u64,
-    fd: u32,
+    sk: u64,
 ) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
@@ -48,7 +48,7 @@ pub(super) unsafe extern "C" fn socket_failed(
         facts[1] = (*found).arguments[1] as u16 & 0xf;
         facts[2] = (*found).arguments[2] as u16;
     } else {
-        let key = use_socket(start, process, socket_at(fd), 0);
+        let key = use_socket(start, process, sk, 0);
         let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
         let of = &raw const (*entry).facts;
         facts[0] = (*of).family;

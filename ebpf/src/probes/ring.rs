@@ -293,8 +293,9 @@ unsafe fn on_complete(arguments: *const u64) {
 #[inline(always)]
 pub(super) unsafe fn on_socket(start: u64, tgid: u32, word: u64, file: u64, result: i64) {
     let process = u64::from(tgid) | word << 32;
-    if network::on_ring_socket(start, process, file, result) != 0 {
-        note_untold((word >> 32) as u32);
+    let opcode = word >> 32;
+    if network::on_ring_socket(start, process, file, result, opcode) != 0 {
+        note_untold(opcode as u32);
     }
 }
 
