@@ -154,6 +154,8 @@ fn a_program_in_memory_is_fileless() {
     assert!(execution.path().contains("memfd:in memory"), "{}", execution.path());
     assert_eq!(execution.argv_text()[1], "3");
     execution.expect_sha256_or_reason(&fs::read(&target).unwrap());
+    assert_eq!(execution.0["sha256"].is_string(), execution.0["sha256_may_be_of_later"] == true);
+    assert!(receipt.root().executions()[0].0["sha256_may_be_of_later"].is_null());
 }
 
 /// Nothing but its own process leads to it: whoever lives for a moment is found there.

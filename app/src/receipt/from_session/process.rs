@@ -7,7 +7,7 @@ use super::{
     texts::{Given, Texts},
 };
 use crate::{
-    event::{self, Observed, PathSource, ProcessKey},
+    event::{self, BootNs, FileFacts, Observed, PathSource, ProcessKey},
     maps::HashMap,
     names,
     receipt::schema::{
@@ -167,7 +167,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             cwd_reason,
             cwd_in_root: self.in_root(&exec.cwd, || at("cwd_in_root")),
             interpreter,
-            file: content(file, hash.as_deref()),
+            file: self.content(exec.at, file, hash.as_deref()),
             fileless: exec.image.fileless() || file.fileless(),
             unlinked: file.unlinked(),
             from_thread: exec.from_thread.is_some(),
@@ -188,7 +188,30 @@ impl<'a, 'b> Builder<'a, 'b> {
             path_reason,
             path_in_root: self.in_root(path, || at("interpreter/path_in_root")),
             path_source: source(path.source),
-            file: content(&exec.image, exec.image_hash.as_deref()),
+            file: self.content(exec.at, &exec.image, exec.image_hash.as_deref()),
+        }
+    }
+
+    fn content(&self, exec_at: BootNs, file: &KeptFile, hash: Option<&Hashed>) -> File {
+        let sha256 = hash.map_or(Err(Reason::Ended), |hash| hash.sha256.map_err(Reason::from));
+        let (sha256, sha256_reason) = split(sha256.map(Sha256));
+        let may_be_of_later = sha256.is_some()
+            && file.facts.is_some_and(|facts| may_change_unseen(self.clock.timestamp(exec_at).0, &facts));
+        let facts = file.facts.ok_or(Reason::NotAvailable);
+        let size = hash.and_then(|hash| hash.size_bytes).ok_or(Reason::NotAvailable);
+        let (size_bytes, size_bytes_reason) = split(size.or(facts.map(|facts| facts.size)));
+        let (device, device_reason) = split(facts.map(|facts| Device(facts.device)));
+        let (inode, inode_reason) = split(facts.map(|facts| facts.inode));
+        File {
+            sha256,
+            sha256_reason,
+            sha256_may_be_of_later: may_be_of_later,
+            size_bytes,
+            size_bytes_reason,
+            device,
+            device_reason,
+            inode,
+            inode_reason,
         }
     }
 
@@ -246,15 +269,14 @@ pub(super) fn source(source: PathSource) -> schema::PathSource {
     }
 }
 
-fn content(file: &KeptFile, hash: Option<&Hashed>) -> File {
-    let sha256 = hash.map_or(Err(Reason::Ended), |hash| hash.sha256.map_err(Reason::from));
-    let (sha256, sha256_reason) = split(sha256.map(Sha256));
-    let facts = file.facts.ok_or(Reason::NotAvailable);
-    let size = hash.and_then(|hash| hash.size_bytes).ok_or(Reason::NotAvailable);
-    let (size_bytes, size_bytes_reason) = split(size.or(facts.map(|facts| facts.size)));
-    let (device, device_reason) = split(facts.map(|facts| Device(facts.device)));
-    let (inode, inode_reason) = split(facts.map(|facts| facts.inode));
-    File { sha256, sha256_reason, size_bytes, size_bytes_reason, device, device_reason, inode, inode_reason }
+/// Nanoseconds between two times that the kernel gives to changes, at most: a tick of its slowest clock.
+const TICK_NS: i64 = 10_000_000;
+
+/// Whether a change of an executed file after its exec need not show in its times.
+fn may_change_unseen(exec_at_unix_ns: i64, facts: &FileFacts) -> bool {
+    let (seconds, ns) = facts.ctime;
+    let changed_at = seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(ns));
+    facts.unreachable || exec_at_unix_ns.saturating_sub(changed_at) < TICK_NS
 }
 
 fn exit(ended: &Ended) -> Exit {
@@ -304,5 +326,20 @@ fn show_credentials(credentials: &event::Credentials) -> Credentials {
             ipc: inode(namespaces.ipc),
             cgroup: inode(namespaces.cgroup),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_in_the_tick_of_the_exec_would_not_show() {
+        let known = crate::session::samples::file("/a", 1).facts.expect("facts");
+        let file = FileFacts { ctime: (5, 100), ..known };
+        let at = |ns: i64| may_change_unseen(5_000_000_000 + ns, &file);
+        assert_eq!((at(100), at(9_000_000), at(10_000_100)), (true, true, false));
+        assert!(at(-1_000_000_000), "clocks are set");
+        assert!(may_change_unseen(i64::MAX, &FileFacts { unreachable: true, ..file }));
     }
 }

@@ -201,6 +201,12 @@ pub struct File {
     /// Why `sha256` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256_reason: Option<Reason>,
+    /// True if the times of the file, which prove that what was read is what was executed, would not have shown a change in
+    /// between: it was changed less than 10 ms before the exec, or is a memfd, which can be changed by a mapping. Absent
+    /// otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub sha256_may_be_of_later: bool,
     /// Its size in bytes: of what was hashed, else as the kernel had it at the exec.
     pub size_bytes: Option<u64>,
     /// Why `size_bytes` is null.
