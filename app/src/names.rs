@@ -73,6 +73,13 @@ pub(crate) fn file_operation(operation: FileOperation) -> &'static str {
         FileOperation::Stat => "stat",
         FileOperation::CheckAccess => "access",
         FileOperation::ReadLink => "readlink",
+        FileOperation::GetAttribute => "getxattr",
+        FileOperation::ListAttributes => "listxattr",
+        FileOperation::Watch => "watch",
+        FileOperation::Quota => "quotactl",
+        FileOperation::Account => "acct",
+        FileOperation::StartSwap => "swapon",
+        FileOperation::StopSwap => "swapoff",
     }
 }
 

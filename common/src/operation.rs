@@ -65,6 +65,20 @@ pub const MAP: u32 = 30;
 pub const PROTECT: u32 = 31;
 /// Reads and writes handed over by io_submit.
 pub const SUBMIT: u32 = 32;
+/// An extended attribute asked for.
+pub const GETXATTR: u32 = 33;
+/// Names of extended attributes asked for.
+pub const LISTXATTR: u32 = 34;
+/// Watched for what happens to it (inotify, fanotify).
+pub const WATCH: u32 = 35;
+/// Disk quotas asked for or set.
+pub const QUOTACTL: u32 = 36;
+/// Processes that end accounted for in a file, or in none.
+pub const ACCT: u32 = 37;
+/// Swapped to.
+pub const SWAPON: u32 = 38;
+/// Swapped to no more.
+pub const SWAPOFF: u32 = 39;
 
 /// A socket made.
 pub const SOCKET: u32 = 40;
@@ -89,7 +103,14 @@ pub const SOCKET_CALL: u32 = 48;
 /// Neither: a call that matters by itself.
 pub const CALL: u32 = 63;
 
-/// Whether an operation changes something: of those that have no path, only their failures say something of a file.
+/// Whether an operation changes something.
 pub const fn is_change(operation: u32) -> bool {
-    operation == TRUNCATE || operation >= DELETE && operation <= PIVOT_ROOT
+    operation == TRUNCATE
+        || operation >= DELETE && operation <= PIVOT_ROOT
+        || operation >= ACCT && operation <= SWAPOFF
+}
+
+/// Whether a failure by a descriptor says something of its file: who reads or writes what is not open does so of none.
+pub const fn concerns_file(operation: u32) -> bool {
+    is_change(operation) || operation == GETXATTR
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::support::privilege::needs;
-use crate::support::{calls, files::FailedUse, watch};
+use crate::support::{calls, calls_32, files::FailedUse, watch};
 
 #[test]
 fn ten_thousand_attempts_are_one_entry() {
@@ -119,6 +119,104 @@ fn questions_that_fail() {
         receipt.files_at(folder.join("file")).iter().map(|file| file.operation("open")).sum::<u64>(),
         0
     );
+}
+
+/// Every other call that takes the name of a file, by both ABIs.
+#[test]
+fn calls_that_take_a_name() {
+    needs!();
+    // Some of these not every kernel has.
+    let sequence = [
+        "d=openat AT_FDCWD sub O_RDONLY|O_DIRECTORY ; i=inotify_init1 0 ; f=fanotify_init 0 0",
+        "2x fails ENOENT getxattr a user.x 10",
+        "fails ENOENT lgetxattr b user.x 10",
+        "fails ENOENT listxattr c 10",
+        "fails ENOENT llistxattr d 10",
+        "fails ENOENT inotify_add_watch i e 1",
+        "fails ENOENT fanotify_mark f 1 1 d f",
+        "fails ENOENT name_to_handle_at d g",
+        "fails ENOENT statfs h",
+        "fails ENOENT fspick d i",
+        "try quotactl 0x80000500 j 0 ; try acct k ; try swapon l 0 ; try swapoff m",
+        "try getxattrat d n 0 user.x 16 ; try listxattrat d o 0 100 ; try removexattrat d p 0 user.x",
+        "try open_tree_attr d q 0 32 ; try file_getattr d r 24",
+        "setxattr file trusted.x value 0",
+        "fails ERANGE getxattr file trusted.x 1 ; fails ENODATA getxattr file trusted.y 10",
+        "fails ERANGE listxattr file 1 ; fails EBADF fgetxattr 99 trusted.x 10",
+    ];
+    let expected = [
+        ("getxattr", "getxattr", "a", 2),
+        ("getxattr", "lgetxattr", "b", 1),
+        ("listxattr", "listxattr", "c", 1),
+        ("listxattr", "llistxattr", "d", 1),
+        ("watch", "inotify_add_watch", "e", 1),
+        ("watch", "fanotify_mark", "sub/f", 1),
+        ("stat", "name_to_handle_at", "sub/g", 1),
+        ("stat", "statfs", "h", 1),
+        ("open", "fspick", "sub/i", 1),
+        ("quotactl", "quotactl", "j", 1),
+        ("acct", "acct", "k", 1),
+        ("swapon", "swapon", "l", 1),
+        ("swapoff", "swapoff", "m", 1),
+        ("getxattr", "getxattrat", "sub/n", 1),
+        ("listxattr", "listxattrat", "sub/o", 1),
+        ("removexattr", "removexattrat", "sub/p", 1),
+        ("open", "open_tree_attr", "sub/q", 1),
+        ("stat", "file_getattr", "sub/r", 1),
+    ];
+    let mut expected = expected.map(|(operation, call, path, count)| {
+        (operation.to_owned(), call.to_owned(), path.to_owned(), count)
+    });
+    expected.sort();
+    for watched in [calls(&sequence), calls_32(&sequence)] {
+        let folder = watched.folder();
+        fs::create_dir(folder.join("sub")).unwrap();
+        fs::write(folder.join("file"), "").unwrap();
+        let receipt = watched.run().complete(0);
+        let mut failed = Vec::new();
+        for one in receipt.failed_uses() {
+            let path = one.path().unwrap();
+            let Ok(path) = path.strip_prefix(&folder) else { continue };
+            assert!(["ENOENT", "ENOSYS"].contains(&one.errno()), "{one:?}");
+            let call = one.call().trim_start_matches("i386:").to_owned();
+            failed.push((one.operation().to_owned(), call, path.display().to_string(), one.count()));
+        }
+        failed.sort();
+        assert_eq!(failed, expected);
+    }
+}
+
+/// Who may not ask for an attribute by a descriptor is told by its file.
+#[test]
+fn an_attribute_that_may_not_be_read() {
+    needs!();
+    let watched = calls(&[
+        "f=openat AT_FDCWD file O_WRONLY ; try setxattr file user.x value 0",
+        "setgid 65534 ; setuid 65534 ; try fgetxattr f user.x 10 ; try getxattr file user.x 10",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    fs::set_permissions(folder.join("file"), fs::Permissions::from_mode(0o600)).unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_uses().into_iter().filter(|failed| failed.operation() == "getxattr");
+    let failed: Vec<_> = failed.map(|one| (one.call(), one.errno(), one.path())).collect();
+    let file = Some(folder.join("file"));
+    assert_eq!(failed, [("fgetxattr", "EACCES", file.clone()), ("getxattr", "EACCES", file)]);
+}
+
+/// A file in which processes are accounted for is written by the kernel.
+#[test]
+fn accounting_is_a_change() {
+    needs!();
+    let watched = calls(&["unshare 0x20000000", "child try acct file ; try acct null"]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    let receipt = watched.run().complete(0);
+    if receipt.failed_uses().iter().any(|failed| failed.errno() == "ENOSYS") {
+        return;
+    }
+    let changes: Vec<_> = receipt.changes_by("acct").iter().map(|change| change.path()).collect();
+    assert_eq!(changes, [Some(folder.join("file")), None]);
 }
 
 /// Who tries the same by several calls, in turn, is counted by call.

@@ -81,8 +81,21 @@ fn compare(trace: &FileTrace, receipt: &Receipt) {
 }
 
 /// The operations whose failures are compared.
-const ASKED: [&str; 10] =
-    ["open", "stat", "access", "readlink", "mkdir", "delete", "rename", "link", "chdir", "rmdir"];
+const ASKED: [&str; 13] = [
+    "open",
+    "stat",
+    "access",
+    "readlink",
+    "mkdir",
+    "delete",
+    "rename",
+    "link",
+    "chdir",
+    "rmdir",
+    "getxattr",
+    "listxattr",
+    "watch",
+];
 
 /// The receipt in the words of a trace.
 struct Seen {

@@ -95,6 +95,22 @@ static const struct call calls[] = {
     C(removexattr, "pp"),
     C(lremovexattr, "pp"),
     C(fremovexattr, "np"),
+    C(getxattr, "ppb"),
+    C(lgetxattr, "ppb"),
+    C(fgetxattr, "npb"),
+    C(listxattr, "pb"),
+    C(llistxattr, "pb"),
+    C(inotify_init1, "n"),
+    C(inotify_add_watch, "npn"),
+    C(fanotify_init, "nn"),
+    C(fanotify_mark, "nnwnp"),
+    C(name_to_handle_at, "npuun"),
+    C(quotactl, "npnu"),
+    C(acct, "p"),
+    C(swapon, "pn"),
+    C(swapoff, "p"),
+    C(fspick, "npn"),
+    C(statfs, "pu"),
     C(mknodat, "npnn"),
     C(statx, "npnnb"),
     C(faccessat, "npn"),
@@ -149,6 +165,11 @@ static const struct call calls[] = {
 #else
     {"fchmodat2", 452, "npnn"},
 #endif
+    {"getxattrat", 464, "npnpun"},
+    {"listxattrat", 465, "npnb"},
+    {"removexattrat", 466, "npnp"},
+    {"open_tree_attr", 467, "npnun"},
+    {"file_getattr", 468, "npunn"},
 };
 #undef C
 

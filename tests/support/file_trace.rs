@@ -147,16 +147,26 @@ impl Reading {
             "linkat" => ("link", 1),
             "chdir" => ("chdir", 0),
             "rmdir" => ("rmdir", 0),
+            "getxattr" | "lgetxattr" => ("getxattr", 0),
+            "listxattr" | "llistxattr" => ("listxattr", 0),
+            "inotify_add_watch" => ("watch", 1),
+            "name_to_handle_at" => ("stat", 1),
             _ => return,
         };
         if string(arguments[at]).is_none_or(|name| name.as_os_str().is_empty()) {
             return;
         }
-        // That something is no symbolic link is an answer, and no failure.
-        if operation == "readlink" && errno == "EINVAL" {
+        // That something is no symbolic link or has no such attribute is an answer, and no failure.
+        let is_answer = match operation {
+            "readlink" => errno == "EINVAL",
+            "getxattr" | "listxattr" => ["ENODATA", "EOPNOTSUPP", "ERANGE"].contains(&errno.as_str()),
+            _ => false,
+        };
+        if is_answer {
             return;
         }
-        let path = self.path(call.process, (at == 1).then(|| arguments[0]), arguments[at]);
+        let directory = (at == 1 && operation != "watch").then(|| arguments[0]);
+        let path = self.path(call.process, directory, arguments[at]);
         self.failed(call.process, operation, errno, &path);
     }
 

@@ -138,6 +138,20 @@ pub enum FileOperation {
     CheckAccess,
     /// Target of a symbolic link asked for: only failed attempts are told.
     ReadLink,
+    /// An extended attribute asked for: only failed attempts are told.
+    GetAttribute,
+    /// Names of extended attributes asked for: only failed attempts are told.
+    ListAttributes,
+    /// Watched for what happens to it: only failed attempts are told.
+    Watch,
+    /// Disk quotas asked for or set: only failed attempts are told.
+    Quota,
+    /// Processes that end accounted for in it.
+    Account,
+    /// Swapped to.
+    StartSwap,
+    /// Swapped to no more.
+    StopSwap,
 }
 
 /// A change of a file, or of where files are.

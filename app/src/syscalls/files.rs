@@ -26,7 +26,10 @@ pub(super) fn call(name: &str) -> FileCall {
         "openat" => (op::OPEN, "dpo1", 0),
         "openat2" => (op::OPEN, "dpo", FileCall::FLAGS_IN_MEMORY),
         "creat" => (op::OPEN, "p1", FileCall::CREAT),
-        "open_tree" => (op::OPEN, "dp", 0),
+        "open_tree" | "open_tree_attr" => (op::OPEN, "dp", 0),
+        // What these give leads to no file.
+        "fspick" => (op::OPEN, "dp", FileCall::FAILURES),
+        "uselib" => (op::OPEN, "p", FileCall::FAILURES),
         "open_by_handle_at" => (op::OPEN, "--o", 0),
         "memfd_create" => (op::OPEN, "", FileCall::MAKES),
         "pidfd_getfd" => (op::OPEN, "", FileCall::RECEIVES),
@@ -104,11 +107,24 @@ pub(super) fn call(name: &str) -> FileCall {
         "stat" | "lstat" | "stat64" | "lstat64" | "oldstat" | "oldlstat" | "statfs" | "statfs64" => {
             (op::STAT, "p", FileCall::FAILURES)
         }
-        "newfstatat" | "fstatat64" | "statx" => (op::STAT, "dp", FileCall::FAILURES),
+        "newfstatat" | "fstatat64" | "statx" | "name_to_handle_at" | "file_getattr" => {
+            (op::STAT, "dp", FileCall::FAILURES)
+        }
         "access" => (op::ACCESS, "p", FileCall::FAILURES),
         "faccessat" | "faccessat2" => (op::ACCESS, "dp", FileCall::FAILURES),
         "readlink" => (op::READLINK, "p", FileCall::FAILURES),
         "readlinkat" => (op::READLINK, "dp", FileCall::FAILURES),
+        "getxattr" | "lgetxattr" => (op::GETXATTR, "p", FileCall::FAILURES),
+        "fgetxattr" => (op::GETXATTR, "f", FileCall::FAILURES),
+        "getxattrat" => (op::GETXATTR, "dp", FileCall::FAILURES),
+        "listxattr" | "llistxattr" => (op::LISTXATTR, "p", FileCall::FAILURES),
+        "listxattrat" => (op::LISTXATTR, "dp", FileCall::FAILURES),
+        "inotify_add_watch" => (op::WATCH, "-p", FileCall::FAILURES),
+        "fanotify_mark" => (op::WATCH, "---dp", FileCall::FAILURES),
+        "quotactl" => (op::QUOTACTL, "-p", FileCall::FAILURES),
+        "acct" => (op::ACCT, "p", 0),
+        "swapon" => (op::SWAPON, "po", 0),
+        "swapoff" => (op::SWAPOFF, "p", 0),
         _ => return FileCall::NONE,
     };
     (0..).zip(arguments.bytes()).fold(FileCall::new(operation).marked(marks), |call, (index, letter)| {

@@ -172,6 +172,8 @@ fn file_call_of(abi: Abi, name: &str) -> FileCall {
         // The oldest one of i386 takes a structure of arguments; libraries have not used it for twenty years.
         #[cfg(target_arch = "x86_64")]
         (Abi::Compat, "mmap") => FileCall::NONE,
+        // What is watched for takes two registers of 32 bits.
+        (Abi::Compat, "fanotify_mark") => files::call(name).with(FileCall::BASE, 4).with(FileCall::PATH, 5),
         _ => files::call(name),
     }
 }
@@ -198,7 +200,7 @@ fn class(name: &str) -> u32 {
 mod tests {
     use std::collections::HashSet;
 
-    use glasshouse_common::syscall::SLOT_MASK;
+    use glasshouse_common::syscall::{NO_ARGUMENT, SLOT_MASK};
 
     use super::*;
 
@@ -286,6 +288,103 @@ mod tests {
         let compat = Table::compat();
         let setuid32 = compat.number("setuid32").unwrap() as usize;
         assert_eq!(compat.words[setuid32] >> CLASS_SHIFT, CLASS_CREDENTIALS);
+    }
+
+    /// The calls that strace counts among those that take a file's name (`%file`) and later ones that do, but for execs.
+    #[test]
+    fn every_call_that_takes_a_path_is_known() {
+        let take_paths = [
+            "access",
+            "acct",
+            "chdir",
+            "chmod",
+            "chown",
+            "chown32",
+            "chroot",
+            "creat",
+            "faccessat",
+            "faccessat2",
+            "fanotify_mark",
+            "fchmodat",
+            "fchmodat2",
+            "fchownat",
+            "file_getattr",
+            "fspick",
+            "fstatat64",
+            "futimesat",
+            "getxattr",
+            "getxattrat",
+            "inotify_add_watch",
+            "lchown",
+            "lchown32",
+            "lgetxattr",
+            "link",
+            "linkat",
+            "listxattr",
+            "listxattrat",
+            "llistxattr",
+            "lremovexattr",
+            "lsetxattr",
+            "lstat",
+            "lstat64",
+            "mkdir",
+            "mkdirat",
+            "mknod",
+            "mknodat",
+            "mount",
+            "move_mount",
+            "name_to_handle_at",
+            "newfstatat",
+            "oldlstat",
+            "oldstat",
+            "open",
+            "open_tree",
+            "open_tree_attr",
+            "openat",
+            "openat2",
+            "pivot_root",
+            "quotactl",
+            "readlink",
+            "readlinkat",
+            "removexattr",
+            "removexattrat",
+            "rename",
+            "renameat",
+            "renameat2",
+            "rmdir",
+            "setxattr",
+            "setxattrat",
+            "stat",
+            "stat64",
+            "statfs",
+            "statfs64",
+            "statx",
+            "swapoff",
+            "swapon",
+            "symlink",
+            "symlinkat",
+            "truncate",
+            "truncate64",
+            "umount",
+            "umount2",
+            "unlink",
+            "unlinkat",
+            "uselib",
+            "utime",
+            "utimensat",
+            "utimensat_time64",
+            "utimes",
+        ];
+        for table in [Table::native(), Table::compat()] {
+            for name in take_paths {
+                let Some(number) = table.number(name) else { continue };
+                let word = FileCall(table.file_calls[number as usize]);
+                assert_ne!(word.argument(FileCall::PATH), NO_ARGUMENT, "{name}");
+            }
+        }
+        let compat = Table::compat();
+        let watch = FileCall(compat.file_calls[compat.number("fanotify_mark").unwrap() as usize]);
+        assert_eq!((watch.argument(FileCall::BASE), watch.argument(FileCall::PATH)), (4, 5));
     }
 
     #[test]

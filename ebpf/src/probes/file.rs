@@ -34,6 +34,10 @@ use crate::{
 
 /// `EINVAL` of `asm-generic/errno-base.h`.
 const EINVAL: i64 = 22;
+/// `ERANGE`, `ENODATA`, `EOPNOTSUPP` of `asm-generic/errno.h`.
+const ERANGE: i64 = 34;
+const ENODATA: i64 = 61;
+const EOPNOTSUPP: i64 = 95;
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
 /// `O_CREAT`, `O_TRUNC`, `O_TMPFILE` without `O_DIRECTORY`, of `asm-generic/fcntl.h`.
@@ -82,9 +86,11 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
         _ if result <= -ERESTARTSYS => {}
         // It is no symbolic link, which many programs ask of every directory on their way.
         operation::READLINK if result == -EINVAL => {}
+        // It has no such attribute, or more than there was room for: every `ls -l` asks.
+        operation::GETXATTR | operation::LISTXATTR if matches!(-result, ENODATA | EOPNOTSUPP | ERANGE) => {}
         _ if result < 0 => {
             if word.argument(FileCall::PATH) != NO_ARGUMENT
-                || operation::is_change(word.operation()) && word.argument(FileCall::FD) != NO_ARGUMENT
+                || operation::concerns_file(word.operation()) && word.argument(FileCall::FD) != NO_ARGUMENT
             {
                 failed::failed(start, process, word.0, result, call);
             }

@@ -150,7 +150,14 @@ pub(super) fn changed(
     let target = match path {
         _ if record.access != 0 => ChangeTarget::Access(record.access),
         Some(path) => ChangeTarget::Path(path),
-        None if matches!(operation, FileOperation::Symlink | FileOperation::Mount) => ChangeTarget::None,
+        // Accounting is switched off by no path.
+        None if matches!(
+            operation,
+            FileOperation::Symlink | FileOperation::Mount | FileOperation::Account
+        ) =>
+        {
+            ChangeTarget::None
+        }
         None => ChangeTarget::Path(lost()),
     };
     Some(EventKind::FileChanged(Box::new(FileChanged {
@@ -326,6 +333,13 @@ fn operation_of(code: u32) -> Option<FileOperation> {
         operation::STAT => FileOperation::Stat,
         operation::ACCESS => FileOperation::CheckAccess,
         operation::READLINK => FileOperation::ReadLink,
+        operation::GETXATTR => FileOperation::GetAttribute,
+        operation::LISTXATTR => FileOperation::ListAttributes,
+        operation::WATCH => FileOperation::Watch,
+        operation::QUOTACTL => FileOperation::Quota,
+        operation::ACCT => FileOperation::Account,
+        operation::SWAPON => FileOperation::StartSwap,
+        operation::SWAPOFF => FileOperation::StopSwap,
         _ => return None,
     })
 }

@@ -358,6 +358,13 @@ fn operation(operation: Operation) -> schema::FileOperation {
         Operation::Stat => schema::FileOperation::Stat,
         Operation::CheckAccess => schema::FileOperation::Access,
         Operation::ReadLink => schema::FileOperation::Readlink,
+        Operation::GetAttribute => schema::FileOperation::Getxattr,
+        Operation::ListAttributes => schema::FileOperation::Listxattr,
+        Operation::Watch => schema::FileOperation::Watch,
+        Operation::Quota => schema::FileOperation::Quotactl,
+        Operation::Account => schema::FileOperation::Acct,
+        Operation::StartSwap => schema::FileOperation::Swapon,
+        Operation::StopSwap => schema::FileOperation::Swapoff,
     }
 }
 
@@ -401,6 +408,13 @@ mod tests {
             Operation::Stat,
             Operation::CheckAccess,
             Operation::ReadLink,
+            Operation::GetAttribute,
+            Operation::ListAttributes,
+            Operation::Watch,
+            Operation::Quota,
+            Operation::Account,
+            Operation::StartSwap,
+            Operation::StopSwap,
         ];
         for known in all {
             assert_eq!(serde_json::to_value(operation(known)).unwrap(), file_operation(known));

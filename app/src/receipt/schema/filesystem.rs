@@ -211,6 +211,20 @@ pub enum FileOperation {
     Access,
     /// Target of a symbolic link asked for: only failed attempts are listed.
     Readlink,
+    /// An extended attribute asked for: only failed attempts are listed.
+    Getxattr,
+    /// Names of extended attributes asked for: only failed attempts are listed.
+    Listxattr,
+    /// Watched for what happens to it (inotify, fanotify): only failed attempts are listed.
+    Watch,
+    /// Disk quotas asked for or set: only failed attempts are listed.
+    Quotactl,
+    /// Processes that end accounted for in it; in nothing any more, if it is null.
+    Acct,
+    /// Swapped to.
+    Swapon,
+    /// Swapped to no more.
+    Swapoff,
 }
 
 /// How often each operation was done.

@@ -65,6 +65,13 @@ names! {
         Stat = "stat",
         CheckAccess = "check_access",
         ReadLink = "read_link",
+        GetAttribute = "get_attribute",
+        ListAttributes = "list_attributes",
+        Watch = "watch",
+        Quota = "quota",
+        Account = "account",
+        StartSwap = "start_swap",
+        StopSwap = "stop_swap",
     }
     Unconfirmed { NoCompletion = "no_completion", Ended = "ended" }
     Direction { Outbound = "outbound", Inbound = "inbound" }

@@ -92,7 +92,13 @@ fn attempt_to_change(row: &FileRow<'_>) -> Option<Option<i32>> {
         Done::Failed { operation, errno, .. } => {
             let asks = matches!(
                 operation,
-                FileOperation::Stat | FileOperation::CheckAccess | FileOperation::ReadLink
+                FileOperation::Stat
+                    | FileOperation::CheckAccess
+                    | FileOperation::ReadLink
+                    | FileOperation::GetAttribute
+                    | FileOperation::ListAttributes
+                    | FileOperation::Watch
+                    | FileOperation::Quota
             );
             (!asks && REFUSALS.contains(&errno)).then_some(Some(errno))
         }
