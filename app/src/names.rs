@@ -80,6 +80,8 @@ pub(crate) fn file_operation(operation: FileOperation) -> &'static str {
         FileOperation::Account => "acct",
         FileOperation::StartSwap => "swapon",
         FileOperation::StopSwap => "swapoff",
+        FileOperation::SetFlags => "chattr",
+        FileOperation::SetMountAttributes => "mount_setattr",
     }
 }
 

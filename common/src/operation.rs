@@ -100,6 +100,11 @@ pub const RECEIVE: u32 = 47;
 /// One of these, which the first argument says; the others are in memory (`socketcall` of i386).
 pub const SOCKET_CALL: u32 = 48;
 
+/// Flags of an inode set: that nobody may change it, for instance.
+pub const CHATTR: u32 = 49;
+/// Attributes of a mount set.
+pub const MOUNT_SETATTR: u32 = 50;
+
 /// Neither: a call that matters by itself.
 pub const CALL: u32 = 63;
 
@@ -108,6 +113,7 @@ pub const fn is_change(operation: u32) -> bool {
     operation == TRUNCATE
         || operation >= DELETE && operation <= PIVOT_ROOT
         || operation >= ACCT && operation <= SWAPOFF
+        || operation >= CHATTR && operation <= MOUNT_SETATTR
 }
 
 /// Whether a failure by a descriptor says something of its file: who reads or writes what is not open does so of none.

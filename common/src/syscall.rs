@@ -48,6 +48,16 @@ pub const CLASS_SOCKET: u32 = 7;
 /// Matters by itself, whatever became of it: told with its arguments. Which of them its [`ToldCall`] says.
 pub const CLASS_TOLD: u32 = 8;
 
+/// `ioctl`: only the requests by which flags of an inode are set are more than counted.
+pub const CLASS_IOCTL: u32 = 9;
+
+/// `FS_IOC_SETFLAGS` of `linux/fs.h`, where `long` has 64 bits.
+pub const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
+/// The same where it has 32.
+pub const FS_IOC32_SETFLAGS: u32 = 0x4004_6602;
+/// `FS_IOC_FSSETXATTR` there, with flags of its own.
+pub const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
+
 /// What is told of a call that matters by itself: one word, in the place of the [`FileCall`] that it has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToldCall(pub u64);
@@ -150,6 +160,10 @@ impl FileCall {
     pub const SOCKET_ADDRESS: u64 = 1 << 49;
     /// The result is a number of messages, and not of bytes.
     pub const COUNTS_MESSAGES: u64 = 1 << 50;
+
+    /// The numbers are the first words of a structure that the first points to. Half of a third one goes along with the
+    /// flags, in their upper half.
+    pub const NUMBERS_IN_MEMORY: u64 = 1 << 51;
 
     /// A call that is of no interest.
     pub const NONE: Self = Self(0);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::privilege::needs;
-use crate::support::{calls, program, watch};
+use crate::support::{calls, calls_32, program, watch, watch::Watch};
 
 #[test]
 fn names_made_and_removed() {
@@ -289,4 +289,47 @@ fn failures_are_no_changes() {
     ] {
         assert_eq!(failed.get(line), Some(&1), "{line}: {failed:?}");
     }
+}
+
+/// That nobody may change a file: by the requests of ioctl, and by the call that came later.
+#[test]
+fn flags_of_an_inode() {
+    needs!();
+    sets_flags(calls, "0x40086602");
+    sets_flags(calls_32, "0x40046602");
+}
+
+#[track_caller]
+fn sets_flags(calls: fn(&[String]) -> Watch, request: &str) {
+    let watched = calls(&[
+        format!("a=openat AT_FDCWD file O_RDONLY ; try ioctl a {request} 0x80010"),
+        "try unlink file ; try ioctl a 0x80086601 0 ; try ioctl a 0x80046601 0".to_owned(),
+        "try ioctl a 0x401c5820 0x10 ; try file_setattr AT_FDCWD file 0 0 0 24 0".to_owned(),
+        format!("try ioctl a {request} 0x80000 ; setgid 65534 ; setuid 65534"),
+        format!("try ioctl a {request} 0x80010"),
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_below(&folder);
+    if failed.contains_key("chattr ENOTTY file") {
+        return;
+    }
+    assert_eq!(failed.get("delete EPERM file"), Some(&1), "the kernel has taken it: {failed:?}");
+    assert_eq!(failed.get("chattr EPERM file"), Some(&1), "{failed:?}");
+    let mut told = Vec::new();
+    let changes = receipt.changes_by("chattr");
+    for change in &changes {
+        assert_eq!(change.path(), Some(folder.join("file")));
+        told.push((change.call().trim_start_matches("i386:"), change.inode_flags(), change.flags()));
+    }
+    let mut expected = vec![
+        ("ioctl", (Some(0x80010), None), None),
+        ("ioctl", (None, Some(0x10)), None),
+        ("file_setattr", (None, Some(0)), Some(0)),
+        ("ioctl", (Some(0x80000), None), None),
+    ];
+    // Not every kernel has it.
+    expected.retain(|(call, ..)| *call == "ioctl" || !failed.contains_key("chattr ENOSYS file"));
+    assert_eq!(told, expected);
 }

@@ -32,6 +32,35 @@ fn a_mount_and_its_end() {
     assert_eq!((file.source(), file.bytes_written()), ("kernel", 3), "{file:?}");
 }
 
+/// What may be done on a mount, and what it passes on, can be changed afterwards.
+#[test]
+fn attributes_of_a_mount() {
+    needs!();
+    let watched = calls(&[
+        PRIVATE,
+        "mount none point tmpfs",
+        "mount_setattr AT_FDCWD point 0x8000 1 8 0x100000 32",
+        "fails EROFS mkdir point/sub 0700",
+        "d=openat AT_FDCWD point O_PATH ; mount_setattr d %00 AT_EMPTY_PATH 0 1 0 32 ; mkdir point/sub 0700",
+        "fails EINVAL mount_setattr d sub 0 1 0 0 32",
+    ]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("point")).unwrap();
+    let receipt = watched.run().complete(0);
+    let changes = receipt.changes_by("mount_setattr");
+    let told: Vec<_> =
+        changes.iter().map(|change| (change.path(), change.flags(), change.mount_attributes())).collect();
+    let point = Some(folder.join("point"));
+    assert_eq!(
+        told,
+        [
+            (point.clone(), Some(0x8000), (Some(1), Some(8), Some(0x10_0000))),
+            (point, Some(0x1000), (Some(0), Some(1), None)),
+        ]
+    );
+    assert_eq!(receipt.failed_below(&folder).get("mount_setattr EINVAL point/sub"), Some(&1));
+}
+
 /// What is reached by a bind mount is where it was reached.
 #[test]
 fn a_bind_mount_is_a_place_of_its_own() {

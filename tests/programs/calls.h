@@ -20,7 +20,7 @@
 // What a call takes, letter by letter: n a number, p a text, b a buffer of so many bytes and its length, v the lengths of
 // buffers (10,20) as a vector and its count, u a place for 256 bytes, s a text and its length, o the address of an offset, w an offset in as many
 // registers as this architecture needs, q an offset in two, h a struct open_how (flags, mode, resolve) and its size,
-// t a zero time, or the present one (null).
+// k the address of three numbers of 64 bits, t a zero time, or the present one (null).
 struct call {
     const char *name;
     long number;
@@ -111,6 +111,8 @@ static const struct call calls[] = {
     C(swapoff, "p"),
     C(fspick, "npn"),
     C(statfs, "pu"),
+    C(ioctl, "nnk"),
+    C(mount_setattr, "npnkn"),
     C(mknodat, "npnn"),
     C(statx, "npnnb"),
     C(faccessat, "npn"),
@@ -170,6 +172,7 @@ static const struct call calls[] = {
     {"removexattrat", 466, "npnp"},
     {"open_tree_attr", 467, "npnun"},
     {"file_getattr", 468, "npunn"},
+    {"file_setattr", 469, "npknn"},
 };
 #undef C
 
@@ -300,6 +303,14 @@ static int give(char kind, char ***words, long *into) {
         into[0] = (long)how;
         into[1] = sizeof *how;
         return 2;
+    }
+    case 'k': {
+        uint64_t *numbers = calloc(8, sizeof *numbers);
+        numbers[0] = word ? number_of(word) : 0;
+        for (int i = 1; i < 3 && **words; i++)
+            numbers[i] = number_of(*(*words)++);
+        into[0] = (long)numbers;
+        return 1;
     }
     case 'u':
         into[0] = (long)calloc(1, 256);

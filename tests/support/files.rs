@@ -421,6 +421,17 @@ impl<'a> Change<'a> {
         self.0["attribute"].as_str()
     }
 
+    /// New flags of an inode, as `FS_IOC_SETFLAGS` has them, and as `FS_IOC_FSSETXATTR` has.
+    pub(crate) fn inode_flags(&self) -> (Option<u64>, Option<u64>) {
+        (self.0["inode_flags"].as_u64(), self.0["extended_flags"].as_u64())
+    }
+
+    /// Attributes of a mount that were set and taken away, and how it propagates now.
+    pub(crate) fn mount_attributes(&self) -> (Option<u64>, Option<u64>, Option<u64>) {
+        let number = |field: &str| self.0[field].as_u64();
+        (number("attributes_set"), number("attributes_cleared"), number("propagation"))
+    }
+
     /// Type of a mounted file system.
     pub(crate) fn file_system(&self) -> Option<&'a str> {
         self.0["file_system"].as_str()

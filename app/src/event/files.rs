@@ -152,6 +152,10 @@ pub enum FileOperation {
     StartSwap,
     /// Swapped to no more.
     StopSwap,
+    /// Flags of its inode set.
+    SetFlags,
+    /// Attributes of a mount set.
+    SetMountAttributes,
 }
 
 /// A change of a file, or of where files are.
@@ -210,6 +214,16 @@ pub struct ChangeDetail {
     pub length: Option<u64>,
     /// Device number of a node, as the call has it.
     pub device: Option<u64>,
+    /// New flags of an inode, as `FS_IOC_SETFLAGS` has them (`FS_*_FL`).
+    pub inode_flags: Option<u64>,
+    /// The same as `FS_IOC_FSSETXATTR` and file_setattr have them (`FS_XFLAG_*`).
+    pub extended_flags: Option<u64>,
+    /// Attributes of a mount that were set (`MOUNT_ATTR_*`).
+    pub set: Option<u64>,
+    /// Attributes of a mount that were taken away.
+    pub cleared: Option<u64>,
+    /// How mounts and unmounts propagate from a mount now (`MS_SHARED` and the like); absent when it stays.
+    pub propagation: Option<u64>,
 }
 
 /// Attempts of one kind that failed.

@@ -76,6 +76,9 @@ pub(super) fn call(name: &str) -> FileCall {
         "removexattr" | "lremovexattr" => (op::REMOVEXATTR, "pt", 0),
         "fremovexattr" => (op::REMOVEXATTR, "ft", 0),
         "removexattrat" => (op::REMOVEXATTR, "dpot", 0),
+        // Of its requests the kernel side looks at those only that do this.
+        "ioctl" => (op::CHATTR, "fo1", FileCall::NUMBERS_IN_MEMORY),
+        "file_setattr" => (op::CHATTR, "dp1-o", FileCall::NUMBERS_IN_MEMORY),
         "mknod" => (op::MKNOD, "p12", 0),
         "mknodat" => (op::MKNOD, "dp12", 0),
         "bind" => (op::MKNOD, "-p", FileCall::SOCKET_ADDRESS),
@@ -98,6 +101,7 @@ pub(super) fn call(name: &str) -> FileCall {
         "socketcall" => (op::SOCKET_CALL, "", 0),
         "mount" => (op::MOUNT, "pPto", 0),
         "move_mount" => (op::MOUNT, "dpDP", 0),
+        "mount_setattr" => (op::MOUNT_SETATTR, "dpo1", FileCall::NUMBERS_IN_MEMORY),
         "umount" => (op::UMOUNT, "p", 0),
         "umount2" => (op::UMOUNT, "po", 0),
         "chdir" => (op::CHDIR, "p", 0),

@@ -10,8 +10,8 @@ pub mod told;
 use glasshouse_common::{
     operation,
     syscall::{
-        CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_NONE,
-        CLASS_SHIFT, CLASS_SOCKET, CLASS_TOLD, FileCall, NO_SLOT, SLOTS, TABLE_LEN,
+        CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE, CLASS_IOCTL,
+        CLASS_NONE, CLASS_SHIFT, CLASS_SOCKET, CLASS_TOLD, FileCall, NO_SLOT, SLOTS, TABLE_LEN,
     },
 };
 
@@ -140,6 +140,7 @@ impl Table {
                 operation::SOCKET..=operation::SOCKET_CALL => CLASS_SOCKET,
                 // It gives a socket a name, which may be a file's.
                 _ if name == "bind" => CLASS_SOCKET,
+                _ if name == "ioctl" => CLASS_IOCTL,
                 _ => CLASS_FILE,
             };
             if let Some(told) = told {
@@ -309,6 +310,7 @@ mod tests {
             "fchmodat2",
             "fchownat",
             "file_getattr",
+            "file_setattr",
             "fspick",
             "fstatat64",
             "futimesat",
@@ -332,6 +334,7 @@ mod tests {
             "mknod",
             "mknodat",
             "mount",
+            "mount_setattr",
             "move_mount",
             "name_to_handle_at",
             "newfstatat",

@@ -186,6 +186,16 @@ unsafe fn user_word(address: u64) -> u64 {
     value
 }
 
+/// The same, or half of one if there is no more.
+#[inline(always)]
+unsafe fn user_number(address: u64) -> u64 {
+    let mut value = 0_u64;
+    if bpf_probe_read_user((&raw mut value).cast(), 8, address as *const _) < 0 {
+        bpf_probe_read_user((&raw mut value).cast(), 4, address as *const _);
+    }
+    value
+}
+
 /// The first byte of a string there.
 #[inline(always)]
 unsafe fn user_byte(address: u64) -> u8 {
@@ -336,7 +346,7 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
         text::user_string(kind::TEXT_EXTRA, argument(found, word, FileCall::TEXT));
         bits |= flags::CHANGE_EXTRA;
     }
-    let change = Change {
+    let mut change = Change {
         operation,
         access,
         first: argument(found, word, FileCall::FIRST),
@@ -344,6 +354,12 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
         call_flags: argument(found, word, FileCall::FLAGS),
         bits,
     };
+    if word.0 & FileCall::NUMBERS_IN_MEMORY != 0 {
+        let numbers = change.first;
+        change.first = user_number(numbers);
+        change.second = user_word(numbers + 8);
+        change.call_flags = change.call_flags & 0xffff_ffff | user_word(numbers + 16) << 32;
+    }
     send_change(scratch, change, call);
     if matches!(operation, operation::RENAME | operation::MOUNT | operation::UMOUNT | operation::PIVOT_ROOT) {
         file::note_move();

@@ -6,7 +6,8 @@ use glasshouse_common::{
     state::{FILES, NEW_IMAGE, SOCKETS, TASKS},
     syscall::{
         ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE,
-        CLASS_NONE, CLASS_SHIFT, CLASS_SOCKET, CLASS_TOLD, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
+        CLASS_IOCTL, CLASS_NONE, CLASS_SHIFT, CLASS_SOCKET, CLASS_TOLD, FS_IOC_FSSETXATTR, FS_IOC_SETFLAGS,
+        FS_IOC32_SETFLAGS, FileCall, NO_SLOT, SLOT_MASK, TABLE_LEN,
     },
 };
 
@@ -72,9 +73,14 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     if errno < 64 && (DENIED >> errno) & 1 != 0 {
         scope::count_rare(tgid, abi, number, errno as u32);
     }
+    let mut class = class;
     if is_in(class, DONE) != 0 {
-        return;
+        if class != CLASS_IOCTL || sets_flags(regs, abi) == 0 {
+            return;
+        }
+        class = CLASS_FILE;
     }
+    let class = launder(class);
     let abi = launder(forget(u64::from(abi)) as u32);
 
     let call = FileCall(file::word(abi, number).0 & is_in(class, TAKES_WORD).wrapping_neg());
@@ -101,10 +107,21 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     wait_for_room();
 }
 
+/// 1 if a call of `ioctl` sets flags of an inode, which its second argument says, else 0.
+#[inline(always)]
+unsafe fn sets_flags(regs: *const u8, abi: u32) -> u64 {
+    let native = task::load::<u64>(regs, offset!(regs_arg1));
+    let compat = task::load::<u64>(regs, offset!(regs_compat_arg1));
+    let request = (native ^ (native ^ compat) & u64::from(abi).wrapping_neg()) & 0xffff_ffff;
+    // Below zero by one is what is equal.
+    let differs = |known: u32| opaque((request ^ u64::from(known)).wrapping_sub(1));
+    (differs(FS_IOC_SETFLAGS) | differs(FS_IOC32_SETFLAGS) | differs(FS_IOC_FSSETXATTR)) >> 63
+}
+
 /// Classes of calls that have a word in the table of what they do.
 const TAKES_WORD: u64 = 1 << CLASS_FILE | 1 << CLASS_SOCKET;
-/// Classes of calls to which there is no more than that they were made.
-const DONE: u64 = 1 << CLASS_NONE | 1 << CLASS_EXIT | 1 << CLASS_CLONE;
+/// Classes of calls to which there is no more than that they were made, but for some requests of `ioctl`.
+const DONE: u64 = 1 << CLASS_NONE | 1 << CLASS_EXIT | 1 << CLASS_CLONE | 1 << CLASS_IOCTL;
 /// Classes of calls that return 0 in another process, or in another image, than the one that made them.
 const RETURNS_IN_ANOTHER: u64 = 1 << CLASS_CLONE | 1 << CLASS_EXECVE | 1 << CLASS_EXECVEAT;
 /// Operations.

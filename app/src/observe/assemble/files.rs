@@ -2,7 +2,7 @@
 
 use glasshouse_common::{
     FileChangeRecord, FileFailedRecord, FileRecord, Header, RingResultRecord, flags, kind, limits, operation,
-    syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
+    syscall::{FS_IOC_FSSETXATTR, FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
 use super::{
@@ -303,6 +303,23 @@ fn detail(operation: FileOperation, record: &FileChangeRecord, word: FileCall) -
             detail.length = Some(if has(FileCall::SECOND) { first | second << 32 } else { first });
         }
         FileOperation::Truncate => detail.length = Some(0),
+        FileOperation::SetFlags if has(FileCall::FD) => {
+            // The flags of the call are its request.
+            detail.flags = None;
+            let flags = Some(first & u64::from(u32::MAX));
+            match call_flags as u32 {
+                FS_IOC_FSSETXATTR => detail.extended_flags = flags,
+                _ => detail.inode_flags = flags,
+            }
+        }
+        FileOperation::SetFlags => {
+            (detail.flags, detail.extended_flags) = (Some(call_flags & u64::from(u32::MAX)), Some(first));
+        }
+        FileOperation::SetMountAttributes => {
+            detail.flags = Some(call_flags & u64::from(u32::MAX));
+            (detail.set, detail.cleared) = (Some(first), Some(second));
+            detail.propagation = Some(call_flags >> 32).filter(|propagation| *propagation != 0);
+        }
         _ => {}
     }
     detail
@@ -340,6 +357,8 @@ fn operation_of(code: u32) -> Option<FileOperation> {
         operation::ACCT => FileOperation::Account,
         operation::SWAPON => FileOperation::StartSwap,
         operation::SWAPOFF => FileOperation::StopSwap,
+        operation::CHATTR => FileOperation::SetFlags,
+        operation::MOUNT_SETATTR => FileOperation::SetMountAttributes,
         _ => return None,
     })
 }

@@ -154,6 +154,11 @@ impl<'a, 'b> Builder<'a, 'b> {
             gid: detail.gid,
             length_bytes: detail.length,
             node_device: detail.device,
+            inode_flags: detail.inode_flags,
+            extended_flags: detail.extended_flags,
+            attributes_set: detail.set,
+            attributes_cleared: detail.cleared,
+            propagation: detail.propagation,
         };
         FileChange {
             at: self.clock.timestamp(change.at),
@@ -365,6 +370,8 @@ fn operation(operation: Operation) -> schema::FileOperation {
         Operation::Account => schema::FileOperation::Acct,
         Operation::StartSwap => schema::FileOperation::Swapon,
         Operation::StopSwap => schema::FileOperation::Swapoff,
+        Operation::SetFlags => schema::FileOperation::Chattr,
+        Operation::SetMountAttributes => schema::FileOperation::MountSetattr,
     }
 }
 
@@ -415,6 +422,8 @@ mod tests {
             Operation::Account,
             Operation::StartSwap,
             Operation::StopSwap,
+            Operation::SetFlags,
+            Operation::SetMountAttributes,
         ];
         for known in all {
             assert_eq!(serde_json::to_value(operation(known)).unwrap(), file_operation(known));

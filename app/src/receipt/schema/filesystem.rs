@@ -225,6 +225,10 @@ pub enum FileOperation {
     Swapon,
     /// Swapped to no more.
     Swapoff,
+    /// Flags of its inode set (`chattr`).
+    Chattr,
+    /// Attributes of a mount set.
+    MountSetattr,
 }
 
 /// How often each operation was done.
@@ -340,7 +344,7 @@ pub struct ChangeDetails {
     /// Why `result` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_reason: Option<Reason>,
-    /// Flags of the call: of open, renameat2, linkat, unlinkat, mount or umount.
+    /// Flags of the call: of open, renameat2, linkat, unlinkat, mount, umount, mount_setattr, file_setattr or swapon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<u64>,
     /// New owner.
@@ -355,6 +359,21 @@ pub struct ChangeDetails {
     /// Number of the device that a node stands for, as the call has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_device: Option<u64>,
+    /// New flags of an inode, as `FS_IOC_SETFLAGS` has them: 16 that nobody may change it, 32 that it may only grow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inode_flags: Option<u64>,
+    /// The same as `FS_IOC_FSSETXATTR` and file_setattr have them: 8 that nobody may change it, 16 that it may only grow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_flags: Option<u64>,
+    /// Attributes of a mount that were set (`MOUNT_ATTR_*`): 1 read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes_set: Option<u64>,
+    /// Attributes of a mount that were taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes_cleared: Option<u64>,
+    /// How mounts and unmounts propagate from a mount now (`MS_SHARED` and the like); left out when it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<u64>,
 }
 
 /// Attempts of one kind that failed.

@@ -84,7 +84,19 @@ objects! {
     }
     FileTotals { access, totals }
     FileChanged { operation, target, new_path, text, detail, call, unconfirmed }
-    ChangeDetail { flags, mode, uid, gid, length, device }
+    ChangeDetail {
+        flags,
+        mode,
+        uid,
+        gid,
+        length,
+        device,
+        inode_flags,
+        extended_flags,
+        set,
+        cleared,
+        propagation,
+    }
     FileFailed { access, operation, errno, path, new_path, call, totals }
     Called { access, totals, call, action, number, value, target, text, result }
 }

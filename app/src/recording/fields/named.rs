@@ -72,6 +72,8 @@ names! {
         Account = "account",
         StartSwap = "start_swap",
         StopSwap = "stop_swap",
+        SetFlags = "set_flags",
+        SetMountAttributes = "set_mount_attributes",
     }
     Unconfirmed { NoCompletion = "no_completion", Ended = "ended" }
     Direction { Outbound = "outbound", Inbound = "inbound" }

@@ -62,7 +62,9 @@ fn judge(
         Done::Changed { operation: FileOperation::ChangeRoot | FileOperation::PivotRoot, .. } => {
             Some((&ROOT_CHANGED, Low, None))
         }
-        Done::Changed { operation: FileOperation::Mount, .. } => Some((&MOUNTED, Low, None)),
+        Done::Changed { operation: FileOperation::Mount | FileOperation::SetMountAttributes, .. } => {
+            Some((&MOUNTED, Low, None))
+        }
         Done::Changed { operation: FileOperation::Delete, .. }
             if was_executed_from(session, row.process, path) =>
         {
