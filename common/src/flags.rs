@@ -53,5 +53,8 @@ pub const CHANGE_RESOLVED: u32 = 1 << 5;
 pub const CHANGE_NO_BASE: u32 = 1 << 7;
 /// Failed: the first path argument follows the record, and was not sent before it.
 pub const CHANGE_FOLLOWS: u32 = 1 << 10;
+/// Change: what the first path argument is relative to stands for the root directory (`RESOLVE_IN_ROOT` of openat2), also of
+/// one that begins with a slash.
+pub const CHANGE_IN_ROOT: u32 = 1 << 11;
 /// Change: asked for through a ring without a completion; whether it happened is not known.
 pub const CHANGE_UNCONFIRMED: u32 = 1 << 6;

@@ -365,6 +365,8 @@ offsets! {
     ring_open_flags = "io_open"."how.flags";
     /// See `ring_open_dir`.
     ring_open_mode = "io_open"."how.mode";
+    /// See `ring_open_dir`.
+    ring_open_resolve = "io_open"."how.resolve";
     /// Of an open: place in the ring's own table of files, from 1; 0 for a descriptor of the process.
     ring_open_slot = "io_open"."file_slot";
     /// Of an unlink: directory descriptor, path, flags.

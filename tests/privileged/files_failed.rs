@@ -219,6 +219,37 @@ fn accounting_is_a_change() {
     assert_eq!(changes, [Some(folder.join("file")), None]);
 }
 
+/// What is looked up with a directory for the root, as openat2 does on demand, is below it.
+#[test]
+fn a_directory_that_stands_for_the_root() {
+    needs!();
+    let watched = calls(&[
+        "d=openat AT_FDCWD sub O_PATH",
+        "2x fails ENOENT openat2 d /etc/passwd O_RDONLY 0 RESOLVE_IN_ROOT",
+        "fails ENOENT openat2 d ../../a O_RDONLY 0 RESOLVE_IN_ROOT",
+        "fails ENOENT openat2 AT_FDCWD /b/../c O_RDONLY 0 RESOLVE_IN_ROOT",
+        "fails ENOENT openat2 d d O_RDONLY 0 0 ; fails ENOENT openat2 d /nowhere/e O_RDONLY 0 0",
+        "fails EXDEV openat2 d /etc/passwd O_RDONLY 0 RESOLVE_BENEATH",
+        "fails EXDEV openat2 d ../f O_RDONLY 0 RESOLVE_BENEATH",
+    ]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("sub")).unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_below("/".as_ref());
+    let below = folder.strip_prefix("/").unwrap().display();
+    for (line, count) in [
+        (format!("open ENOENT {below}/sub/etc/passwd"), 2),
+        (format!("open ENOENT {below}/sub/a"), 1),
+        (format!("open ENOENT {below}/c"), 1),
+        (format!("open ENOENT {below}/sub/d"), 1),
+        ("open ENOENT nowhere/e".to_owned(), 1),
+        ("open EXDEV etc/passwd".to_owned(), 1),
+        (format!("open EXDEV {below}/f"), 1),
+    ] {
+        assert_eq!(failed.get(&line), Some(&count), "{line}: {failed:?}");
+    }
+}
+
 /// Who tries the same by several calls, in turn, is counted by call.
 #[test]
 fn attempts_belong_to_their_call() {

@@ -30,6 +30,7 @@ fn reads_and_writes(sqpoll: bool) {
             "read b 10",
             "read b 500",
             "fails ENOENT openat missing 0 0",
+            "fails ENOENT openat2 /nowhere/../below 0x10",
         ],
     );
     let folder = watched.folder();
@@ -38,7 +39,10 @@ fn reads_and_writes(sqpoll: bool) {
     receipt.expect_file(folder.join("new"), "open 1, create 1, write 1", 0, 100);
     receipt.expect_file(folder.join("old"), "open 1, read 2", 50, 0);
     assert_eq!(receipt.file(folder.join("old")).source(), "kernel");
-    assert_eq!(receipt.failed_below(&folder).get("open ENOENT missing"), Some(&1));
+    let failed = receipt.failed_below(&folder);
+    assert_eq!(failed.get("open ENOENT missing"), Some(&1));
+    // The working directory stands for the root.
+    assert_eq!(failed.get("open ENOENT below"), Some(&1), "{failed:?}");
     receipt.artifact(folder.join("new")).expect_content(&[b'x'; 100]);
     assert_eq!(receipt.file(folder.join("new")).processes(), [receipt.root().id()]);
 }

@@ -2,13 +2,14 @@
 //
 // A step is `[skip] [fixed] [fails ERRNO] [v=]NAME ARGUMENT...`: skip asks for no completion on success, fixed takes the
 // descriptor by its slot in the registered table, v keeps the result. Names: openat PATH FLAGS MODE [BUFFER] (which it cannot
-// have: a number other than 0 is refused before the request is begun), read V LENGTH, write
-// V LENGTH, unlinkat PATH FLAGS, renameat OLD NEW, mkdirat PATH MODE, linkat OLD NEW, symlinkat TEXT NEW, close V, and
+// have: a number other than 0 is refused before the request is begun), openat2 PATH RESOLVE, read V LENGTH, write V LENGTH,
+// unlinkat PATH FLAGS, renameat OLD NEW, mkdirat PATH MODE, linkat OLD NEW, symlinkat TEXT NEW, close V, and
 // register V, which makes V slot 0; connect V PORT, accept V, send V LENGTH, recv V LENGTH. FLAGS and MODE are numbers. By
 // calls of their own: socket, and listen V PORT, of TCP on 127.0.0.1. Exits with 77 where io_uring is not permitted.
 #include "common.h"
 #include <arpa/inet.h>
 #include <linux/io_uring.h>
+#include <linux/openat2.h>
 #include <netinet/in.h>
 
 static int ring;
@@ -112,6 +113,13 @@ static void step(char *text) {
         entry.open_flags = number_of(at[1]);
         entry.len = number_of(at[2]);
         entry.buf_index = at[3] ? number_of(at[3]) : 0;
+    } else if (!strcmp(name, "openat2")) {
+        struct open_how *how = calloc(1, sizeof *how);
+        how->resolve = number_of(at[1]);
+        entry.opcode = IORING_OP_OPENAT2;
+        entry.addr = (uintptr_t)at[0];
+        entry.len = sizeof *how;
+        entry.addr2 = (uintptr_t)how;
     } else if (!strcmp(name, "read") || !strcmp(name, "write")) {
         entry.opcode = name[0] == 'r' ? IORING_OP_READ : IORING_OP_WRITE;
         entry.fd = number_of(at[0]);

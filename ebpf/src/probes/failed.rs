@@ -89,12 +89,11 @@ unsafe extern "C" fn hash_path(word: u64, second: u32) -> u64 {
     let name = argument(found, word, FileCall::PATH);
     let taken = bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64;
     let hash = hash_bytes(taken);
-    let first = *own;
+    let first = find_base(found, word, *own);
     (*found).first = u64::from(first);
-    find_base(found, word, FileCall::BASE, first);
     // What went wrong has no length.
     (*found).length = if taken > u64::from(PATH_BYTES) { 0 } else { taken };
-    mix(hash, identity((*found).base, u64::from(first != b'/')))
+    mix(hash, identity((*found).base, u64::from(first != u32::from(b'/'))))
 }
 
 /// What tells a directory or a file from another that the same dentry was, or will be; with `by_name` 1 also from itself
@@ -140,7 +139,7 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         text::path(kind::TEXT_BASE, (*scratch).file.base);
     } else if word.argument(FileCall::NEW_PATH) == NO_ARGUMENT && is_whole(found) {
-        bits = send_base((*found).base, (*found).first as u8, 0) | flags::CHANGE_FOLLOWS;
+        bits = send_base((*found).base, (*found).first as u32, 0) | flags::CHANGE_FOLLOWS;
     } else {
         bits = send_argument(word.0, 0) as u32;
     }

@@ -367,21 +367,36 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
     0
 }
 
-/// Finds the directory that a path is relative to, by the path's first byte, for a call whose directory descriptor is
-/// at `shift`. Puts it into the scratch memory.
+/// In the place of a path's first byte: it is relative to its directory whatever it begins with ([`RESOLVE_IN_ROOT`]).
+pub(super) const IN_ROOT: u32 = 1 << 8;
+/// `RESOLVE_IN_ROOT` of `linux/openat2.h`.
+pub(super) const RESOLVE_IN_ROOT: u64 = 0x10;
+
+/// Finds the directory that the path of a call is relative to, by the path's first byte. Puts it into the scratch memory.
+/// Returns the first byte, or [`IN_ROOT`].
 #[inline(always)]
-pub(super) unsafe fn find_base(found: *mut Found, word: FileCall, shift: u32, first: u8) {
-    let has_none = word.argument(shift) == NO_ARGUMENT;
-    let fd = if has_none { AT_FDCWD as u32 } else { argument(found, word, shift) as u32 };
-    base_path(fd, u32::from(first));
+pub(super) unsafe fn find_base(found: *mut Found, word: FileCall, first: u8) -> u32 {
+    let has_none = word.argument(FileCall::BASE) == NO_ARGUMENT;
+    let fd = if has_none { AT_FDCWD as u32 } else { argument(found, word, FileCall::BASE) as u32 };
+    // The flags of openat2 are the first of three words.
+    let has_how = word.0 >> FileCall::FLAGS_IN_MEMORY.trailing_zeros() & 1;
+    let how = argument(found, word, FileCall::FLAGS) & opaque(has_how).wrapping_neg();
+    base_path(fd, u32::from(first), how) as u32
 }
 
-/// The directory that a path is relative to, for one that begins with `first`, is put into the scratch memory. A global
-/// function: the verifier looks at it once.
+/// The directory that a path is relative to, for one that begins with `first`, is put into the scratch memory. Returns the
+/// first byte, or [`IN_ROOT`] if a `struct open_how` says so, whose address in the memory of the task is `how`; 0 if there is
+/// none. A global function: the verifier looks at it once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32) -> i32 {
+pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32, how: u64) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
+    let mut resolve = forget(0);
+    if how != 0 {
+        resolve = user_word(how + 16);
+    }
+    const { assert!(RESOLVE_IN_ROOT << 4 == IN_ROOT as u64) };
+    let first = opaque((resolve & RESOLVE_IN_ROOT) << 4 | u64::from(first)) as u32;
     let path = if fd == AT_FDCWD as u32 || first == u32::from(b'/') {
         let fs = task::current_address().follow(offset!(task_fs));
         fs.member(if first == u32::from(b'/') { offset!(fs_root) } else { offset!(fs_pwd) })
@@ -389,20 +404,22 @@ pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32) -> i32 {
         fds::of_descriptor(fd).member(offset!(file_path))
     };
     (*scratch).file.base = PathRef::at(path);
-    0
+    first as i32
 }
 
 /// Sends what a path argument is relative to, if it is not the root of the mount namespace. Returns the argument's flags.
 #[inline(always)]
-pub(super) unsafe fn send_base(base: PathRef, first: u8, second: u32) -> u32 {
+pub(super) unsafe fn send_base(base: PathRef, first: u32, second: u32) -> u32 {
+    const { assert!(flags::CHANGE_IN_ROOT == IN_ROOT << 3) };
+    let bits = flags::CHANGE_ARGUMENT | (first & IN_ROOT) << 3;
     if base.dentry == 0 {
-        return flags::CHANGE_ARGUMENT | flags::CHANGE_BASE | flags::CHANGE_NO_BASE;
+        return bits | flags::CHANGE_BASE | flags::CHANGE_NO_BASE;
     }
-    if first == b'/' && path::is_namespace_root(base) {
-        return flags::CHANGE_ARGUMENT;
+    if first == u32::from(b'/') && path::is_namespace_root(base) {
+        return bits;
     }
     text::path(if second != 0 { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
-    flags::CHANGE_ARGUMENT | flags::CHANGE_BASE
+    bits | flags::CHANGE_BASE
 }
 
 /// The word of a call in which the arguments of its first path are those of the first or the second: these are so much
@@ -420,8 +437,7 @@ pub(super) unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
     let found = &raw mut (*scratch).file;
     let word = nth_path(word, second);
     let address = argument(found, word, FileCall::PATH);
-    let first = user_byte(address);
-    find_base(found, word, FileCall::BASE, first);
+    let first = find_base(found, word, user_byte(address));
     let base = (*found).base;
     let bits = send_base(base, first, second);
     text::user_string(if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, address);

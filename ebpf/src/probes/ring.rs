@@ -17,7 +17,7 @@ use glasshouse_common::{
 };
 
 use super::{
-    file::{base_path, made_by_open, send_base},
+    file::{IN_ROOT, RESOLVE_IN_ROOT, base_path, made_by_open, send_base},
     network, probe,
     syscall::{Call, go_on_with},
 };
@@ -132,7 +132,7 @@ static RING_PARTS: [[u16; 8]; 16] = {
     let mut table = [[NO_PART; 8]; 16];
     table[operation::OPEN as usize] = parts!(
         DIR: ring_open_dir, PATH: ring_open_path, CALL_FLAGS: ring_open_flags, MODE: ring_open_mode,
-        SLOT: ring_open_slot
+        SLOT: ring_open_slot, EXTRA: ring_open_resolve
     );
     table[operation::DELETE as usize] =
         parts!(DIR: ring_unlink_dir, PATH: ring_unlink_path, CALL_FLAGS: ring_unlink_flags);
@@ -185,7 +185,10 @@ pub(super) unsafe extern "C" fn submitted(
     let at = task::now();
     let owner = Owner { at, start, tgid, tid: file::tid() };
     text::set_owner(owner);
-    let mut bits = send_name(0, part(DIR) as u32, part(PATH)) as u32;
+    // Of what is opened: how it is looked up.
+    let is_open = opaque(u64::from(operation ^ operation::OPEN).wrapping_sub(1)) >> 63;
+    let in_root = (part(EXTRA) & RESOLVE_IN_ROOT & is_open.wrapping_neg()) << 4;
+    let mut bits = send_name(in_root as u32, part(DIR) as u32, part(PATH)) as u32;
     if operation == operation::RENAME || operation == operation::LINK {
         bits |= send_name(1, part(NEW_DIR) as u32, part(NEW_PATH)) as u32;
     }
@@ -224,14 +227,15 @@ pub(super) unsafe extern "C" fn submitted(
     0
 }
 
-/// Sends a path of a request, the first or the second, with what it is relative to. Returns the flags that say so.
+/// Sends a path of a request, the first or the second, with what it is relative to: of the first [`IN_ROOT`] may say so.
+/// Returns the flags that say so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_name(second: u32, dir: u32, filename: u64) -> i32 {
+unsafe extern "C" fn send_name(which: u32, dir: u32, filename: u64) -> i32 {
     let name = Kernel(filename).follow(offset!(filename_name));
-    let first: u8 = name.read(0);
+    let (first, second) = (u32::from(name.read::<u8>(0)) | which & IN_ROOT, which & 1);
     let Some(scratch) = scratch() else { return 0 };
-    base_path(dir, u32::from(first));
+    base_path(dir, first, 0);
     let base = (*scratch).file.base;
     let bits = send_base(base, first, second);
     text::kernel_string(if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, name.0);

@@ -382,17 +382,24 @@ fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<Resolved
     } else if bits & flags::CHANGE_RESOLVED != 0 {
         Some(resolved_path(base.flatten()))
     } else {
-        (bits & flags::CHANGE_ARGUMENT != 0).then(|| join_argument(base, texts.remove(kind::TEXT_ARGUMENT)))
+        let is_root = bits & flags::CHANGE_IN_ROOT != 0;
+        (bits & flags::CHANGE_ARGUMENT != 0)
+            .then(|| join_argument(base, texts.remove(kind::TEXT_ARGUMENT), is_root))
     };
     let new_base = (bits & flags::CHANGE_NEW_BASE != 0).then(|| texts.remove(kind::TEXT_NEW_BASE));
     let new_path = (bits & flags::CHANGE_NEW_ARGUMENT != 0)
-        .then(|| join_argument(new_base, texts.remove(kind::TEXT_NEW_ARGUMENT)));
+        .then(|| join_argument(new_base, texts.remove(kind::TEXT_NEW_ARGUMENT), false));
     let new_path = if bits & flags::CHANGE_NO_BASE << 2 != 0 { Some(nowhere) } else { new_path };
     (path, new_path)
 }
 
-/// A path argument, made absolute against what it is relative to: nothing but its own slash if `base` is absent.
-pub(super) fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) -> ResolvedPath {
+/// A path argument, made absolute against what it is relative to: nothing but its own slash if `base` is absent. With
+/// `is_root` that stands for the root directory.
+pub(super) fn join_argument(
+    base: Option<Option<Text>>,
+    argument: Option<Text>,
+    is_root: bool,
+) -> ResolvedPath {
     let argument = plain_text(argument);
     let Some(base) = base else { return by_argument(argument.map(|text| normal(b"", &text))) };
     let base = resolved_path(base);
@@ -405,7 +412,7 @@ pub(super) fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) 
     let is_absolute = argument.value().is_some_and(|text| text.starts_with(b"/"));
     // `..` does not lead out of the process's own root directory.
     let (outside, inside): (&[u8], &[u8]) = match &base.in_root {
-        _ if is_absolute => (root, b""),
+        _ if is_absolute || is_root => (root, b""),
         // The root directory itself.
         Some(inside) if inside == b"/" => (root, b""),
         Some(inside) if root.ends_with(inside) => (&root[..root.len() - inside.len()], inside),
@@ -415,6 +422,12 @@ pub(super) fn join_argument(base: Option<Option<Text>>, argument: Option<Text>) 
     let in_root = (!outside.is_empty() || base.in_root.is_some())
         .then(|| argument.value().map(|text| normal(inside, text)))
         .flatten();
+    let in_root = if is_root {
+        let own = base.in_root.as_ref().zip(in_root);
+        own.map(|(own, below)| normal(own, &below))
+    } else {
+        in_root
+    };
     let path = argument.map(|text| {
         let inside = normal(inside, &text);
         match outside {
@@ -471,7 +484,7 @@ mod tests {
     }
 
     fn joined(base: Option<&[u8]>, in_root: u32, argument: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
-        let path = join_argument(base.map(|base| text(base, in_root)), text(argument, u32::MAX));
+        let path = join_argument(base.map(|base| text(base, in_root)), text(argument, u32::MAX), false);
         let Observed::Complete(value) = path.path else { panic!("{:?}", path.path) };
         (value, path.in_root)
     }
@@ -499,6 +512,21 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_stands_for_the_root_is_not_left() {
+        let joined = |base: &[u8], in_root, argument| {
+            let path = join_argument(Some(text(base, in_root)), text(argument, u32::MAX), true);
+            (path.path, path.in_root)
+        };
+        assert_eq!(joined(b"a\0w\0", u32::MAX, b"/../b"), (Observed::Complete(b"/w/a/b".to_vec()), None));
+        assert_eq!(joined(b"a\0w\0", u32::MAX, b"../../b"), (Observed::Complete(b"/w/a/b".to_vec()), None));
+        assert_eq!(
+            joined(b"a\0jail\0", 2, b"/b"),
+            (Observed::Complete(b"/jail/a/b".to_vec()), Some(b"/a/b".to_vec()))
+        );
+        assert_eq!(joined(b"", u32::MAX, b"/b"), (Observed::Complete(b"/b".to_vec()), None));
+    }
+
+    #[test]
     fn every_change_has_a_name() {
         for code in (0..=u32::from(u8::MAX)).filter(|code| operation::is_change(*code)) {
             assert!(operation_of(code).is_some(), "{code}");
@@ -507,9 +535,9 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_said() {
-        let base_lost = join_argument(Some(None), text(b"x", u32::MAX));
+        let base_lost = join_argument(Some(None), text(b"x", u32::MAX), false);
         assert_eq!(base_lost.path, Observed::Unreadable(Unreadable::Lost));
-        let argument_lost = join_argument(None, None);
+        let argument_lost = join_argument(None, None, false);
         assert_eq!(argument_lost.path, Observed::Unreadable(Unreadable::Lost));
     }
 }

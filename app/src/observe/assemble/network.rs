@@ -165,7 +165,11 @@ pub(super) fn unix(record: &UnixRecord, texts: &mut Texts) -> EventKind {
     let path = match (&name, path) {
         (Some(name), Some(base)) if has(socket::UNIX_ARGUMENT) => {
             let total = name.len() as u32;
-            Some(join_argument(Some(base), Some(Text { bytes: name.clone(), total, ..Text::default() })))
+            Some(join_argument(
+                Some(base),
+                Some(Text { bytes: name.clone(), total, ..Text::default() }),
+                false,
+            ))
         }
         (_, path) => path.map(resolved_path),
     };
