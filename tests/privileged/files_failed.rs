@@ -454,6 +454,49 @@ fn failures_of_what_no_name_leads_to() {
     assert_eq!(paths, [None, Some("/".into()), Some(folder.join("gone"))]);
 }
 
+/// What is relative to something without a name is not told as if that were the root directory, and makes no file there.
+#[test]
+fn attempts_relative_to_what_no_name_leads_to() {
+    needs!();
+    let watched = calls(&[
+        "unshare CLONE_NEWNS ; mount null / null MS_REC|MS_PRIVATE",
+        "pipe r w ; fails ENOTDIR openat r in_pipe O_RDONLY",
+        "m=memfd_create x 0 ; fails ENOTDIR openat m ../etc/shadow O_RDONLY ; fails ENOTDIR unlinkat m in_memfd 0",
+        "mount none point tmpfs ; mkdir point/sub 0700 ; d=openat AT_FDCWD point/sub O_PATH",
+        "umount2 point MNT_DETACH ; fails ENOENT openat d etc/missing O_RDONLY ; mkdirat d made 0700",
+        "x=openat d file O_WRONLY|O_CREAT 0600 ; renameat d file d moved ; fails EXDEV renameat d a AT_FDCWD b",
+        "fchdir d ; fails ENOENT stat ../up ; mkdir here 0700",
+    ]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("point")).unwrap();
+    let receipt = watched.run().complete(0);
+    let mut failed: Vec<_> = receipt
+        .failed_uses()
+        .into_iter()
+        .map(|one| (one.operation(), one.path().unwrap(), one.new_path()))
+        .filter(|(_, path, _)| !path.ends_with("ld.so.preload"))
+        .collect();
+    failed.sort();
+    let new = Some(folder.join("b"));
+    assert_eq!(
+        failed,
+        [
+            ("delete", "memfd:x/in_memfd".into(), None),
+            ("open", "etc/shadow".into(), None),
+            ("open", "in_pipe".into(), None),
+            ("open", "sub/etc/missing".into(), None),
+            ("rename", "sub/a".into(), new),
+            ("stat", "up".into(), None),
+        ]
+    );
+    let changes = receipt.changes_below(&folder);
+    for line in ["mkdir sub/made", "rename sub/file -> sub/moved", "chdir sub", "mkdir sub/here"] {
+        assert!(changes.iter().any(|change| change == line), "{line}: {changes:?}");
+    }
+    let made: Vec<_> = receipt.artifacts().iter().map(|made| made.path()).collect();
+    assert!(made.iter().all(|path| path.starts_with(&folder)), "{made:?}");
+}
+
 /// What is mounted may have no path but a name of its own.
 #[test]
 fn a_mount_that_is_refused() {

@@ -104,7 +104,8 @@ pub enum Unreadable {
 /// A path as the kernel resolved it, or as somebody wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedPath {
-    /// Absolute bytes from the root of the mount namespace (or of the detached mount).
+    /// Absolute bytes from the root of the mount namespace (or of the detached mount). Of what is relative to something that
+    /// no name leads to, an argument of a program's or where it is on a detached mount, without the slash.
     pub path: Observed<Vec<u8>>,
     /// As the process itself sees it, where its root directory is not the namespace's.
     pub in_root: Option<Vec<u8>>,

@@ -380,7 +380,7 @@ fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<Resolved
         texts.remove(kind::TEXT_ARGUMENT);
         Some(nowhere.clone())
     } else if bits & flags::CHANGE_RESOLVED != 0 {
-        Some(resolved_path(base.flatten()))
+        Some(reached(resolved_path(base.flatten())))
     } else {
         let is_root = bits & flags::CHANGE_IN_ROOT != 0;
         (bits & flags::CHANGE_ARGUMENT != 0)
@@ -444,13 +444,27 @@ pub(super) fn join_argument(
         }
         (path, _) => path,
     };
-    ResolvedPath {
+    let unlinked = base.unlinked;
+    reached(ResolvedPath {
         path,
         in_root,
         source: PathSource::Argument,
-        unlinked: base.unlinked,
+        unlinked,
         unreachable: base.unreachable,
+    })
+}
+
+/// The same path, but without a slash at its beginning where that is not the root directory: what has no name (a pipe, a
+/// memfd), a mount that is nowhere.
+fn reached(path: ResolvedPath) -> ResolvedPath {
+    if !path.unreachable {
+        return path;
     }
+    let relative = path.path.map(|path| match path.strip_prefix(b"/").unwrap_or(&path) {
+        b"" => b".".to_vec(),
+        relative => relative.to_vec(),
+    });
+    ResolvedPath { path: relative, ..path }
 }
 
 /// `path` below `base`, without `.`, `..` and doubled slashes: by its letters alone, so that a `..` behind a symbolic
@@ -524,6 +538,19 @@ mod tests {
             (Observed::Complete(b"/jail/a/b".to_vec()), Some(b"/a/b".to_vec()))
         );
         assert_eq!(joined(b"", u32::MAX, b"/b"), (Observed::Complete(b"/b".to_vec()), None));
+    }
+
+    #[test]
+    fn what_no_name_leads_to_has_no_absolute_path() {
+        let joined = |base: &[u8], argument| {
+            let base = Text { flags: flags::PATH_UNREACHABLE, ..text(base, u32::MAX).unwrap_or_default() };
+            let path = join_argument(Some(Some(base)), text(argument, u32::MAX), false);
+            (path.path, path.unreachable)
+        };
+        assert_eq!(joined(b"memfd:a\0", b"b"), (Observed::Complete(b"memfd:a/b".to_vec()), true));
+        assert_eq!(joined(b"", b"../b"), (Observed::Complete(b"b".to_vec()), true));
+        assert_eq!(joined(b"c\0a\0", b"../b"), (Observed::Complete(b"a/b".to_vec()), true));
+        assert_eq!(joined(b"", b"."), (Observed::Complete(b".".to_vec()), true));
     }
 
     #[test]

@@ -313,9 +313,12 @@ impl<'a> Builder<'a> {
         entry.last_at = entry.last_at.max(at);
     }
 
-    /// The entry of what a path alone names.
+    /// The entry of what a path alone names. One that is relative to what has no name is not the name of a file, though it
+    /// may look like what a file without one is called.
     fn named(&mut self, path: &Text, source: PathSource) -> u32 {
-        if let Observed::Complete(name) = path {
+        if let Observed::Complete(name) = path
+            && name.starts_with(b"/")
+        {
             let first = Key::new(path, PathSource::Kernel, None);
             let key = |entry: &u32| Key::of(&self.entries[*entry as usize]);
             let start = self.opened.partition_point(|entry| key(entry) < first);
