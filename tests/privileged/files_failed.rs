@@ -497,6 +497,68 @@ fn attempts_relative_to_what_no_name_leads_to() {
     assert!(made.iter().all(|path| path.starts_with(&folder)), "{made:?}");
 }
 
+/// An empty name is no name of the working directory, and what is relative to a descriptor that is not open is told as it was
+/// given. Of what a descriptor alone says the file is told.
+#[test]
+fn names_that_are_empty_or_relative_to_nothing() {
+    needs!();
+    let watched = calls(&[
+        "fails ENOENT openat AT_FDCWD %00 O_RDONLY ; fails ENOENT mkdir %00 0700 ; fails ENOENT stat %00",
+        "fails ENOENT rename %00 %00 ; fails ENOENT rename file %00",
+        "fails EBADF openat 99 in/nothing O_RDONLY ; fails EBADF mkdirat 99 ../name 0700",
+        "fails EBADF openat2 99 /slash O_RDONLY 0 RESOLVE_IN_ROOT",
+        "fails EBADF renameat 99 a AT_FDCWD b ; fails EBADF renameat AT_FDCWD file 99 c",
+        "fails ENOENT openat 99 /nowhere/x O_RDONLY ; fails EBADF newfstatat 99 %00 AT_EMPTY_PATH",
+        "fails ENOENT mount %00 nowhere tmpfs ; fails ENOENT mount null nowhere tmpfs",
+        "fails ENOENT mount dev/x nowhere tmpfs ; fails ENOENT mount dev/x file null MS_BIND",
+        "f=openat AT_FDCWD file O_RDONLY ; fails ENOENT linkat f %00 AT_FDCWD missing/x AT_EMPTY_PATH",
+        "setgid 65534 ; setuid 65534 ; fails EPERM fchownat f %00 0 0 AT_EMPTY_PATH",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    let receipt = watched.run().complete(0);
+    let name = |path: Option<std::path::PathBuf>| {
+        let short = |path: std::path::PathBuf| match path.strip_prefix(&folder) {
+            Ok(below) => format!("./{}", below.display()),
+            _ => path.display().to_string(),
+        };
+        path.map_or("none".to_owned(), short)
+    };
+    let mut failed: Vec<_> = receipt
+        .failed_uses()
+        .into_iter()
+        .map(|one| format!("{} {:?} {:?}", one.operation(), name(one.path()), name(one.new_path())))
+        .filter(|line| !line.contains("ld.so.preload"))
+        .collect();
+    failed.sort();
+    let mut expected = [
+        r#"open "" "none""#,
+        r#"mkdir "" "none""#,
+        r#"stat "" "none""#,
+        r#"rename "" """#,
+        r#"rename "./file" """#,
+        r#"open "in/nothing" "none""#,
+        r#"mkdir "../name" "none""#,
+        r#"open "slash" "none""#,
+        r#"rename "a" "./b""#,
+        r#"rename "./file" "c""#,
+        r#"open "/nowhere/x" "none""#,
+        r#"stat "none" "none""#,
+        r#"mount "" "./nowhere""#,
+        r#"mount "none" "./nowhere""#,
+        r#"mount "dev/x" "./nowhere""#,
+        r#"mount "./dev/x" "./file""#,
+        r#"link "./file" "./missing/x""#,
+        r#"chown "./file" "none""#,
+    ];
+    expected.sort_unstable();
+    assert_eq!(failed, expected);
+    let of_mount = |failed: &FailedUse<'_>| failed.operation() == "mount" && failed.path().is_none();
+    let without_source = receipt.failed_uses().into_iter().find(of_mount).unwrap();
+    assert_eq!(without_source.0["path_reason"], "none");
+    assert!(receipt.all_files().iter().all(|file| file.path().as_deref() != Some(&*folder)));
+}
+
 /// What is mounted may have no path but a name of its own.
 #[test]
 fn a_mount_that_is_refused() {

@@ -87,6 +87,8 @@ pub enum Unreadable {
     Fault(i32),
     /// This kernel does not tell.
     NotAvailable,
+    /// There was none.
+    Absent,
     /// The file is not there any more, or is another one by now.
     Gone,
     /// The file was changed after it was executed, or while it was read.

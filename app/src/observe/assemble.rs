@@ -1,5 +1,6 @@
 //! From records to events: joins each record with the texts that were sent before it. Pure.
 
+pub(super) mod arguments;
 mod calls;
 pub(super) mod files;
 pub(super) mod network;

@@ -13,7 +13,7 @@ use glasshouse_common::{
 
 use super::{
     ACCESS_LIMIT, FAILED_LIMIT, FLOW_LIMIT, ObserveError, RARE_LIMIT, SCOPE_LIMIT, SOCKET_LIMIT,
-    assemble::{device, files, network, syscall},
+    assemble::{arguments, device, files, network, syscall},
     intake::Intake,
     load::{Loaded, Plain, Settled},
     ring::{Batch, Rings},
@@ -356,7 +356,7 @@ impl Sweeper {
 fn unnamed(access: AccessId, entry: &state::Access) -> EventKind {
     EventKind::FileSeen(Box::new(FileSeen {
         access,
-        path: ResolvedPath { source: PathSource::Kernel, ..files::lost() },
+        path: ResolvedPath { source: PathSource::Kernel, ..arguments::lost() },
         asked: None,
         origin: FileOrigin::Received,
         facts: FileFacts {

@@ -100,7 +100,7 @@ pub(super) fn call(name: &str) -> FileCall {
         }
         "socketcall" => (op::SOCKET_CALL, "", 0),
         "mount" => (op::MOUNT, "pPto", 0),
-        "move_mount" => (op::MOUNT, "dpDP", 0),
+        "move_mount" => (op::MOUNT, "dpDPo", 0),
         "mount_setattr" => (op::MOUNT_SETATTR, "dpo1", FileCall::NUMBERS_IN_MEMORY),
         "umount" => (op::UMOUNT, "p", 0),
         "umount2" => (op::UMOUNT, "po", 0),

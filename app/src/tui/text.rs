@@ -38,6 +38,7 @@ fn unknown(why: Unreadable) -> &'static str {
         Unreadable::Lost => "lost",
         Unreadable::Fault(_) => "not readable",
         Unreadable::NotAvailable => "not told by this kernel",
+        Unreadable::Absent => "none",
         Unreadable::Gone => "gone",
         Unreadable::Changed => "changed since",
         Unreadable::NotRegular => "not a regular file",

@@ -146,6 +146,7 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
     if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
         bits |= send_argument(word.0, 1) as u32;
     }
+    bits |= (argument(found, word, FileCall::FLAGS) as u32) << flags::CALL_FLAGS;
     let record = (&raw mut (*text).bytes).cast::<FileFailedRecord>();
     let owner = &raw const (*text).owner;
     let size = size_of::<FileFailedRecord>() as u32;

@@ -6,8 +6,9 @@ use glasshouse_common::{
 };
 
 use super::{
+    arguments::{by_argument, lost, normal, paths},
     event, file_facts, syscall,
-    texts::{Text, Texts, Walk, plain_text, resolved_path, walked_path},
+    texts::{Texts, Walk, plain_text, walked_path},
 };
 use crate::{
     event::{
@@ -21,6 +22,14 @@ use crate::{
 
 /// `AT_REMOVEDIR` of `linux/fcntl.h`.
 const AT_REMOVEDIR: u64 = 0x200;
+/// `AT_EMPTY_PATH` there.
+const AT_EMPTY_PATH: u64 = 0x1000;
+/// `MOVE_MOUNT_F_EMPTY_PATH` and `MOVE_MOUNT_T_EMPTY_PATH` of `linux/mount.h`.
+const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
+const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
+/// `ENOENT` and `EFAULT` of `asm-generic/errno-base.h`.
+const ENOENT: i32 = 2;
+const EFAULT: i32 = 14;
 /// `MS_BIND`, `MS_MOVE` of `linux/mount.h`: the source is a path.
 const MS_PATHS: u64 = 0x1000 | 0x2000;
 /// Requests that wait for their completion: more than the kernel side follows.
@@ -95,10 +104,9 @@ pub(super) fn failed(
     let call = syscall(record.abi, record.call);
     let operation = operation_of(record.operation)?;
     let word = word_of(call, record.operation, native, compat);
-    // With which flags is not told: what has no slash is rather a name than what is to be bound.
-    let is_name = |source: &Vec<u8>| !source.is_empty() && !source.contains(&b'/');
-    let source_name =
-        source_name(operation, word, texts).filter(|source| source.path.value().is_some_and(is_name));
+    let call_flags = record.flags >> flags::CALL_FLAGS;
+    let source_name = source_name(operation, word, texts)
+        .filter(|source| call_flags & MS_PATHS as u32 == 0 || source.path.value().is_some_and(Vec::is_empty));
     let follows = record.flags & flags::CHANGE_FOLLOWS != 0;
     let (path, new_path) = if follows && record.flags & (flags::CHANGE_BASE | flags::CHANGE_NO_BASE) == 0 {
         (Some(by_argument(Observed::Complete(normal(b"", argument)))), None)
@@ -108,9 +116,21 @@ pub(super) fn failed(
             let text = texts.of(kind::TEXT_ARGUMENT);
             (text.bytes, text.total) = (argument.to_vec(), argument.len() as u32);
         }
-        paths(record.flags, texts)
+        let empty_is_descriptor =
+            [(FileCall::BASE, false), (FileCall::NEW_BASE, true)].map(|(base, is_second)| {
+                word.argument(base) != NO_ARGUMENT
+                    && takes_empty(operation, word, call_flags, record.errno, is_second)
+            });
+        paths(record.flags, texts, empty_is_descriptor)
     };
     let mut path = source_name.or(path).unwrap_or_else(lost);
+    if operation == FileOperation::Mount
+        && record.errno as i32 != EFAULT
+        && matches!(path.path, Observed::Unreadable(Unreadable::Fault(_)))
+    {
+        // The kernel has read it, as far as there was one.
+        path.path = Observed::Unreadable(Unreadable::Absent);
+    }
     if record.flags & flags::CHANGE_RESOLVED != 0 && path.unreachable {
         // No name leads to it, and which file it was is not told.
         (path.path, path.in_root) = (Observed::Unreadable(Unreadable::NotAvailable), None);
@@ -140,7 +160,10 @@ pub(super) fn changed(
         operation = FileOperation::RemoveDirectory;
     }
     let source_name = source_name(operation, word, texts).filter(|_| record.call_flags & MS_PATHS == 0);
-    let (mut path, mut new_path) = paths(record.flags, texts);
+    // A call that has succeeded was given what it takes.
+    let is_call = call.abi != Abi::Ring;
+    let by_descriptor = operation == FileOperation::Link && record.call_flags & AT_EMPTY_PATH != 0;
+    let (mut path, mut new_path) = paths(record.flags, texts, [is_call || by_descriptor, is_call]);
     if source_name.is_some() {
         path = source_name;
     }
@@ -171,6 +194,31 @@ pub(super) fn changed(
     })))
 }
 
+/// Whether a call that failed takes an empty path for what its descriptor leads to. Flags say so, of which the lower half is
+/// known; of calls whose flags are not told it is taken from the error, which is ENOENT of an empty name.
+fn takes_empty(
+    operation: FileOperation,
+    word: FileCall,
+    call_flags: u32,
+    errno: u32,
+    is_second: bool,
+) -> bool {
+    let has_flags = word.argument(FileCall::FLAGS) != NO_ARGUMENT;
+    match operation {
+        FileOperation::Mount if is_second => call_flags & MOVE_MOUNT_T_EMPTY_PATH != 0,
+        FileOperation::Mount => call_flags & MOVE_MOUNT_F_EMPTY_PATH != 0,
+        _ if is_second => false,
+        FileOperation::Open if has_flags => false,
+        FileOperation::MakeDirectory
+        | FileOperation::MakeNode
+        | FileOperation::Delete
+        | FileOperation::Rename
+        | FileOperation::Symlink => false,
+        _ if has_flags => u64::from(call_flags) & AT_EMPTY_PATH != 0,
+        _ => errno as i32 != ENOENT,
+    }
+}
+
 /// What a call is known to do.
 fn word_of(call: Syscall, operation: u32, native: &Table, compat: &Table) -> FileCall {
     match call.abi {
@@ -185,8 +233,9 @@ fn source_name(operation: FileOperation, word: FileCall, texts: &Texts) -> Optio
     if operation != FileOperation::Mount || word.argument(FileCall::BASE) != NO_ARGUMENT {
         return None;
     }
-    let source = &texts.get(kind::TEXT_ARGUMENT)?.bytes;
-    (!source.starts_with(b"/")).then(|| by_argument(Observed::Complete(source.clone())))
+    let source = texts.get(kind::TEXT_ARGUMENT)?;
+    let is_name = source.flags & flags::TEXT_UNREADABLE == 0 && !source.bytes.starts_with(b"/");
+    is_name.then(|| by_argument(Observed::Complete(source.bytes.clone())))
 }
 
 /// Which numbers the record of a request through a ring has: where they come from in a call does not matter.
@@ -363,208 +412,14 @@ fn operation_of(code: u32) -> Option<FileOperation> {
     })
 }
 
-/// A path of which nothing arrived.
-pub(in crate::observe) fn lost() -> ResolvedPath {
-    by_argument(Observed::Unreadable(Unreadable::Lost))
-}
-
-fn by_argument(path: Observed<Vec<u8>>) -> ResolvedPath {
-    ResolvedPath { path, in_root: None, source: PathSource::Argument, unlinked: false, unreachable: false }
-}
-
-/// The two paths of a call, as far as it has them.
-fn paths(bits: u32, texts: &mut Texts) -> (Option<ResolvedPath>, Option<ResolvedPath>) {
-    let base = (bits & flags::CHANGE_BASE != 0).then(|| texts.remove(kind::TEXT_BASE));
-    let nowhere = by_argument(Observed::Unreadable(Unreadable::NotAvailable));
-    let path = if bits & flags::CHANGE_NO_BASE != 0 {
-        texts.remove(kind::TEXT_ARGUMENT);
-        Some(nowhere.clone())
-    } else if bits & flags::CHANGE_RESOLVED != 0 {
-        Some(reached(resolved_path(base.flatten())))
-    } else {
-        let is_root = bits & flags::CHANGE_IN_ROOT != 0;
-        (bits & flags::CHANGE_ARGUMENT != 0)
-            .then(|| join_argument(base, texts.remove(kind::TEXT_ARGUMENT), is_root))
-    };
-    let new_base = (bits & flags::CHANGE_NEW_BASE != 0).then(|| texts.remove(kind::TEXT_NEW_BASE));
-    let new_path = (bits & flags::CHANGE_NEW_ARGUMENT != 0)
-        .then(|| join_argument(new_base, texts.remove(kind::TEXT_NEW_ARGUMENT), false));
-    let new_path = if bits & flags::CHANGE_NO_BASE << 2 != 0 { Some(nowhere) } else { new_path };
-    (path, new_path)
-}
-
-/// A path argument, made absolute against what it is relative to: nothing but its own slash if `base` is absent. With
-/// `is_root` that stands for the root directory.
-pub(super) fn join_argument(
-    base: Option<Option<Text>>,
-    argument: Option<Text>,
-    is_root: bool,
-) -> ResolvedPath {
-    let argument = plain_text(argument);
-    let Some(base) = base else { return by_argument(argument.map(|text| normal(b"", &text))) };
-    let base = resolved_path(base);
-    let (Observed::Complete(root) | Observed::Truncated { value: root, .. }) = &base.path else {
-        return match argument.value() {
-            Some(_) => lost(),
-            None => by_argument(argument),
-        };
-    };
-    let is_absolute = argument.value().is_some_and(|text| text.starts_with(b"/"));
-    // `..` does not lead out of the process's own root directory.
-    let (outside, inside): (&[u8], &[u8]) = match &base.in_root {
-        _ if is_absolute || is_root => (root, b""),
-        // The root directory itself.
-        Some(inside) if inside == b"/" => (root, b""),
-        Some(inside) if root.ends_with(inside) => (&root[..root.len() - inside.len()], inside),
-        _ => (b"", root),
-    };
-    let outside = outside.strip_suffix(b"/").unwrap_or(outside);
-    let in_root = (!outside.is_empty() || base.in_root.is_some())
-        .then(|| argument.value().map(|text| normal(inside, text)))
-        .flatten();
-    let in_root = if is_root {
-        let own = base.in_root.as_ref().zip(in_root);
-        own.map(|(own, below)| normal(own, &below))
-    } else {
-        in_root
-    };
-    let path = argument.map(|text| {
-        let inside = normal(inside, &text);
-        match outside {
-            b"" => inside,
-            _ if inside == b"/" => outside.to_vec(),
-            _ => [outside, &inside].concat(),
-        }
-    });
-    let path = match (path, &base.path) {
-        (Observed::Complete(value), Observed::Truncated { length, .. }) => {
-            // What the argument has added or taken back.
-            let length = length.saturating_add(value.len() as u64).saturating_sub(root.len() as u64);
-            Observed::Truncated { length, value }
-        }
-        (path, _) => path,
-    };
-    let unlinked = base.unlinked;
-    reached(ResolvedPath {
-        path,
-        in_root,
-        source: PathSource::Argument,
-        unlinked,
-        unreachable: base.unreachable,
-    })
-}
-
-/// The same path, but without a slash at its beginning where that is not the root directory: what has no name (a pipe, a
-/// memfd), a mount that is nowhere.
-fn reached(path: ResolvedPath) -> ResolvedPath {
-    if !path.unreachable {
-        return path;
-    }
-    let relative = path.path.map(|path| match path.strip_prefix(b"/").unwrap_or(&path) {
-        b"" => b".".to_vec(),
-        relative => relative.to_vec(),
-    });
-    ResolvedPath { path: relative, ..path }
-}
-
-/// `path` below `base`, without `.`, `..` and doubled slashes: by its letters alone, so that a `..` behind a symbolic
-/// link is taken back the way it was written.
-fn normal(base: &[u8], path: &[u8]) -> Vec<u8> {
-    let mut normal = Vec::with_capacity(base.len() + path.len() + 2);
-    for path in [base, path] {
-        for component in path.split(|byte| *byte == b'/') {
-            match component {
-                b"" | b"." => {}
-                b".." => normal.truncate(normal.iter().rposition(|byte| *byte == b'/').unwrap_or_default()),
-                name => {
-                    normal.push(b'/');
-                    normal.extend_from_slice(name);
-                }
-            }
-        }
-    }
-    if normal.is_empty() {
-        normal.push(b'/');
-    }
-    normal
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(bytes: &[u8], in_root: u32) -> Option<Text> {
-        Some(Text { bytes: bytes.to_vec(), total: bytes.len() as u32, in_root, ..Text::default() })
-    }
-
-    fn joined(base: Option<&[u8]>, in_root: u32, argument: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
-        let path = join_argument(base.map(|base| text(base, in_root)), text(argument, u32::MAX), false);
-        let Observed::Complete(value) = path.path else { panic!("{:?}", path.path) };
-        (value, path.in_root)
-    }
-
-    #[test]
-    fn arguments_are_made_absolute() {
-        let whole = u32::MAX;
-        assert_eq!(joined(None, whole, b"//a/./b/../c/"), (b"/a/c".to_vec(), None));
-        assert_eq!(joined(None, whole, b"/../.."), (b"/".to_vec(), None));
-        assert_eq!(joined(Some(b"work\0home\0"), 10, b"x/../../y"), (b"/home/y".to_vec(), None));
-        assert_eq!(joined(Some(b"work\0home\0"), 10, b"."), (b"/home/work".to_vec(), None));
-    }
-
-    #[test]
-    fn a_root_directory_of_its_own_is_not_left() {
-        // cwd /jail/a, root /jail.
-        let cwd: &[u8] = b"a\0jail\0";
-        assert_eq!(joined(Some(cwd), 2, b"b"), (b"/jail/a/b".to_vec(), Some(b"/a/b".to_vec())));
-        assert_eq!(joined(Some(cwd), 2, b"../../../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
-        // From the root directory itself.
-        assert_eq!(joined(Some(b"jail\0"), 0, b"../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
-        // An absolute path, relative to the root itself.
-        assert_eq!(joined(Some(b"jail\0"), 0, b"/etc/../b"), (b"/jail/b".to_vec(), Some(b"/b".to_vec())));
-        assert_eq!(joined(Some(b"jail\0"), 0, b"/"), (b"/jail".to_vec(), Some(b"/".to_vec())));
-    }
-
-    #[test]
-    fn a_directory_that_stands_for_the_root_is_not_left() {
-        let joined = |base: &[u8], in_root, argument| {
-            let path = join_argument(Some(text(base, in_root)), text(argument, u32::MAX), true);
-            (path.path, path.in_root)
-        };
-        assert_eq!(joined(b"a\0w\0", u32::MAX, b"/../b"), (Observed::Complete(b"/w/a/b".to_vec()), None));
-        assert_eq!(joined(b"a\0w\0", u32::MAX, b"../../b"), (Observed::Complete(b"/w/a/b".to_vec()), None));
-        assert_eq!(
-            joined(b"a\0jail\0", 2, b"/b"),
-            (Observed::Complete(b"/jail/a/b".to_vec()), Some(b"/a/b".to_vec()))
-        );
-        assert_eq!(joined(b"", u32::MAX, b"/b"), (Observed::Complete(b"/b".to_vec()), None));
-    }
-
-    #[test]
-    fn what_no_name_leads_to_has_no_absolute_path() {
-        let joined = |base: &[u8], argument| {
-            let base = Text { flags: flags::PATH_UNREACHABLE, ..text(base, u32::MAX).unwrap_or_default() };
-            let path = join_argument(Some(Some(base)), text(argument, u32::MAX), false);
-            (path.path, path.unreachable)
-        };
-        assert_eq!(joined(b"memfd:a\0", b"b"), (Observed::Complete(b"memfd:a/b".to_vec()), true));
-        assert_eq!(joined(b"", b"../b"), (Observed::Complete(b"b".to_vec()), true));
-        assert_eq!(joined(b"c\0a\0", b"../b"), (Observed::Complete(b"a/b".to_vec()), true));
-        assert_eq!(joined(b"", b"."), (Observed::Complete(b".".to_vec()), true));
-    }
 
     #[test]
     fn every_change_has_a_name() {
         for code in (0..=u32::from(u8::MAX)).filter(|code| operation::is_change(*code)) {
             assert!(operation_of(code).is_some(), "{code}");
         }
-    }
-
-    #[test]
-    fn what_was_lost_is_said() {
-        let base_lost = join_argument(Some(None), text(b"x", u32::MAX), false);
-        assert_eq!(base_lost.path, Observed::Unreadable(Unreadable::Lost));
-        let argument_lost = join_argument(None, None, false);
-        assert_eq!(argument_lost.path, Observed::Unreadable(Unreadable::Lost));
     }
 }

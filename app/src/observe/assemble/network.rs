@@ -10,7 +10,8 @@ use glasshouse_common::{
 use zerocopy::IntoBytes as _;
 
 use super::{
-    files::{join_argument, totals},
+    arguments::join_argument,
+    files::totals,
     syscall,
     texts::{Text, Texts, resolved_path},
 };

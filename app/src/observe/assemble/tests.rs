@@ -312,16 +312,21 @@ fn a_failed_attempt_on_what_no_name_leads_to_has_no_path() {
 
 #[test]
 fn what_could_not_be_mounted_may_be_a_name() {
-    let source = |call: &str, source: &[u8]| {
+    let source = |call: &str, call_flags: u32, source: &[u8]| {
         let call = Table::native().number(call).unwrap();
+        let bits = flags::CHANGE_BASE | flags::CHANGE_ARGUMENT | call_flags << flags::CALL_FLAGS;
         failed_of(&[
             text(kind::TEXT_BASE, 0, 5, 0, b"work\0home\0"),
             text(kind::TEXT_ARGUMENT, 0, source.len() as u32, 0, source),
-            failed_record(abi::operation::MOUNT, call, flags::CHANGE_BASE | flags::CHANGE_ARGUMENT, b""),
+            failed_record(abi::operation::MOUNT, call, bits, b""),
         ])
     };
     let path = |path: &str| Observed::Complete(path.as_bytes().to_vec());
-    assert_eq!(source("mount", b"tmpfs"), path("tmpfs"));
-    assert_eq!(source("mount", b"./tmpfs"), path("/home/work/tmpfs"));
-    assert_eq!(source("move_mount", b"from"), path("/home/work/from"));
+    assert_eq!(source("mount", 0, b"tmpfs"), path("tmpfs"));
+    assert_eq!(source("mount", 0, b"./tmpfs"), path("./tmpfs"));
+    assert_eq!(source("mount", 0x1000, b"./tmpfs"), path("/home/work/tmpfs"));
+    assert_eq!(source("mount", 0x1000, b""), path(""));
+    assert_eq!(source("move_mount", 0, b"from"), path("/home/work/from"));
+    assert_eq!(source("move_mount", 4, b""), path("/home/work"));
+    assert_eq!(source("move_mount", 0, b""), path(""));
 }

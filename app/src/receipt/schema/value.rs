@@ -170,6 +170,7 @@ impl From<Unreadable> for Reason {
             Unreadable::Lost => Self::Lost,
             Unreadable::Fault(_) => Self::Fault,
             Unreadable::NotAvailable => Self::NotAvailable,
+            Unreadable::Absent => Self::None,
             Unreadable::Changed => Self::Changed,
             Unreadable::Gone => Self::Gone,
             Unreadable::NotRegular => Self::NotRegular,
