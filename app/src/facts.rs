@@ -122,7 +122,7 @@ pub struct Outcome {
     pub signal: Option<i32>,
     /// It dumped core.
     pub core_dumped: bool,
-    /// What went wrong, in words, for the states that are failures.
+    /// What went wrong, in words, for the states that are failures, and where others than the root had to be ended.
     pub error: Option<String>,
 }
 

@@ -150,6 +150,28 @@ fn wait_all_follows_what_a_daemon_does() {
     assert_eq!(codes, [Some(3), Some(7), Some(0), Some(6)]);
 }
 
+/// The command itself was in time: its own end is the outcome, and what was waited for is ended.
+#[test]
+fn a_timeout_of_wait_all_leaves_the_outcome_the_command_s_own() {
+    needs!();
+    let options = ["--wait-all", "--timeout", "700ms"];
+    for (script, code, status) in [
+        ("sleep 100 >/dev/null 2>&1 & exit 3", 3, "exited"),
+        ("sleep 100 >/dev/null 2>&1 & kill -9 $$", 137, "signaled"),
+    ] {
+        let run = watch(["sh", "-c", script]).options(options).run();
+        let receipt = run.complete(code);
+        assert_eq!(receipt.text("/execution/outcome/status"), status);
+        let error = receipt.text("/execution/outcome/error");
+        assert!(error.contains("ended by itself") && error.contains("700ms"), "{error}");
+        assert!(run.stderr.contains(error), "{}", run.stderr);
+        let duration = receipt.at("/execution/duration_ms").as_f64().unwrap();
+        assert!(duration < 700.0, "{duration} ms until the command's own end");
+        let signals: Vec<_> = receipt.processes().iter().map(crate::support::Process::exit_signal).collect();
+        assert_eq!(signals.last(), Some(&Some(15)), "{signals:?}");
+    }
+}
+
 #[test]
 fn pids_of_a_namespace_stand_beside_the_host_s() {
     needs!();

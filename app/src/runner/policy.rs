@@ -41,6 +41,8 @@ pub(super) struct Policy {
     /// When what was asked to end is killed.
     kill_at: Option<Instant>,
     root_ended: bool,
+    /// It had ended when `--timeout` was reached.
+    root_was_in_time: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +58,7 @@ impl Policy {
     pub(super) fn new(now: Instant, timeout: Option<Duration>) -> Self {
         let timeout =
             timeout.and_then(|timeout| now.checked_add(timeout)).map_or(Timeout::None, Timeout::TermAt);
-        Self { insisted: VecDeque::new(), timeout, kill_at: None, root_ended: false }
+        Self { insisted: VecDeque::new(), timeout, kill_at: None, root_ended: false, root_was_in_time: false }
     }
 
     /// A signal has come. `has_it_already`: the terminal gave it to the command too.
@@ -92,6 +94,12 @@ impl Policy {
     /// The root process has ended.
     pub(super) fn root_ended(&mut self) {
         self.root_ended = true;
+        self.root_was_in_time = !self.timed_out();
+    }
+
+    /// The root process ended before `--timeout` was reached.
+    pub(super) fn root_was_in_time(&self) -> bool {
+        self.root_was_in_time
     }
 
     /// When [`Policy::time_passed`] wants to be called.

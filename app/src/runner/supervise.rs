@@ -36,10 +36,26 @@ pub(super) enum Ending {
     Root(Ended),
     /// `--timeout` was reached, and everything is over that could be ended.
     TimedOut(Option<Ended>),
+    /// The command had ended when `--timeout` was reached, but others that were waited for had not.
+    Outlived {
+        root: Ended,
+        /// They are over.
+        all_ended: bool,
+    },
     /// The user insists.
     Stopped(Signal),
     /// The observation ended by itself, or the runner's own means did.
     Failed(String),
+}
+
+impl Ending {
+    /// What `--timeout` has ended: the command, or the wait for others.
+    fn of_timeout(policy: &Policy, ended: Option<Ended>, all_ended: bool) -> Self {
+        match ended {
+            Some(root) if policy.root_was_in_time() => Self::Outlived { root, all_ended },
+            _ => Self::TimedOut(ended),
+        }
+    }
 }
 
 impl Run {
@@ -66,7 +82,7 @@ impl Run {
             if let Some(ended) = ended {
                 if policy.timed_out() {
                     if !self.is_populated(backend) {
-                        return Ending::TimedOut(Some(ended));
+                        return Ending::of_timeout(&policy, Some(ended), true);
                     }
                 } else if !options.wait_all || observation.alive() == 0 {
                     return Ending::Root(ended);
@@ -140,7 +156,7 @@ impl Run {
                     return Ending::Root(ended);
                 }
                 (Action::Stop(signal), None) => return Ending::Stopped(signal),
-                (Action::Stop(_) | Action::GiveUp, _) => return Ending::TimedOut(ended),
+                (Action::Stop(_) | Action::GiveUp, _) => return Ending::of_timeout(&policy, ended, false),
                 (Action::Send(signal, reach), _) => self.send(backend, signal, reach),
                 (Action::Terminate, _) => self.terminate(backend),
                 (Action::Nothing, _) => {}
@@ -279,6 +295,16 @@ impl Run {
                 let fate = if ended.is_some() { "was ended" } else { "could not be killed" };
                 End::timed_out(format!("the command took longer than {timeout:?} (--timeout) and {fate}"))
                     .with_root(ended)
+            }
+            Ending::Outlived { root, all_ended } => {
+                let timeout = options.timeout.unwrap_or_default();
+                let fate = if all_ended { "were ended" } else { "could not all be killed" };
+                let mut end = End::of_root(root);
+                end.outcome.error = Some(format!(
+                    "the command has ended by itself, but processes that it started took longer than {timeout:?} \
+                     (--timeout) and {fate}"
+                ));
+                end
             }
             Ending::Stopped(signal) => {
                 let detail = format!("{signal} stopped the observation before the command ended");

@@ -203,6 +203,19 @@ fn a_timeout_ends_the_command() {
     assert!(end.outcome.error.unwrap().contains("300ms"));
 }
 
+/// The fake observation counts down from one look to the next; there are more of them than the time-out lets be made.
+#[test]
+fn a_timeout_that_ends_others_leaves_the_outcome_the_roots_own() {
+    let _alone = alone();
+    let mut options = options(&["sh", "-c", "sleep 100 & exit 3"]);
+    (options.timeout, options.wait_all) = (Some(Duration::from_millis(300)), true);
+    let alive = Rc::new(Cell::new(1_000));
+    let (end, _) = run_with(&options, |_, _| Ok(Fake { next: Next::Nothing, alive }));
+    assert_eq!((end.outcome.status, end.exit_code), (OutcomeStatus::Exited, 3));
+    let error = end.outcome.error.unwrap();
+    assert!(error.contains("ended by itself") && error.contains("300ms"), "{error}");
+}
+
 #[test]
 fn a_stopped_command_gets_to_act_on_the_timeout() {
     let _alone = alone();

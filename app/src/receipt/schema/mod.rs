@@ -231,7 +231,8 @@ pub struct Outcome {
     pub signal_name: Option<String>,
     /// The command dumped core.
     pub core_dumped: bool,
-    /// What went wrong, in words; null when nothing did.
+    /// What went wrong, in words; null when nothing did. With `exited` and `signaled` too where `--timeout` ended
+    /// processes that the command had left running and that were waited for.
     pub error: Option<Bytes>,
 }
 
