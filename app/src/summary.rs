@@ -307,7 +307,7 @@ mod tests {
             ReceiptOptions,
             from_session::tests::{artifacts, calls, events, facts, file_events, network_events, receipt_of},
         },
-        session::samples::{change, create, event, exec, key, made, seen},
+        session::samples::{change, create, event, exec, file_failed, key, made, read, seen, wrote},
     };
 
     fn summary(events: &[Event], facts: &RunFacts, written: Option<&Written>) -> String {
@@ -370,6 +370,29 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             "  sensitive     denied: /etc/shadow ×2 by gone (pid 101)",
         ];
         assert_eq!(lines[..expected.len()], expected);
+    }
+
+    /// Not by who had to do with it first: that one may have been refused, or only have read it.
+    #[test]
+    fn who_used_a_sensitive_file() {
+        let (root, child) = (key(10, 100), key(40, 101));
+        let (shadow, netrc) = ("/etc/shadow", "/home/ann/.netrc");
+        let refused = file_failed(9, FileOperation::Open, shadow, 13, 1);
+        let more = [
+            event(31, root, refused),
+            event(32, child, seen(1, shadow, 3, read(5))),
+            event(33, root, seen(2, netrc, 4, read(5))),
+            event(34, child, seen(3, netrc, 4, wrote(5))),
+        ];
+        let events: Vec<_> = events().into_iter().chain(more).collect();
+        let text = summary(&events, &facts(), None);
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  sensitive")).collect();
+        let expected = [
+            "  sensitive     read: /etc/shadow by gone (pid 101)",
+            "  sensitive     written: /home/ann/.netrc by gone (pid 101)",
+            "  sensitive     denied: /etc/shadow ×1 by gone (pid 100)",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -8,9 +8,15 @@ use std::{
 use humansize::{BINARY, format_size};
 
 use super::{escape, grouped, line, listed, named, plural, push, sensitive::is_sensitive};
-use crate::receipt::{
-    Receipt,
-    schema::{Artifact, ArtifactChange, Bytes, FileKind, FileOperation, Filesystem, Reason, UsedFile, Value},
+use crate::{
+    names::errno,
+    receipt::{
+        Receipt,
+        schema::{
+            Artifact, ArtifactChange, Bytes, FailedAttempt, FileKind, FileOperation, Filesystem,
+            OperationCounts, Reason, UsedFile, Value,
+        },
+    },
 };
 
 /// Paths of a list that are shown; the receipt has them all.
@@ -111,7 +117,7 @@ fn sensitive(receipt: &Receipt) -> Vec<(&UsedFile, Used)> {
     let is_root = receipt.command.user.uid == 0;
     let mut found = Vec::new();
     for file in &receipt.filesystem.files {
-        let uses = [use_of(file), denied_of(file)];
+        let uses = [use_of(&file.operations), denied_of(file)];
         if uses == [None, None] {
             continue;
         }
@@ -125,9 +131,9 @@ fn sensitive(receipt: &Receipt) -> Vec<(&UsedFile, Used)> {
     found
 }
 
-/// The most that was done with a file. Who opened one may have read it through a mapping.
-fn use_of(file: &UsedFile) -> Option<Used> {
-    let did = |wanted: &[FileOperation]| file.operations.0.iter().any(|(one, _)| wanted.contains(one));
+/// The most of what was done with a file. Who opened it may have read it through a mapping.
+fn use_of(operations: &OperationCounts) -> Option<Used> {
+    let did = |wanted: &[FileOperation]| operations.0.iter().any(|(one, _)| wanted.contains(one));
     if did(&[
         FileOperation::Write,
         FileOperation::Truncate,
@@ -152,8 +158,24 @@ fn told(receipt: &Receipt, file: &UsedFile, used: Used) -> String {
         let count = denied.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
         push(&mut text, format_args!(" ×{}", grouped(count)));
     }
-    push_process(&mut text, receipt, file.processes.first().copied());
+    push_process(&mut text, receipt, first_user(receipt, file, used));
     text
+}
+
+/// The first process that used a file so, which need not be the first that had to do with it.
+fn first_user(receipt: &Receipt, file: &UsedFile, used: Used) -> Option<u64> {
+    if let [only] = *file.processes {
+        return Some(only);
+    }
+    if used == Used::Denied {
+        let names = DENIED.map(errno);
+        let denied = |one: &&FailedAttempt| names.iter().any(|name| **name == *one.errno);
+        let of_file =
+            |one: &&FailedAttempt| one.path.as_ref().map(Value::kept) == file.path.as_ref().map(Value::kept);
+        let attempts = receipt.filesystem.failed.iter().filter(denied).filter(of_file);
+        return attempts.min_by_key(|one| one.first_at).and_then(|one| one.process);
+    }
+    file.by_process.iter().find(|one| use_of(&one.operations) == Some(used)).and_then(|one| one.process)
 }
 
 /// Adds by whom, if that is known.
