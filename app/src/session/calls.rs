@@ -278,6 +278,14 @@ impl ToldCalls {
 /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`: the initial pid namespace.
 const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
 
+/// The first process of a namespace, whose number no thread ever has.
+const INIT: u32 = 1;
+
+/// How many threads there were is known when they have ended.
+fn may_have_threads(process: &Process) -> bool {
+    process.ended.as_ref().is_none_or(|ended| ended.threads_started > 0)
+}
+
 /// Processes by their numbers.
 #[derive(Debug, Default)]
 struct Numbers {
@@ -287,6 +295,8 @@ struct Numbers {
     namespaces: BTreeSet<u32>,
     /// By number in the initial namespace.
     initial: HashMap<u32, Vec<ProcessKey>>,
+    /// Processes that had threads, or may have them yet.
+    with_threads: u64,
 }
 
 impl Numbers {
@@ -297,6 +307,19 @@ impl Numbers {
             self.inner.entry((namespace, pid)).or_default().push(key);
             self.namespaces.insert(namespace);
         }
+        self.with_threads += u64::from(may_have_threads(process));
+    }
+
+    /// Whether a number that is no process's may be that of a thread of one of them.
+    fn may_be_thread(&self, session: &Session, entry: &CallEntry, number: u32) -> bool {
+        const TAKES_THREADS: [Action; 3] = [Action::Trace, Action::ReadMemory, Action::WriteMemory];
+        if number == INIT || !TAKES_THREADS.contains(&entry.action) {
+            return false;
+        }
+        // Nobody can trace a thread of its own.
+        let is_another = entry.action == Action::Trace && entry.errno.is_none();
+        let own = session.process(entry.process).is_some_and(|own| is_another && may_have_threads(own));
+        self.with_threads > u64::from(own)
     }
 
     fn whom(&self, session: &Session, entry: &CallEntry, target: Target) -> Whom {
@@ -334,7 +357,7 @@ impl Numbers {
             Some(key) if has_ended(*key) => Whom::Unknown,
             Some(key) => Whom::Process(*key),
             None if observer == Some(number) => Whom::Observer,
-            None if is_thread || !all_known => Whom::Unknown,
+            None if is_thread || !all_known || self.may_be_thread(session, entry, number) => Whom::Unknown,
             None => Whom::Outside,
         }
     }
@@ -344,7 +367,7 @@ impl Numbers {
 mod tests {
     use super::*;
     use crate::{
-        event::{Abi, Event},
+        event::{Abi, Event, EventKind},
         session::{
             MAX_CALLS,
             samples::{called, event, exec, exit, fork, key},
@@ -393,6 +416,41 @@ mod tests {
         check(30, Target::Process(-100), Whom::Group);
         check(30, Target::Process(-1), Whom::Everyone);
         check(30, Target::Thread(102), Whom::Unknown);
+    }
+
+    /// Who traces a process, or looks into its memory, may name it by any of its threads.
+    #[test]
+    fn a_number_may_be_that_of_a_thread() {
+        let (root, child) = (key(10, 100), key(20, 101));
+        let check = |action, result, number, [of_root, of_child]: [u32; 2], expected| {
+            let end = |threads_started| {
+                let EventKind::Exit(end) = exit(0) else { unreachable!() };
+                EventKind::Exit(crate::event::Exit { threads_started, ..end })
+            };
+            let mut first = exec("sh", key(1, 1), 1000);
+            (first.is_root, first.namespace_pid) = (true, 100);
+            let mut session = Session::new();
+            for event in [
+                event(11, root, EventKind::Exec(Box::new(first))),
+                event(20, root, fork(child, root, 1000)),
+                event(30, root, called(1, action, Some(16), Some(Target::Process(number)), result)),
+                event(50, child, end(of_child)),
+                event(60, root, end(of_root)),
+            ] {
+                session.apply(&event);
+            }
+            assert_eq!(told(&session)[0].whom, Some(expected), "{action:?} {result} {number}");
+        };
+        let attach = Action::Trace;
+        check(attach, 0, 200, [0, 3], Whom::Unknown);
+        check(attach, 0, 200, [0, 0], Whom::Outside);
+        check(attach, 0, 200, [3, 0], Whom::Outside);
+        check(attach, -3, 200, [3, 0], Whom::Unknown);
+        check(attach, 0, 101, [0, 3], Whom::Process(child));
+        check(attach, 0, 1, [0, 3], Whom::Outside);
+        check(Action::ReadMemory, 8, 200, [3, 0], Whom::Unknown);
+        check(Action::WriteMemory, 8, 200, [0, 3], Whom::Unknown);
+        check(Action::Signal, 0, 200, [0, 3], Whom::Outside);
     }
 
     #[test]

@@ -225,7 +225,7 @@ pub(crate) fn network_events() -> Vec<Event> {
 pub(crate) fn calls() -> Vec<Event> {
     let child = key(40, 101);
     let mut renamed = called(30, Action::Rename, None, None, 0);
-    let mut written = called(31, Action::WriteMemory, None, Some(Target::Process(50)), 8);
+    let mut written = called(31, Action::WriteMemory, None, Some(Target::Process(1)), 8);
     if let (EventKind::Called(renamed), EventKind::Called(written)) = (&mut renamed, &mut written) {
         renamed.text = Some(Observed::Complete(b"[s3cret]".to_vec()));
         (written.totals.bytes_written, written.totals.failures) = (16, 2);

@@ -75,6 +75,10 @@ fn control_of_others() {
     assert_eq!(found([of_root]), [("observer_attacked", Severity::Medium)]);
     check(call(Action::WriteMemory, 0, 1, 8), &[("process_injection", Severity::High)]);
     check(call(Action::ReadMemory, 0, 1, 8), &[("memory_read", Severity::Medium)]);
+    // Perhaps a thread of the run.
+    check(call(Action::Trace, ATTACH, 200, 0), &[("process_injection", Severity::Medium)]);
+    check(call(Action::WriteMemory, 0, 200, 8), &[("process_injection", Severity::Medium)]);
+    check(call(Action::ReadMemory, 0, 200, 8), &[("memory_read", Severity::Low)]);
     check(opened_for_writing("/proc/1/mem"), &[("process_injection", Severity::High)]);
     check(opened_for_writing("/proc/101/mem"), &[]);
     check(opened_for_writing("/proc/90/mem"), &[("observer_attacked", Severity::High)]);
