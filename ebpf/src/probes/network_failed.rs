@@ -130,25 +130,32 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     (*found).base = PathRef { mnt: zero(), dentry: zero() };
     let now = task::now();
     let key = entries::begin_failure(found, start, tgid, hash, what << 16 | errno as u32 & 0xffff, now);
-    let Some(entry) = entries::find_or_make(key) else {
-        entries::note_full();
-        return 0;
-    };
-    totals::count_failure(entry, now);
-    if (*entry).seen != 0 {
-        if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
-            file::send_totals(key, now);
+    let entry = entries::find_or_make(key);
+    let new = &raw mut (*found).new;
+    let access = if let Some(entry) = entry {
+        totals::count_failure(entry, now);
+        if (*entry).seen != 0 {
+            if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
+                file::send_totals(key, now);
+            }
+            return 0;
         }
-        return 0;
-    }
+        entries::take_first(entry, new);
+        key
+    } else {
+        // There is no room to count it: it is told by itself.
+        (*new).totals.failures = 1;
+        (*new).totals.last_at = now;
+        entries::number_of_one(key, now)
+    };
     let text = &raw mut (*scratch).text;
     let lost = (*text).lost;
     let record = (&raw mut (*text).bytes).cast::<SocketFailedRecord>();
     let size = size_of::<SocketFailedRecord>() as u32;
-    core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
-    (*record).header = task::header((*entry).sent_at, start, tgid, file::tid(), kind::SOCKET_FAILED, size);
-    (*record).access = key;
-    totals::copy_totals(entry, &raw mut (*record).totals);
+    (*record).header = task::header((*new).sent_at, start, tgid, file::tid(), kind::SOCKET_FAILED, size);
+    (*record).access = access;
+    totals::copy_totals(new, &raw mut (*record).totals);
+    entries::clear_totals(new);
     (*record).operation = what;
     (*record).errno = errno as u32;
     (*record).call = call as u32;
@@ -162,6 +169,11 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
         bpf_probe_read_kernel(to, length as u32, text::aside(text).cast());
     }
     send(Family::Files, u64::from(size));
-    totals::sent(entry, (*text).lost - lost, task::now());
+    let lost = (*text).lost - lost;
+    match entry {
+        Some(entry) => totals::sent(entry, lost, now),
+        None if lost != 0 => entries::note_full(),
+        None => {}
+    }
     0
 }
