@@ -179,7 +179,12 @@ impl KnownFlow {
         self.remote = flow.remote.or(self.remote);
         self.backlog = flow.backlog.or(self.backlog);
         self.error = flow.error.or(self.error);
-        self.direction = flow.direction.or(self.direction);
+        self.direction = if self.has_states() {
+            flow.direction.or(self.direction)
+        } else {
+            // Who was sent something can connect to the sender afterwards.
+            self.direction.or(flow.direction)
+        };
         self.origin = flow.origin.or(self.origin);
         self.state = flow.state.or(self.state);
         self.totals = later(&self.totals, &flow.totals);

@@ -186,6 +186,20 @@ fn a_datagram_socket_that_begins_again_is_open() {
 }
 
 /// What came in belongs to the time at which its socket listened.
+/// As `nc -u -l` does: it looks at the first datagram, and connects to whom it is from.
+#[test]
+fn a_server_that_connects_to_who_asked_it() {
+    let bound = Flow { remote: None, bound: true, direction: None, ..udp(1, 3, "0.0.0.0", 30, (0, 0)) };
+    let asked =
+        Flow { bound: true, direction: Some(Direction::Inbound), ..udp(2, 3, "10.0.0.7", 40, (0, 1)) };
+    let answered = udp(2, 3, "10.0.0.7", 40, (1, 1));
+    let connected = Flow { bound: true, connected: true, ..answered };
+    let network = session(&[at(30, flow(bound)), at(40, flow(asked)), at(50, flow(connected))]).network();
+    let [one] = network.connections.as_slice() else { panic!("{network:?}") };
+    assert_eq!((one.direction, one.listener), (Some(Direction::Inbound), Some(0)));
+    assert_eq!((one.result, network.listeners[0].accepted), (ConnectionResult::Answered, 1));
+}
+
 #[test]
 fn a_socket_that_listens_twice() {
     let incoming = |id, when| Flow { listener: Some(1), ..mirrored(&tcp(9, 9, "10.0.0.9", when), id, id) };
