@@ -301,13 +301,15 @@ fn duration(duration: Milliseconds) -> String {
 mod tests {
     use super::*;
     use crate::{
-        event::{Event, EventKind, FileOperation},
+        event::{Direction, Event, EventKind, FileOperation, Flow},
         facts::{BackpressureFacts, Gap, GapKind, OutcomeStatus, RunFacts},
         receipt::{
             ReceiptOptions,
             from_session::tests::{artifacts, calls, events, facts, file_events, network_events, receipt_of},
         },
-        session::samples::{change, create, event, exec, file_failed, key, made, read, seen, wrote},
+        session::samples::{
+            change, create, end, event, exec, file_failed, flow, key, listener, made, read, seen, udp, wrote,
+        },
     };
 
     fn summary(events: &[Event], facts: &RunFacts, written: Option<&Written>) -> String {
@@ -410,6 +412,39 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             "  sensitive     denied: /run/user/7/bus by gone (pid 101)",
         ];
         assert_eq!(lines[..expected.len()], expected);
+    }
+
+    /// A client may bind its socket before it asks, and a socket of connections waits for none before it listens.
+    #[test]
+    fn bound_is_not_listening() {
+        let process = key(10, 100);
+        let bound = |number, port| Flow {
+            local: Some(end("0.0.0.0", port)),
+            remote: None,
+            direction: None,
+            bound: true,
+            ..udp(number, number, "0.0.0.0", 30, (0, 0))
+        };
+        let stream = Flow { kind: 1, protocol: 6, ..bound(1, 9_001) };
+        let asks = Flow { bound: true, ..udp(12, 2, "10.0.0.2", 40, (1, 1)) };
+        let asked = Flow { direction: Some(Direction::Inbound), ..udp(13, 3, "10.0.0.3", 40, (1, 1)) };
+        let asks_too = Flow { bound: true, ..udp(14, 3, "10.0.0.4", 40, (1, 1)) };
+        let flows = [
+            stream,
+            bound(2, 9_002),
+            asks,
+            bound(3, 9_003),
+            asked,
+            asks_too,
+            bound(4, 9_004),
+            listener(5, 5, 9_005, 30),
+        ];
+        let more = flows.into_iter().map(|one| event(50, process, flow(one)));
+        let events: Vec<_> = events().into_iter().chain(more).collect();
+        let text = summary(&events, &facts(), None);
+        let line = text.lines().find(|line| line.starts_with("  listening")).unwrap();
+        let ports: Vec<_> = (9_001..=9_005).filter(|port| line.contains(&format!(":{port} "))).collect();
+        assert_eq!(ports, [9_003, 9_004, 9_005], "{line}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Who was connected to whom, in a few lines.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{self, Write},
 };
 
@@ -13,8 +13,8 @@ use super::{
 use crate::receipt::{
     Receipt,
     schema::{
-        Address, Bytes, Connection, ConnectionResult, Direction, FailedSocketCall, Listener, Network,
-        SocketOperation, UnixSocket, Value,
+        Address, Bytes, Connection, ConnectionResult, Direction, FailedSocketCall, Listener, ListenerState,
+        Network, SocketOperation, UnixSocket, Value,
     },
 };
 
@@ -35,7 +35,7 @@ pub(super) fn write(out: &mut dyn Write, receipt: &Receipt) -> io::Result<()> {
     if let Some(text) = counted(failed(network)) {
         line(out, "not connected", &text)?;
     }
-    let listeners: Vec<_> = network.listeners.iter().collect();
+    let listeners = waiting(network);
     let shown = listeners.iter().take(SHOWN).map(|one| listener(receipt, one));
     if let Some(text) = listed(shown, listeners.len().saturating_sub(SHOWN)) {
         line(out, "listening", &text)?;
@@ -142,6 +142,21 @@ fn failed(network: &Network) -> BTreeMap<String, u64> {
 fn end(end: &Address) -> String {
     let address = host(&end.address.0.to_string());
     end.port.map_or_else(|| address.clone(), |port| format!("{address}:{port}"))
+}
+
+/// Sockets that wait for peers. One that is only bound waits for datagrams, unless it was its own process that began
+/// with all that it exchanged; what has connections waits for none before it listens.
+fn waiting(network: &Network) -> Vec<&Listener> {
+    const WITH_CONNECTIONS: [&str; 2] = ["stream", "seqpacket"];
+    let begun = network.connections.iter().filter(|one| one.direction == Some(Direction::Outbound));
+    let begun: HashSet<u64> = begun.filter_map(|one| one.socket).collect();
+    let begins =
+        |one: &Listener| one.accepted == 0 && one.socket.is_some_and(|socket| begun.contains(&socket));
+    let waits = |one: &&Listener| {
+        one.state == ListenerState::Listening
+            || !WITH_CONNECTIONS.contains(&&*one.socket_type) && !begins(one)
+    };
+    network.listeners.iter().filter(waits).collect()
 }
 
 fn listener(receipt: &Receipt, one: &Listener) -> String {
