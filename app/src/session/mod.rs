@@ -232,7 +232,7 @@ impl Session {
 
     /// What is known of sockets by now.
     pub fn network(&self) -> NetworkView {
-        NetworkView::new(&self.network)
+        NetworkView::new(&self.network).with_ended_peers(self)
     }
 
     /// Every list that has a cap.

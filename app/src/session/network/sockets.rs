@@ -46,6 +46,8 @@ struct KnownUnix {
     listener: Option<SocketId>,
     peer: Option<ProcessKey>,
     peer_pid: Option<u32>,
+    /// When that was told.
+    peer_at: BootNs,
     first_at: BootNs,
     operations: [u32; OPERATIONS.len()],
     kind: u16,
@@ -121,6 +123,8 @@ pub struct UnixEntry {
     pub bytes_sent: u64,
     /// Bytes received, likewise.
     pub bytes_received: u64,
+    /// When the peer's process id was told.
+    pub(super) peer_at: BootNs,
     socket: SocketId,
     listens_on: Option<SocketId>,
 }
@@ -163,6 +167,7 @@ impl UnixSockets {
             listener: None,
             peer: None,
             peer_pid: None,
+            peer_at: at,
             first_at: at,
             operations: [0; OPERATIONS.len()],
             kind: unix.kind,
@@ -176,7 +181,9 @@ impl UnixSockets {
         known.is_argument &= unix.name_is_argument;
         known.listener = unix.listener.or(known.listener);
         known.peer = unix.peer.or(known.peer);
-        known.peer_pid = unix.peer_pid.or(known.peer_pid);
+        if unix.peer_pid.is_some() {
+            (known.peer_pid, known.peer_at) = (unix.peer_pid, at);
+        }
         known.first_at = known.first_at.min(at);
         let count = &mut known.operations[unix.operation as usize];
         *count = count.saturating_add(1);
@@ -296,6 +303,7 @@ fn unix_entry(network: &Network, key: &UnixKey, known: &KnownUnix) -> UnixEntry 
         path: known.path.as_ref().map(|path| (text(texts, path.path), path.source)),
         peer: known.peer,
         peer_pid: known.peer_pid,
+        peer_at: known.peer_at,
         listener: None,
         first_at: known.first_at,
         bytes_sent: 0,
@@ -320,6 +328,7 @@ fn flow_entry(network: &Network, socket: SocketId, known: &UnixFlow) -> UnixEntr
         path: None,
         peer: None,
         peer_pid: None,
+        peer_at: known.totals.first_at,
         listener: None,
         first_at: known.totals.first_at,
         bytes_sent: 0,
@@ -335,7 +344,9 @@ impl UnixEntry {
             add_count(&mut self.operations, operation, count);
         }
         self.peer = self.peer.or(other.peer);
-        self.peer_pid = self.peer_pid.or(other.peer_pid);
+        if self.peer_pid.is_none() {
+            (self.peer_pid, self.peer_at) = (other.peer_pid, other.peer_at);
+        }
         self.listens_on = self.listens_on.or(other.listens_on);
         self.first_at = self.first_at.min(other.first_at);
     }

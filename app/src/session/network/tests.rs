@@ -394,6 +394,31 @@ fn names_that_were_sent_to() {
     assert_eq!(told, [(false, Some(PathSource::Kernel)), (true, Some(PathSource::Argument))]);
 }
 
+/// A service that has gone on in a child: who made the socket listen has ended when somebody connects.
+#[test]
+fn a_peer_that_had_ended() {
+    let again = key(50, 102);
+    let talk = |socket, pid| {
+        let mut talk = unix_socket(socket, SocketOperation::Connect, Some(b"/run/x"));
+        talk.peer_pid = Some(pid);
+        unix(talk)
+    };
+    let network = session(&[
+        at(15, talk(1, 101)),
+        event(20, ONE, fork(TWO, ONE, 0)),
+        event(21, ONE, fork(key(21, 102), ONE, 0)),
+        event(30, TWO, exit(0)),
+        event(50, ONE, fork(again, ONE, 0)),
+        at(60, talk(2, 101)),
+        at(61, talk(3, 102)),
+        at(62, talk(4, 7)),
+    ])
+    .network();
+    let peers: Vec<_> = network.unix_sockets.iter().map(|one| one.peer).collect();
+    // Not who began later, nor one of two, nor who is not of the run.
+    assert_eq!(peers, [None, Some(TWO), None, None]);
+}
+
 #[test]
 fn other_sockets_by_kind() {
     let netlink = |flow: FlowId, bytes_sent, ended| Flow {

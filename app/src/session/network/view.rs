@@ -1,13 +1,14 @@
 //! The network as the receipt has it.
 
 use super::{
-    Network,
+    Network, Session,
     connections::{self, Connection, Listener},
     dns::{self, DnsEntry},
     failures::SocketFailure,
     names, peers,
     sockets::{self, OtherSocket, UnixEntry},
 };
+use crate::{event::ProcessKey, maps::HashMap};
 
 /// Connections, listeners, names, failures and other sockets, put together.
 #[derive(Debug)]
@@ -52,5 +53,25 @@ impl NetworkView {
             bytes_sent,
             bytes_received,
         }
+    }
+
+    /// Finds peers that had ended before they were told: the kernel notes who asked a socket to listen, and a service may
+    /// have gone on in a child of that process. Of several processes that had its number, it is known of none.
+    pub(in super::super) fn with_ended_peers(mut self, session: &Session) -> Self {
+        let is_missing = |one: &&mut UnixEntry| one.peer.is_none() && one.peer_pid.is_some();
+        let mut missing = self.unix_sockets.iter_mut().filter(is_missing).peekable();
+        if missing.peek().is_none() {
+            return self;
+        }
+        let mut numbers: HashMap<u32, Vec<ProcessKey>> = HashMap::default();
+        for (key, _) in session.processes() {
+            numbers.entry(key.tgid).or_default().push(key);
+        }
+        for entry in missing {
+            if let Some([only]) = entry.peer_pid.and_then(|pid| numbers.get(&pid)).map(Vec::as_slice) {
+                entry.peer = Some(*only).filter(|only| only.start <= entry.peer_at);
+            }
+        }
+        self
     }
 }
