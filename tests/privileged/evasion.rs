@@ -258,6 +258,9 @@ fn namespaces_of_its_own() {
     for rule in ["new_namespaces", "mounted", "root_changed"] {
         receipt.expect_finding(rule, "low");
     }
+    // Making what is there private mounts nothing.
+    let mounted = receipt.expect_finding("mounted", "low");
+    assert_eq!(mounted.evidence("path"), [folder.join("new").to_str().unwrap()]);
     assert_eq!(receipt.file("/seen").operation("create"), 1);
     let run = watch([program("pid_namespace")]).run();
     let receipt = run.complete(0);

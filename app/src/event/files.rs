@@ -226,6 +226,26 @@ pub struct ChangeDetail {
     pub propagation: Option<u64>,
 }
 
+/// Flags of mount (`linux/mount.h`): `MS_REMOUNT`, `MS_BIND`, `MS_MOVE`; and `MS_UNBINDABLE`, `MS_PRIVATE`, `MS_SLAVE` and
+/// `MS_SHARED`, which are about what there is already.
+const REMOUNT: u64 = 1 << 5;
+const BIND: u64 = 1 << 12;
+const MOVE: u64 = 1 << 13;
+const PROPAGATION: u64 = 0b1111 << 17;
+
+impl ChangeDetail {
+    /// Of a mount: nothing is mounted, but how mounts are passed on is changed.
+    pub fn only_propagates(&self) -> bool {
+        let flags = self.flags.unwrap_or_default();
+        flags & PROPAGATION != 0 && flags & (REMOUNT | BIND) == 0
+    }
+
+    /// Of a mount: the kernel asks for no type of a file system.
+    pub fn has_no_type(&self) -> bool {
+        self.flags.unwrap_or_default() & (REMOUNT | BIND | MOVE | PROPAGATION) != 0
+    }
+}
+
 /// Attempts of one kind that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFailed {

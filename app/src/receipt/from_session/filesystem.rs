@@ -130,8 +130,10 @@ impl<'a, 'b> Builder<'a, 'b> {
         let attributes = text(&[Operation::SetAttribute, Operation::RemoveAttribute]);
         let (target, target_reason) = self.texts.optional(text(&[Operation::Symlink]), || at("target"));
         let (attribute, attribute_reason) = self.texts.optional(attributes, || at("attribute"));
-        let (file_system, file_system_reason) =
-            self.texts.optional(text(&[Operation::Mount]), || at("file_system"));
+        // Where the kernel does not ask for a type, there is nothing to read where it would be.
+        let is_type = |text: &&Text| text.value().is_some() || !change.detail.has_no_type();
+        let file_system = text(&[Operation::Mount]).filter(is_type);
+        let (file_system, file_system_reason) = self.texts.optional(file_system, || at("file_system"));
         let (process, process_reason) = self.process(change.process);
         let detail = change.detail;
         let result_reason = change.unconfirmed.map(|why| match why {

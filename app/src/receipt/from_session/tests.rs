@@ -523,6 +523,25 @@ fn artifacts_are_what_was_found() {
     check(changed, [json!("changed"), Value::Null, Value::Null, json!("not_available")]);
 }
 
+/// What makes mounts private gives no type, and there is nothing to read; where one is asked for, it was not seen.
+#[test]
+fn a_mount_without_a_type_has_none() {
+    let mount = |flags| {
+        let mut mount = changed(FileOperation::Mount, ChangeTarget::Path(argument("none")));
+        (mount.new_path, mount.detail.flags) = (Some(argument("/")), Some(flags));
+        mount.text = Some(Observed::Unreadable(Unreadable::Fault(14)));
+        event(100 + flags, ROOT, EventKind::FileChanged(Box::new(mount)))
+    };
+    let receipt = receipt_of(&[mount(0), mount(1 << 18)], &facts(), &ReceiptOptions::default());
+    let types: Vec<_> = receipt
+        .filesystem
+        .changes
+        .iter()
+        .map(|change| change.details.as_ref().and_then(|details| details.file_system_reason))
+        .collect();
+    assert_eq!(types, [Some(Reason::Fault), None]);
+}
+
 #[test]
 fn totals_are_those_of_regular_files() {
     let receipt = json(&receipt_of(&all_events(), &facts(), &ReceiptOptions::default()));

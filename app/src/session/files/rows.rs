@@ -12,7 +12,8 @@ use super::{
     kind::FileKind,
 };
 use crate::event::{
-    AccessId, AccessTotals, BootNs, FileOperation, FileOrigin, Observed, PathSource, ProcessKey, Syscall,
+    AccessId, AccessTotals, BootNs, ChangeDetail, FileOperation, FileOrigin, Observed, PathSource,
+    ProcessKey, Syscall,
 };
 
 /// The number of a row.
@@ -74,6 +75,8 @@ pub enum Done {
         operation: FileOperation,
         /// By which call.
         call: Syscall,
+        /// Numbers.
+        detail: ChangeDetail,
     },
     /// An attempt failed.
     Failed {
@@ -256,6 +259,7 @@ impl<'a> FileRows<'a> {
                 kind: used.map(|(_, known)| known.kind),
                 operation: change.operation,
                 call: change.call,
+                detail: self.0.details.get_index(change.detail as usize).copied().unwrap_or_default(),
             },
         })
     }

@@ -18,7 +18,9 @@ use crate::{
 const REFUSALS: [i32; 3] = [1, 13, 30];
 
 pub(super) fn look(session: &Session, row: &FileRow<'_>, kin: &mut Kin, found: &mut Found) {
-    let paths = [Some(row.path), row.new_path].into_iter().flatten().filter_map(|path| path.value().copied());
+    let second = row.new_path.filter(|_| !is_mount(row));
+    let first = if is_mount(row) { row.new_path.unwrap_or(row.path) } else { row.path };
+    let paths = [Some(first), second].into_iter().flatten().filter_map(|path| path.value().copied());
     for path in paths {
         if let Some((rule, severity, errno)) = judge(session, row, path, kin) {
             found.add(Hit {
@@ -32,6 +34,12 @@ pub(super) fn look(session: &Session, row: &FileRow<'_>, kin: &mut Kin, found: &
             });
         }
     }
+}
+
+/// A mount is done to the mount point, and to nothing that it has for a source.
+fn is_mount(row: &FileRow<'_>) -> bool {
+    let (Done::Changed { operation, .. } | Done::Failed { operation, .. }) = row.done else { return false };
+    operation == FileOperation::Mount
 }
 
 /// Whether a process was executed from a path.
@@ -62,8 +70,9 @@ fn judge(
         Done::Changed { operation: FileOperation::ChangeRoot | FileOperation::PivotRoot, .. } => {
             Some((&ROOT_CHANGED, Low, None))
         }
-        Done::Changed { operation: FileOperation::Mount | FileOperation::SetMountAttributes, .. } => {
-            Some((&MOUNTED, Low, None))
+        Done::Changed { operation: FileOperation::SetMountAttributes, .. } => Some((&MOUNTED, Low, None)),
+        Done::Changed { operation: FileOperation::Mount, detail, .. } => {
+            (!detail.only_propagates()).then_some((&MOUNTED, Low, None))
         }
         Done::Changed { operation: FileOperation::Delete, .. }
             if was_executed_from(session, row.process, path) =>
@@ -81,6 +90,7 @@ fn is_meant_to_change(row: &FileRow<'_>) -> bool {
             let opened = *for_writing && *origin == FileOrigin::Opened;
             opened || totals.writes | totals.creates | totals.truncates | totals.writable_maps != 0
         }
+        Done::Changed { operation: FileOperation::Mount, detail, .. } => !detail.only_propagates(),
         Done::Changed { operation, .. } => {
             !matches!(operation, FileOperation::ChangeDirectory | FileOperation::Open)
         }

@@ -179,7 +179,22 @@ fn where_a_process_lives() {
     check(change(FileOperation::ChangeRoot, "/srv"), &[("root_changed", Severity::Low)]);
     let mut mount = changed(FileOperation::Mount, ChangeTarget::None);
     mount.new_path = Some(argument("/mnt"));
-    check(EventKind::FileChanged(Box::new(mount)), &[("mounted", Severity::Low)]);
+    check(EventKind::FileChanged(Box::new(mount.clone())), &[("mounted", Severity::Low)]);
+    // One mount is one, whatever it has for a source, and a change of propagation is none.
+    mount.target = ChangeTarget::Path(argument("/etc/cron.d"));
+    let mounts = session([event(30, CHILD, EventKind::FileChanged(Box::new(mount.clone())))]).findings().list;
+    assert_eq!(mounts.len(), 1, "{mounts:?}");
+    let mount_point = Evidence { fact: Fact::Path(Arc::from(b"/mnt".as_slice())), errno: None };
+    assert_eq!(
+        (mounts[0].rule.id, mounts[0].count, &*mounts[0].evidence),
+        ("mounted", 1, &[mount_point][..])
+    );
+    let (private, remount, bind) = (1 << 18 | 1 << 14, 1 << 5, 1 << 12);
+    for (flags, expected) in [(private, 0), (remount, 1), (bind, 1), (bind | private, 1)] {
+        mount.detail.flags = Some(flags);
+        let kind = EventKind::FileChanged(Box::new(mount.clone()));
+        assert_eq!(found([event(30, CHILD, kind)]).len(), expected, "{flags:#x}");
+    }
     let mut left = session([event(40, ROOT, exit(0)), event(41, OTHER, exit(0))]);
     left.observation_ended(&[CHILD]);
     let findings = left.findings();
