@@ -282,3 +282,19 @@ fn the_name_is_the_last_one() {
     let receipt = watch(command![program("rename"), "another"]).run().complete(0);
     assert_eq!(receipt.root().text("/name"), "another");
 }
+
+/// While probes are detached the workload may go on: of each call that was counted, the process that it made is there.
+#[test]
+fn a_fork_that_is_counted_is_told_while_observation_ends() {
+    needs!();
+    for _ in 0..12 {
+        let receipt = watch([program("forks_on")]).run().complete(1);
+        for process in receipt.processes() {
+            let forks: u64 =
+                ["fork", "vfork", "clone", "clone3"].iter().map(|call| process.calls(call)).sum();
+            let made =
+                receipt.processes().iter().filter(|made| made.created_by() == Some(process.id())).count();
+            assert!(made as u64 >= forks, "{forks} forks, {made} processes: {process:?}");
+        }
+    }
+}

@@ -98,7 +98,7 @@ impl Program {
 pub(super) struct Loaded {
     pub(super) programs: Vec<Program>,
     pub(super) probes: Vec<ProbeFacts>,
-    /// In the order in which they were attached.
+    /// In the order in which they were attached, but that of [`Probe::counts`](super::plan::Probe::counts) is the last.
     links: Vec<OwnedFd>,
     maps: Maps,
 }
@@ -380,7 +380,7 @@ impl Loaded {
                 Ok((program, attached_links)) => {
                     let kind = program.attachment.kind();
                     loaded.programs.push(program);
-                    links.push(attached_links);
+                    links.push((probe.counts, attached_links));
                     (kind, None)
                 }
                 Err((attachment, error)) if probe.required => {
@@ -415,14 +415,15 @@ impl Loaded {
                 reason,
             });
         }
-        links.sort_by_key(|(order, _)| *order);
-        loaded.links = links.into_iter().flat_map(|(_, links)| links).collect();
+        links.sort_by_key(|(counts, (order, _))| (*counts, *order));
+        loaded.links = links.into_iter().flat_map(|(_, (_, links))| links).collect();
         Ok(loaded)
     }
 
     /// Takes the programs off their tracepoints. Records already in the rings stay there.
     pub(super) fn detach(&mut self) {
-        // The last one first: of two on one tracepoint the kernel waits for whoever is in the first, for 15 ms, when that goes
+        // The last one first. What counts calls is the last, so that of a process that was counted as created the creation is
+        // told. And of two on one tracepoint the kernel waits for whoever is in the first, for 15 ms, when that goes
         // and leaves the other.
         while self.links.pop().is_some() {}
     }
