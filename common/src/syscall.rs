@@ -71,7 +71,8 @@ impl ToldCall {
     pub const TEXT: u32 = 16;
     /// The result is a number of bytes.
     pub const BYTES: u64 = 1 << 20;
-    /// `prctl`: only some options are told, those of [`PRCTL_TOLD`] and [`PR_SET_PTRACER`].
+    /// `prctl`: only some options are told, those of [`PRCTL_TOLD`] and [`PR_SET_PTRACER`]; what those of
+    /// [`PRCTL_CREDENTIALS`] have changed is told as calls of [`CLASS_CREDENTIALS`] tell it.
     pub const OPTIONS: u64 = 1 << 21;
 
     /// A call of which nothing but that it was made is told so far.
@@ -117,6 +118,11 @@ pub const PR_SET_PTRACER: u64 = 0x5961_6d61;
 /// Beside the above these are `PR_SET_DUMPABLE`, by which a process closes its files in procfs, `PR_SET_SECCOMP`,
 /// `PR_SET_CHILD_SUBREAPER` and `PR_SET_SYSCALL_USER_DISPATCH`.
 pub const PRCTL_TOLD: u64 = 1 << 4 | 1 << PR_SET_NAME | 1 << 22 | 1 << PR_SET_MM | 1 << 36 | 1 << 59;
+
+/// Options of `prctl` whose success can change credentials, a bit for each number: `PR_SET_KEEPCAPS`, `PR_CAPBSET_DROP`,
+/// `PR_SET_SECUREBITS` and `PR_CAP_AMBIENT`.
+pub const PRCTL_CREDENTIALS: u64 = 1 << 8 | 1 << 24 | 1 << 28 | 1 << 47;
+const _: () = assert!(PRCTL_TOLD & PRCTL_CREDENTIALS == 0);
 
 /// What a call does to files, and which of its arguments say so: one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

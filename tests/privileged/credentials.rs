@@ -157,6 +157,28 @@ fn capset_is_a_change() {
     assert_eq!(changes[0].1["capabilities"]["permitted"], printed);
 }
 
+/// The sets and bits that only `prctl` changes are told when it does, and not with the next exec.
+#[test]
+fn what_prctl_changes_is_a_change() {
+    needs!();
+    let receipt = watch([program("change_caps")]).run().complete(0);
+    let begun = receipt.root().at("/credentials").clone();
+    let set = |credentials: &Value, name: &str| {
+        u64::from_str_radix(credentials["capabilities"][name].as_str().unwrap(), 16).unwrap()
+    };
+    let changes = changes(receipt.root());
+    let calls: Vec<_> = changes.iter().map(|(call, _)| call.as_str()).collect();
+    assert_eq!(calls, ["prctl", "capset", "prctl", "prctl", "prctl"]);
+    let net_raw = 1 << 13;
+    assert_eq!(set(&begun, "bounding") & net_raw, net_raw);
+    assert_eq!(set(&changes[0].1, "bounding"), set(&begun, "bounding") & !net_raw);
+    assert_eq!([1, 2].map(|at| set(&changes[at].1, "ambient")), [0, 1]);
+    // SECBIT_KEEP_CAPS, then SECBIT_NOROOT.
+    let bits: Vec<_> =
+        changes[2..].iter().map(|(_, credentials)| credentials["securebits"].as_u64()).collect();
+    assert_eq!(bits, [Some(0), Some(1 << 4), Some(1)]);
+}
+
 #[test]
 fn leaving_a_namespace_and_coming_back_are_changes() {
     needs!();

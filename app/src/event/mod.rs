@@ -390,7 +390,7 @@ pub struct Exit {
     pub comm: Vec<u8>,
 }
 
-/// A call of the setuid family, capset, setns or unshare that succeeded.
+/// A call of the setuid family, capset, prctl, setns or unshare that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialCall {
     /// The call.

@@ -186,8 +186,7 @@ fn class(name: &str) -> u32 {
         "execveat" => CLASS_EXECVEAT,
         "fork" | "vfork" | "clone" | "clone3" => CLASS_CLONE,
         "exit" | "exit_group" => CLASS_EXIT,
-        // Not `prctl`, although it can change the ambient set and the securebits: it is called often, for many other
-        // purposes, and what it changed shows in the credentials of the next exec.
+        // And some options of `prctl`, which is told for others.
         "setuid" | "setgid" | "setreuid" | "setregid" | "setresuid" | "setresgid" | "setfsuid"
         | "setfsgid" | "setgroups" | "setuid32" | "setgid32" | "setreuid32" | "setregid32"
         | "setresuid32" | "setresgid32" | "setfsuid32" | "setfsgid32" | "setgroups32" | "capset"

@@ -6,10 +6,13 @@ use glasshouse_common::{
     CallRecord, Family, kind,
     limits::{ACCESS_INTERVAL_NS, CALL_TEXT_BYTES},
     operation,
-    syscall::{NO_ARGUMENT, PR_SET_NAME, PR_SET_PTRACER, PRCTL_TOLD, ToldCall},
+    syscall::{NO_ARGUMENT, PR_SET_NAME, PR_SET_PTRACER, PRCTL_CREDENTIALS, PRCTL_TOLD, ToldCall},
 };
 
-use super::file::{hash_bytes, word};
+use super::{
+    file::{hash_bytes, word},
+    syscall::tell_credentials,
+};
 use crate::{
     emit::send,
     entries, fds,
@@ -35,6 +38,9 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
     if what.0 & ToldCall::OPTIONS != 0 {
         let option = (*found).arguments[0] & 0xffff_ffff;
         if option != PR_SET_PTRACER && (option > 63 || PRCTL_TOLD >> (option & 63) & 1 == 0) {
+            if result >= 0 && option <= 63 && PRCTL_CREDENTIALS >> (option & 63) & 1 != 0 {
+                tell_credentials(start, tgid as u32, call);
+            }
             return 0;
         }
         if option == PR_SET_NAME {

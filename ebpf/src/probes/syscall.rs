@@ -18,7 +18,8 @@ use crate::{
     held::{announce_inherited, announce_sockets},
     layout::{Block, Kernel, constant, entry, forget, launder, offset, opaque, zero},
     maps::{GOING_ON, Scratch, scratch},
-    scope, socket, task, text,
+    scope, socket, task,
+    text::{self, Owner},
 };
 
 /// `EPERM` and `EACCES` of `asm-generic/errno-base.h`.
@@ -270,22 +271,21 @@ unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
     let noted = &raw const (*scratch).call;
     keep_arguments(arguments, scratch);
     let (start, tgid, result, class) = ((*noted).start, (*noted).tgid, (*noted).result, (*noted).class);
-    let (number, abi) = ((*noted).call as u32, ((*noted).call >> 32) as u32);
+    let call = (*noted).call;
     if class == CLASS_TOLD {
-        call::told(start, u64::from(tgid), result, (*noted).call);
+        call::told(start, u64::from(tgid), result, call);
         return;
     }
-    let owner = &raw mut (*scratch).text.owner;
-    (*owner).at = task::now();
-    (*owner).start = start;
-    (*owner).tgid = tgid;
-    (*owner).tid = tid();
     if class == CLASS_CREDENTIALS {
         if result >= 0 {
-            on_credentials(scratch, abi, number);
+            tell_credentials(start, tgid, call);
         }
-    } else if result != 0 && result > -ERESTARTSYS {
-        on_exec_failed(scratch, abi, number, class, result);
+        return;
+    }
+    if result != 0 {
+        if result > -ERESTARTSYS {
+            on_exec_failed(scratch, start, tgid, class, result);
+        }
     } else if let Some(process) = scope::find(tgid)
         && (*process).is_new_root == NEW_IMAGE
     {
@@ -319,35 +319,36 @@ unsafe fn keep_arguments(arguments: *const u64, scratch: *mut Scratch) {
 }
 
 #[inline(always)]
-unsafe fn on_exec_failed(scratch: *mut Scratch, abi: u32, number: u32, class: u32, result: i64) {
+unsafe fn on_exec_failed(scratch: *mut Scratch, start: u64, tgid: u32, class: u32, result: i64) {
     let (text, arguments) = (&raw mut (*scratch).text, &raw const (*scratch).file.arguments);
+    let owner = Owner { at: task::now(), start, tgid, tid: tid() };
+    text::set_owner(owner);
     let is_at = class == CLASS_EXECVEAT;
     text::user_string(kind::TEXT_FILENAME, if is_at { (*arguments)[1] } else { (*arguments)[0] });
     let record = (&raw mut (*text).bytes).cast::<ExecFailedRecord>();
     let size = size_of::<ExecFailedRecord>() as u32;
-    let owner = &raw const (*text).owner;
-    (*record).header =
-        task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::EXEC_FAILED, size);
+    (*record).header = task::header(owner.at, start, tgid, owner.tid, kind::EXEC_FAILED, size);
     (*record).errno = -result as u32;
-    (*record).call = number;
-    (*record).abi = abi;
+    (*record).call = (*scratch).call.call as u32;
+    (*record).abi = ((*scratch).call.call >> 32) as u32;
     (*record).dirfd = if is_at { (*arguments)[0] as i32 } else { AT_FDCWD };
     (*record).at_flags = if is_at { (*arguments)[4] as u32 } else { 0 };
     (*record).reserved = 0;
     send(Family::Process, u64::from(size));
 }
 
-#[inline(always)]
-unsafe fn on_credentials(scratch: *mut Scratch, abi: u32, number: u32) {
-    let text = &raw mut (*scratch).text;
-    let record = (&raw mut (*text).bytes).cast::<CredentialsRecord>();
+/// Tells of the credentials that a call has left.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn tell_credentials(start: u64, tgid: u32, call: u64) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    let record = (&raw mut (*scratch).text.bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
-    let owner = &raw const (*text).owner;
-    (*record).header =
-        task::header((*owner).at, (*owner).start, (*owner).tgid, (*owner).tid, kind::CREDENTIALS, size);
+    (*record).header = task::header(task::now(), start, tgid, tid(), kind::CREDENTIALS, size);
     task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
-    (*record).call = number;
-    (*record).abi = abi;
+    (*record).call = call as u32;
+    (*record).abi = (call >> 32) as u32;
     (*record).argument = (*scratch).file.arguments[0];
     send(Family::Process, u64::from(size));
+    0
 }

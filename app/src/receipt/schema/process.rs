@@ -390,7 +390,7 @@ pub struct Namespaces {
 pub struct CredentialChange {
     /// When.
     pub at: Timestamp,
-    /// Name of the system call that made it: of the setuid family, capset, setns, unshare, or an exec.
+    /// Name of the system call that made it: of the setuid family, capset, prctl, setns, unshare, or an exec.
     pub call: Arc<str>,
     /// The state after it.
     pub credentials: Arc<Credentials>,
