@@ -31,6 +31,20 @@ fn calls_of_all_threads_count_for_the_process() {
     assert_eq!(receipt.root().calls("exit_group"), 1, "the process");
 }
 
+/// Of an exec that was only asked about there is no new image with which it would be counted.
+#[test]
+fn an_execveat_that_only_asks_is_counted() {
+    needs!();
+    let run = watch(command![program("execveat_check"), program("exit_code")]).run();
+    let receipt = run.complete(0);
+    let allowed = fact(&run.stdout, "allowed");
+    assert_eq!(receipt.root().calls("execveat"), 6, "{allowed} of them succeeded");
+    assert_eq!(receipt.root().calls("execve"), 1);
+    assert_eq!(receipt.root().executions().len(), 1);
+    let failed: u64 = receipt.root().failed_executions().iter().map(|(_, _, count)| count).sum();
+    assert_eq!(failed, 6 - allowed);
+}
+
 #[test]
 fn counters_are_given_from_one_process_to_the_next() {
     needs!();

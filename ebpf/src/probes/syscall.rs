@@ -286,6 +286,10 @@ unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
         if result > -ERESTARTSYS {
             on_exec_failed(scratch, start, tgid, class, result);
         }
+    } else if (*scratch).file.arguments[1] != 0 {
+        // A new image begins with empty registers. Here there is none: it was only asked whether the file may be executed
+        // (`AT_EXECVE_CHECK`, Linux 6.14).
+        scope::count_call(tgid, (call >> 32) as u32, call as u32);
     } else if let Some(process) = scope::find(tgid)
         && (*process).is_new_root == NEW_IMAGE
     {
