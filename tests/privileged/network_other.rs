@@ -177,10 +177,6 @@ for _ in range(50):
     assert_eq!(sent.len(), 200);
     assert!(sent.iter().all(|one| one.operation("send") == 1 && one.0["name_is"] == "peer"), "{sent:#?}");
     assert_eq!(sent[0].0["bytes_sent"], 50 * 200 * 3);
-    let families = receipt.at("/observation/families");
-    let network = families.as_array().and_then(|all| all.iter().find(|one| one["name"] == "network"));
-    let records = network.and_then(|one| one["emitted"].as_u64()).unwrap_or(u64::MAX);
-    assert!(records < 2_000, "{families:#}");
 }
 
 /// A service that has no room for one more.
