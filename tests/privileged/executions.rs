@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::support::privilege::{find_tool, needs, skip};
 use crate::support::receipt::{bytes, list};
 use crate::support::watch::public_folder;
@@ -333,6 +335,49 @@ fn arguments_beyond_the_cap_are_said_to_be_cut() {
             let common = number.len().min(argument.len());
             assert_eq!(&argument[..common], &number.as_bytes()[..common], "the beginning, in order");
         }
+    }
+}
+
+/// Of the argument and of the variable in which the kernel side stops there is a part: it says so, and no hash of it stands
+/// for the value.
+#[test]
+fn what_is_cut_in_the_middle_is_said_to_be() {
+    needs!();
+    let whole = "x".repeat(131_000);
+    // Two fit into 256 KiB, and the third one is cut. Its length is known if there is no other behind it.
+    for (count, length) in [("3", Some(131_000)), ("5", None)] {
+        let command = command![program("cut_strings"), count, "131000", program("exit_code")];
+        let receipt = watch(command.clone()).run().complete(0);
+        let execution = receipt.root().executions()[1];
+        // Where nothing but the end of the last one is missing, the list is whole.
+        let entries = |all: &serde_json::Value| list(all.get("value").unwrap_or(all)).to_vec();
+        let arguments = entries(&execution.0["argv"]);
+        assert_eq!(execution.0["argv"].is_array(), length.is_some());
+        assert_eq!(arguments.len(), 4);
+        assert_eq!([&arguments[1], &arguments[2]], [&whole, &whole]);
+        let is_cut = |text: &serde_json::Value| {
+            assert_eq!([&text["truncated_reason"], &text["truncated"]], [&json!("limit"), &json!(true)]);
+            assert_eq!(text["length"].as_u64(), length);
+            assert_eq!(text["length_reason"].as_str(), if length.is_none() { Some("unknown") } else { None });
+            let part = text["value"].as_str().unwrap();
+            assert!(part.len() < whole.len() && whole.starts_with(part), "{} bytes", part.len());
+        };
+        is_cut(&arguments[3]);
+        let variable = |execution: &Execution<'_>, name: &str| {
+            let variables = entries(&execution.0["environment"]);
+            variables.iter().find(|variable| variable["name"] == name).unwrap().clone()
+        };
+        for name in ["V0", "V1"] {
+            assert_eq!(variable(&execution, name)["value_sha256"], sha256(whole.as_bytes()));
+        }
+        let cut = variable(&execution, "V2");
+        assert_eq!([&cut["value_sha256"], &cut["value_sha256_reason"]], [&json!(null), &json!("limit")]);
+        assert_eq!(cut["value_length"].as_u64(), length);
+
+        let receipt = watch(command).options(["--env-values"]).run().complete(0);
+        let execution = receipt.root().executions()[1];
+        assert_eq!(variable(&execution, "V1")["value"], whole);
+        is_cut(&variable(&execution, "V2")["value"]);
     }
 }
 

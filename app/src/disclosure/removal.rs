@@ -95,7 +95,7 @@ impl Removal {
         exec.script.iter_mut().for_each(|script| self.file(script));
         self.observed_path(&mut exec.filename);
         if let Observed::Complete(argv) | Observed::Truncated { value: argv, .. } = &mut exec.argv {
-            argv.iter_mut().for_each(|argument| self.text(argument));
+            argv.iter_mut().for_each(|argument| self.argument(argument));
         }
         self.path(&mut exec.cwd);
         self.text(&mut exec.comm);
@@ -142,6 +142,16 @@ impl Removal {
     fn observed(&mut self, text: &mut Observed<Vec<u8>>) {
         if let Observed::Complete(text) | Observed::Truncated { value: text, .. } = text {
             self.text(text);
+        }
+    }
+
+    /// Removes what matches from an argument, of which there may be only the beginning.
+    fn argument(&mut self, text: &mut Vec<u8>) {
+        let (known, cut) = marks::without_cut(text);
+        text.truncate(known.len());
+        self.text(text);
+        if let Some(cut) = cut {
+            marks::put_cut(text, cut);
         }
     }
 
@@ -246,28 +256,36 @@ impl Removal {
     }
 
     fn variable(&mut self, string: &[u8]) -> Vec<u8> {
-        let matches = self.redactor.as_ref().map_or(Matches::None, |redactor| redactor.variable(string));
+        let (string, cut) = marks::without_cut(string);
         let mut shown = string.to_vec();
-        if let Matches::Name(ranges) = &matches {
-            self.replace(&mut shown, ranges);
-            return shown;
+        self.remove_from_variable(&mut shown, cut.is_none());
+        if let Some(cut) = cut {
+            marks::put_cut(&mut shown, cut);
         }
-        let Some(equals) = string.iter().position(|byte| *byte == b'=') else { return shown };
+        shown
+    }
+
+    fn remove_from_variable(&mut self, shown: &mut Vec<u8>, is_whole: bool) {
+        let matches = self.redactor.as_ref().map_or(Matches::None, |redactor| redactor.variable(shown));
+        if let Matches::Name(ranges) = &matches {
+            self.replace(shown, ranges);
+            return;
+        }
+        let Some(equals) = shown.iter().position(|byte| *byte == b'=') else { return };
         match matches {
-            Matches::Value(ranges) if self.env_values => self.replace(&mut shown, &ranges),
+            Matches::Value(ranges) if self.env_values => self.replace(shown, &ranges),
             _ if self.env_values => {}
             matches => {
-                let value = string.get(equals + 1..).unwrap_or_default();
-                shown.truncate(equals + 1);
-                shown.extend_from_slice(HASHED);
-                if matches == Matches::None {
-                    shown.extend_from_slice(&hex_digits::<32, 64>(&Sha256::digest(value).into()));
-                } else {
+                let value = shown.split_off(equals + 1);
+                if matches != Matches::None {
                     // A hash tells a value that can be guessed.
-                    marks::put_removed(&mut shown, self.number(value));
+                    shown.extend_from_slice(HASHED);
+                    marks::put_removed(shown, self.number(&value));
+                } else if is_whole {
+                    shown.extend_from_slice(HASHED);
+                    shown.extend_from_slice(&hex_digits::<32, 64>(&Sha256::digest(&value).into()));
                 }
             }
         }
-        shown
     }
 }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use glasshouse_common::{
     self as abi, CredentialsRecord, ExecFailedRecord, ExecRecord, ExitRecord, Family, ForkRecord, Header,
     SyscallsRecord, TextRecord, flags, kind,
+    limits::{ARGV_BYTES, ENV_BYTES},
     syscall::{ABI_NATIVE, ABI_RING},
 };
 
 use files::Requests;
-use texts::{Texts, path_from_argument, plain_text, resolved_path, split, strings};
+use texts::{Strings, Texts, path_from_argument, plain_text, resolved_path, strings};
 
 use super::decode::{DecodeError, Record, SyscallCounts, next_record};
 use crate::{
@@ -252,8 +253,8 @@ impl Assembler {
             pid_namespace: record.pid_ns,
             argv_bytes: argv.as_ref().map_or(0, |text| u64::from(text.total)),
             environment_bytes: environment.as_ref().map_or(0, |text| u64::from(text.total)),
-            argv: strings(argv, record.argc).map(|bytes| split(&bytes)),
-            environment: strings(environment, record.envc).map(|bytes| self.intern(bytes)),
+            argv: strings(argv, record.argc, ARGV_BYTES).map(|strings| strings.split()),
+            environment: strings(environment, record.envc, ENV_BYTES).map(|strings| self.intern(strings)),
             image,
             script,
             filename,
@@ -270,15 +271,20 @@ impl Assembler {
     }
 
     /// Keeps equal environments once.
-    fn intern(&mut self, bytes: Vec<u8>) -> Arc<[Vec<u8>]> {
-        if let Some(known) = self.environments.get(&bytes) {
+    fn intern(&mut self, environment: Strings) -> Arc<[Vec<u8>]> {
+        // The same beginning may be that of another environment.
+        if environment.cut.is_some() {
+            return environment.split().into();
+        }
+        if let Some(known) = self.environments.get(&environment.bytes) {
             return known.clone();
         }
+        let strings: Arc<[Vec<u8>]> = environment.split().into();
+        let bytes = environment.bytes;
         if self.environment_bytes + bytes.len() > MAX_ENVIRONMENT_BYTES {
             self.environments.clear();
             self.environment_bytes = 0;
         }
-        let strings: Arc<[Vec<u8>]> = split(&bytes).into();
         self.environment_bytes += bytes.len();
         self.environments.insert(bytes, strings.clone());
         strings

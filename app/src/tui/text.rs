@@ -24,6 +24,14 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The same of an argument or a variable, of which there may be only the beginning.
+pub fn clean_listed(bytes: &[u8]) -> Cow<'_, str> {
+    match marks::without_cut(bytes) {
+        (known, Some(_)) => Cow::Owned(format!("{}…", clean(known))),
+        (known, None) => clean(known),
+    }
+}
+
 /// The same of a text that may not be known.
 pub fn clean_observed<T: AsRef<[u8]>>(text: &Observed<T>) -> String {
     match text {

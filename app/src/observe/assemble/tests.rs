@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
 use super::*;
-use crate::event::{Observed, PathSource, Unreadable};
+use crate::event::{
+    Observed, PathSource, Unreadable,
+    marks::{Cut, CutBy, put_cut},
+};
 
 const WHO: Header = Header { at: 50, start: 7, tgid: 42, tid: 42, kind: 0, size: 0 };
 
@@ -103,6 +106,31 @@ fn pieces_are_joined_and_a_missing_one_cuts() {
         exec_record().as_bytes().to_vec(),
     ]);
     assert_eq!(exec.argv, Observed::Truncated { value: vec![b"sh".to_vec()], length: 2 });
+}
+
+/// The last string of a list that was cut is one only as far as it goes, and says so.
+#[test]
+fn a_string_that_was_cut_is_marked() {
+    let marked = |text: &[u8], why, length| {
+        let mut text = text.to_vec();
+        put_cut(&mut text, Cut { why, length });
+        text
+    };
+    let cut = |total, bits, bytes: &[u8]| {
+        let exec =
+            exec_of(&[text(kind::TEXT_ARGV, 0, total, bits, bytes), exec_record().as_bytes().to_vec()]);
+        let Observed::Truncated { value, length: 2 } = exec.argv else { panic!("{:?}", exec.argv) };
+        value
+    };
+    let unreadable = flags::TEXT_UNREADABLE;
+    // The second of two: what is left is its own.
+    assert_eq!(cut(9, 0, b"sh\0-c"), [b"sh".to_vec(), marked(b"-c", CutBy::Lost, Some(5))]);
+    assert_eq!(cut(9, unreadable, b"sh\0-c"), [b"sh".to_vec(), marked(b"-c", CutBy::Fault, Some(5))]);
+    // The first of two: how long the second is, nobody knows.
+    assert_eq!(cut(9, 0, b"sh"), [marked(b"sh", CutBy::Lost, None)]);
+    assert_eq!(cut(9, 0, b"sh\0"), [b"sh".to_vec()], "a whole one");
+    let long = vec![b'x'; ARGV_BYTES as usize];
+    assert_eq!(cut(ARGV_BYTES * 2, 0, &long), [marked(&long, CutBy::Limit, None)]);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use glasshouse_common::flags;
 
-use crate::event::{Observed, PathSource, ResolvedPath, Unreadable};
+use crate::event::{
+    Observed, PathSource, ResolvedPath, Unreadable,
+    marks::{Cut, CutBy, put_cut},
+};
 
 /// A text that is complete, or as complete as it will be.
 #[derive(Debug, Default)]
@@ -51,29 +54,58 @@ pub(super) fn plain_text(text: Option<Text>) -> Observed<Vec<u8>> {
     Observed::Complete(text.bytes)
 }
 
-/// Strings that end with NUL each; `count` is how many there should be, and becomes the length of a cut list.
-pub(super) fn strings(text: Option<Text>, count: u32) -> Observed<Vec<u8>> {
+/// Strings that end with NUL each, of the last of which there may be only the beginning.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Strings {
+    pub(super) bytes: Vec<u8>,
+    /// The last one is cut.
+    pub(super) cut: Option<Cut>,
+}
+
+/// The strings that a text consists of; `count` is how many there should be, and becomes the length of a cut list, `limit`
+/// how many bytes are sent of them.
+pub(super) fn strings(text: Option<Text>, count: u32, limit: u32) -> Observed<Strings> {
     let Some(text) = text else {
         return if count == 0 {
-            Observed::Complete(Vec::new())
+            Observed::Complete(Strings::default())
         } else {
             Observed::Unreadable(Unreadable::Lost)
         };
     };
-    let is_whole = text.bytes.len() == text.total as usize;
-    match plain_text(Some(text)) {
-        Observed::Truncated { value, .. } => Observed::Truncated { value, length: u64::from(count) },
-        Observed::Complete(value) if !is_whole => Observed::Truncated { value, length: u64::from(count) },
-        other => other,
-    }
+    let (total, flags) = (u64::from(text.total), text.flags);
+    let is_whole = text.bytes.len() as u64 == total;
+    let bytes = match plain_text(Some(text)) {
+        Observed::Complete(bytes) if is_whole => return Observed::Complete(Strings { bytes, cut: None }),
+        Observed::Complete(bytes) | Observed::Truncated { value: bytes, .. } => bytes,
+        Observed::Unreadable(why) => return Observed::Unreadable(why),
+    };
+    let why = if flags & flags::TEXT_UNREADABLE != 0 {
+        CutBy::Fault
+    } else if bytes.len() as u64 >= u64::from(limit) {
+        CutBy::Limit
+    } else {
+        CutBy::Lost
+    };
+    let ends = bytes.iter().filter(|byte| **byte == 0).count() as u64;
+    let last = bytes.iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+    // The last one of all takes up what is left but for its NUL.
+    let length = (ends + 1 == u64::from(count)).then(|| total.checked_sub(last as u64 + 1)).flatten();
+    let cut = (last < bytes.len()).then_some(Cut { why, length });
+    Observed::Truncated { value: Strings { bytes, cut }, length: u64::from(count) }
 }
 
-pub(super) fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-    if bytes.is_empty() {
-        return Vec::new();
+impl Strings {
+    pub(super) fn split(&self) -> Vec<Vec<u8>> {
+        if self.bytes.is_empty() {
+            return Vec::new();
+        }
+        let bytes = self.bytes.strip_suffix(b"\0").unwrap_or(&self.bytes);
+        let mut strings: Vec<_> = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+        if let Some((last, cut)) = strings.last_mut().zip(self.cut) {
+            put_cut(last, cut);
+        }
+        strings
     }
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-    bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
 /// Components, leaf first, each ended by NUL, to an absolute path.

@@ -6,13 +6,14 @@ use super::{ReceiptOptions, split};
 use crate::{
     event::{
         Observed, Syscall,
-        marks::{self, HASHED},
+        marks::{self, Cut, HASHED},
     },
     hex::bytes_of_hex,
     maps::HashMap,
     names,
     receipt::schema::{
-        self, Bytes, EnvironmentPointer, EnvironmentVariable, OptionalText, Reason, Redaction, True, Value,
+        self, Bytes, EnvironmentPointer, EnvironmentVariable, Listed, OptionalText, Reason, Redaction, True,
+        Value,
     },
     session::{ListId, TextId, Texts as Kept},
     syscalls,
@@ -24,7 +25,7 @@ use crate::{
 const REPEATED_VARIABLES: usize = 8_192;
 
 /// Arguments as they stand in the receipt.
-pub(super) type Arguments = Arc<[Bytes]>;
+pub(super) type Arguments = Arc<[Listed]>;
 
 /// An environment as it stands in the receipt.
 pub(super) type Environment = Arc<[Arc<EnvironmentVariable>]>;
@@ -49,11 +50,11 @@ pub(super) struct Texts<'a> {
     pub(super) redactions: Vec<Redaction>,
 }
 
-/// Arguments, and the places of those that were redacted.
+/// Arguments, and the places in the list of those that were redacted.
 #[derive(Clone)]
 struct ArgumentList {
     shown: Arguments,
-    redacted: Arc<[usize]>,
+    redacted: Arc<[String]>,
 }
 
 /// A variable, and the field of it that was redacted.
@@ -204,8 +205,8 @@ impl<'a> Texts<'a> {
         };
         let ArgumentList { shown, redacted } = self.argument_list(id);
         let inner = if length.is_some() { "/value" } else { "" };
-        for index in redacted.iter() {
-            self.removed(format!("{}{inner}/{index}", pointer()));
+        for place in redacted.iter() {
+            self.removed(format!("{}{inner}/{place}", pointer()));
         }
         (Some(whole_or_truncated(shown, length)), None)
     }
@@ -218,13 +219,16 @@ impl<'a> Texts<'a> {
         let mut list = Vec::new();
         for (index, text) in self.kept.list(id).iter().enumerate() {
             let text = self.kept.text(*text);
-            list.push(match self.without_marks(&text) {
+            let (known, cut) = marks::without_cut(&text);
+            let shown = match self.without_marks(known) {
                 Some(text) => {
-                    redacted.push(index);
+                    redacted.push(if cut.is_some() { format!("{index}/value") } else { index.to_string() });
                     text
                 }
+                None if cut.is_some() => Bytes::from(known),
                 None => Bytes(text),
-            });
+            };
+            list.push(listed(shown, cut));
         }
         let made = ArgumentList { shown: Arc::from(list), redacted: Arc::from(redacted) };
         self.arguments.insert(id, made.clone());
@@ -275,30 +279,62 @@ impl<'a> Texts<'a> {
 
     /// An environment string, and the name of the field that something was removed from.
     fn variable(&self, string: &[u8]) -> (EnvironmentVariable, Option<&'static str>) {
+        let (string, cut) = marks::without_cut(string);
         let equals = string.iter().position(|byte| *byte == b'=');
-        let (name, value) = match equals {
-            Some(at) => (&string[..at], Ok(&string[at + 1..])),
-            None => (string, Err(Reason::None)),
+        let (name, value) = match (equals, cut) {
+            (Some(at), _) => (&string[..at], Ok(&string[at + 1..])),
+            (None, None) => (string, Err(Reason::None)),
+            // There may be one behind it.
+            (None, Some(cut)) => (string, Err(cut.why.into())),
         };
+        let of_value = cut.filter(|_| value.is_ok()).map(|cut| Cut {
+            length: cut.length.and_then(|length| length.checked_sub(name.len() as u64 + 1)),
+            ..cut
+        });
         let shown =
             |text| self.without_marks(text).map_or_else(|| (Bytes::from(text), false), |it| (it, true));
         let (name, name_redacted) = shown(name);
+        let name = listed(name, cut.filter(|_| of_value.is_none()));
         let (variable, value_redacted) = if self.env_values {
             let (value, value_reason) = split(value.map(shown));
             let (value, redacted) = value.unzip();
+            let value = value.map(|value| listed(value, of_value));
             let redacted = redacted == Some(true);
-            (EnvironmentVariable::Kept { name, value, value_reason }, redacted.then_some("value"))
+            let place = if of_value.is_some() { "value/value" } else { "value" };
+            (EnvironmentVariable::Kept { name, value, value_reason }, redacted.then_some(place))
         } else {
+            let hash = |value: &[u8]| match of_value {
+                // That of a part would be that of another value.
+                Some(cut) if value.is_empty() => Err(cut.why.into()),
+                _ => hash(value),
+            };
             let (value_sha256, value_sha256_reason) = split(value.and_then(hash));
             let redacted = value_sha256_reason == Some(Reason::Redacted);
-            let variable = EnvironmentVariable::Hashed { name, value_sha256, value_sha256_reason };
+            let value_length = of_value.and_then(|cut| cut.length);
+            let variable =
+                EnvironmentVariable::Hashed { name, value_sha256, value_sha256_reason, value_length };
             (variable, redacted.then_some("value_sha256"))
         };
-        (variable, name_redacted.then_some("name").or(value_redacted))
+        let of_name = if cut.is_some() && of_value.is_none() { "name/value" } else { "name" };
+        (variable, name_redacted.then_some(of_name).or(value_redacted))
     }
 
     fn removed(&mut self, pointer: String) {
         self.redactions.push(Redaction { pointer, method: "pattern" });
+    }
+}
+
+/// A text of a list, which may be only the beginning of one.
+fn listed(value: Bytes, cut: Option<Cut>) -> Listed {
+    match cut {
+        None => Listed::Whole(value),
+        Some(Cut { why, length }) => Listed::Cut {
+            value,
+            truncated: True,
+            truncated_reason: why.into(),
+            length,
+            length_reason: length.is_none().then_some(Reason::Unknown),
+        },
     }
 }
 

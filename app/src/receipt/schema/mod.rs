@@ -133,19 +133,22 @@ pub enum EnvironmentVariable {
     /// The usual form.
     Hashed {
         /// Name.
-        name: Bytes,
-        /// SHA-256 of the value's bytes. A short or guessable value can be found out from it.
+        name: Listed,
+        /// SHA-256 of the value's bytes, never of a part of them. A short or guessable value can be found out from it.
         value_sha256: Option<Sha256>,
         /// Why `value_sha256` is null.
         #[serde(skip_serializing_if = "Option::is_none")]
         value_sha256_reason: Option<Reason>,
+        /// True length of a value of which only the beginning was read, bytes; absent where it is not known, either.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value_length: Option<u64>,
     },
     /// With --env-values.
     Kept {
         /// Name.
-        name: Bytes,
+        name: Listed,
         /// Value; "[redacted]" stands for what was removed.
-        value: Option<Bytes>,
+        value: Option<Listed>,
         /// Why `value` is null.
         #[serde(skip_serializing_if = "Option::is_none")]
         value_reason: Option<Reason>,

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Bytes, CallCounts, CapabilitySet, Device, EnvironmentVariable, Milliseconds, Reason, Sha256, Timestamp,
-    Value,
+    Bytes, CallCounts, CapabilitySet, Device, EnvironmentVariable, Listed, Milliseconds, Reason, Sha256,
+    Timestamp, Value,
 };
 
 /// One process: a thread group. Threads are not processes.
@@ -144,7 +144,7 @@ pub struct Execution {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename_reason: Option<Reason>,
     /// Arguments, from the memory of the new image before it ran: of a script, as the kernel rewrote them.
-    pub argv: Option<Value<Arc<[Bytes]>>>,
+    pub argv: Option<Value<Arc<[Listed]>>>,
     /// Why `argv` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argv_reason: Option<Reason>,

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::super::time::rfc3339;
 use crate::{
-    event::{Syscall, Unreadable},
+    event::{Syscall, Unreadable, marks::CutBy},
     hex::hex_digits,
     syscalls,
 };
@@ -82,6 +82,28 @@ impl<T> Value<T> {
             Self::Whole(value) | Self::Truncated { value, .. } => value,
         }
     }
+}
+
+/// One text of a list, or the beginning of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Listed {
+    /// All of it.
+    Whole(Bytes),
+    /// The beginning of it: the list was cut in the middle of it.
+    Cut {
+        /// What was kept.
+        value: Bytes,
+        /// Always true.
+        truncated: True,
+        /// Why there is no more of it.
+        truncated_reason: Reason,
+        /// The true length, bytes.
+        length: Option<u64>,
+        /// Why `length` is null.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        length_reason: Option<Reason>,
+    },
 }
 
 /// The literal `true`.
@@ -177,6 +199,16 @@ impl From<Unreadable> for Reason {
             Unreadable::Io(_) => Self::IoError,
             Unreadable::TimedOut => Self::TimedOut,
             Unreadable::Ended => Self::Ended,
+        }
+    }
+}
+
+impl From<CutBy> for Reason {
+    fn from(why: CutBy) -> Self {
+        match why {
+            CutBy::Limit => Self::Limit,
+            CutBy::Fault => Self::Fault,
+            CutBy::Lost => Self::Lost,
         }
     }
 }

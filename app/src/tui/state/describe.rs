@@ -16,7 +16,7 @@ use crate::{
             network::Entry,
             timeline::{Moment, What},
         },
-        text::{clean, clean_observed},
+        text::{clean, clean_listed, clean_observed},
         theme::{Role, Signs},
     },
 };
@@ -40,7 +40,7 @@ pub fn command_line(session: &Session, key: ProcessKey, process: &Process) -> St
     let Some(argv) = argv else { return name(session, key).into_owned() };
     let mut line = String::new();
     for (at, argument) in session.texts().list(*argv).iter().enumerate() {
-        let argument = clean(session.texts().bytes_of(*argument));
+        let argument = clean_listed(session.texts().bytes_of(*argument));
         if at > 0 {
             line.push(' ');
         }
@@ -433,7 +433,12 @@ fn execution(session: &Session, moment: &Moment, process: &Process) -> String {
     let execution = process.executions.iter().find(|execution| execution.at == moment.at);
     let argv = execution.and_then(|execution| execution.argv.value());
     let Some(argv) = argv else { return name(session, moment.process).into_owned() };
-    let arguments: Vec<_> =
-        session.texts().list(*argv).iter().take(20).map(|id| clean(session.texts().bytes_of(*id))).collect();
+    let arguments: Vec<_> = session
+        .texts()
+        .list(*argv)
+        .iter()
+        .take(20)
+        .map(|id| clean_listed(session.texts().bytes_of(*id)))
+        .collect();
     arguments.join(" ")
 }

@@ -10,7 +10,7 @@ use crate::{
     names,
     session::{Done, Execution, FileRowId, Hashed, KeptFile, Process, Session},
     syscalls,
-    tui::text::{clean, clean_observed, clock, count, lasted, size},
+    tui::text::{clean_listed, clean_observed, clock, count, lasted, size},
 };
 
 /// A line: what it is about, and what it says. A line without a value is a heading.
@@ -183,7 +183,7 @@ fn executed(world: World<'_>, execution: &Execution) -> Vec<Line> {
     match execution.argv.value() {
         Some(argv) => {
             for (number, argument) in texts.list(*argv).iter().enumerate() {
-                lines.push(said(&format!("argv[{number}]"), clean(texts.bytes_of(*argument))));
+                lines.push(said(&format!("argv[{number}]"), clean_listed(texts.bytes_of(*argument))));
             }
             if let Observed::Truncated { length, .. } = execution.argv {
                 lines.push(said("argv", format!("{length} arguments; the others were not kept")));
@@ -260,7 +260,7 @@ fn environment(session: &Session, process: &Process, lines: &mut Vec<Line>) {
     for string in strings {
         let bytes = texts.bytes_of(*string);
         let name = bytes.split(|byte| *byte == b'=').next().unwrap_or(bytes);
-        lines.push(said("", clean(name)));
+        lines.push(said("", clean_listed(name)));
     }
 }
 
