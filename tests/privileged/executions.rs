@@ -432,7 +432,7 @@ fn the_environment_is_hashed_or_kept() {
     let command = command![program("odd_env"), program("exit_code")];
     let receipt = watch(command.clone()).run().complete(0);
     let execution = receipt.root().executions()[1];
-    assert_eq!(execution.0["environment_count"], 7);
+    assert_eq!(execution.0["environment_count"], 8);
     let hashes = |name: &str| {
         execution
             .variables(name)
@@ -452,6 +452,37 @@ fn the_environment_is_hashed_or_kept() {
     assert_eq!(execution.variables("EQUALS")[0]["value"], "a=b=c");
     assert_eq!(execution.variables("EMPTY")[0]["value"], "");
     assert_eq!(bytes(&execution.variables("BYTES")[0]["value"]), b"\xff\n");
+}
+
+/// The command gets glasshouse's own environment, what is no variable included, and the receipt says what it got.
+#[test]
+fn the_command_s_environment_is_the_caller_s_byte_for_byte() {
+    needs!();
+    let environment = |output: &[u8]| {
+        let lines =
+            output.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"env ")).map(<[u8]>::to_vec);
+        lines.collect::<Vec<_>>()
+    };
+    let bare = Command::new(program("odd_env")).arg(program("inherited")).output().unwrap();
+    let run = watch([program("inherited")]).under([program("odd_env")]).options(["--env-values"]).run();
+    let receipt = run.complete(0);
+    let watched = fs::read(run.folder().join("stdout")).unwrap();
+    assert_eq!(environment(&watched), environment(&bare.stdout));
+    assert!(environment(&watched).len() >= 8);
+    let names = |list: &serde_json::Value| {
+        let names =
+            list.as_array().unwrap().iter().map(|variable| variable["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let expected = ["TWICE", "TWICE", "NO_EQUALS_SIGN", "", "", "EMPTY", "EQUALS", "BYTES"];
+    assert_eq!(names(receipt.at("/command/environment")), expected);
+    assert_eq!(names(&receipt.root().execution().0["environment"]), expected);
+
+    let command = watch([program("inherited")]).under([program("odd_env")]).options(["--env", "TWICE=3"]);
+    let run = command.run();
+    run.complete(0);
+    let twice: Vec<_> = run.stdout.lines().filter(|line| line.starts_with("env TWICE")).collect();
+    assert_eq!(twice, ["env TWICE=3"], "whichever a program takes");
 }
 
 #[test]

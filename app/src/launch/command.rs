@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Identity, pty::ChildTerminal};
+use super::{Identity, inherited, pty::ChildTerminal};
 
 /// How terminfo calls the terminal that an interface emulates: it does what xterm does, in 256 colours. Every system
 /// has the entry.
@@ -18,7 +18,7 @@ const TERMINAL_NAME: &str = "xterm-256color";
 pub struct Command {
     /// The command and its arguments; never empty.
     pub argv: Vec<OsString>,
-    /// `NAME=value` strings.
+    /// `NAME=value` strings, and whatever else stands among those of the caller.
     pub environment: Vec<OsString>,
     /// Where it starts, absolute.
     pub directory: PathBuf,
@@ -40,14 +40,14 @@ impl Command {
         identity: Identity,
     ) -> Self {
         let own = env::current_dir().unwrap_or_default();
-        let mut environment: Vec<_> = env::vars_os().collect();
+        let mut environment = inherited::environment();
         identity.adapt(&mut environment);
         for (name, value) in overrides {
-            set(&mut environment, name, value.clone());
+            set(&mut environment, name, value);
         }
         Self {
             argv,
-            environment: environment.into_iter().map(|(name, value)| joined(name, &value)).collect(),
+            environment,
             directory: directory.map_or_else(|| own.clone(), |directory| own.join(directory)),
             changes_directory: directory.is_some(),
             identity,
@@ -62,11 +62,7 @@ impl Command {
         if overrides.iter().any(|(name, _)| name == "TERM") {
             return;
         }
-        let entry = OsString::from(format!("TERM={TERMINAL_NAME}"));
-        match self.environment.iter_mut().find(|entry| entry.as_bytes().starts_with(b"TERM=")) {
-            Some(present) => *present = entry,
-            None => self.environment.push(entry),
-        }
+        set(&mut self.environment, OsStr::new("TERM"), OsStr::new(TERMINAL_NAME));
     }
 
     /// The command's name as it was typed.
@@ -81,26 +77,33 @@ impl Command {
 
     /// The value of a variable of its environment.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.environment.iter().find_map(|entry| {
-            let value = entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            Some(OsStr::from_bytes(value))
-        })
+        self.environment.iter().find_map(|entry| value_of(entry, OsStr::new(name)))
     }
 }
 
-/// Sets a variable where it stands, or adds it at the end.
-pub(super) fn set(environment: &mut Vec<(OsString, OsString)>, name: &OsStr, value: OsString) {
-    match environment.iter_mut().find(|(present, _)| present == name) {
-        Some(entry) => entry.1 = value,
-        None => environment.push((name.to_owned(), value)),
-    }
+/// Sets a variable where it stands first, or adds it at the end. Further ones of its name go: programs differ in which one
+/// they take.
+pub(super) fn set(environment: &mut Vec<OsString>, name: &OsStr, value: &OsStr) {
+    let entry = OsString::from_vec([name.as_bytes(), b"=", value.as_bytes()].concat());
+    let Some(first) = environment.iter().position(|present| value_of(present, name).is_some()) else {
+        environment.push(entry);
+        return;
+    };
+    let mut at = 0;
+    environment.retain_mut(|present| {
+        let stays = at <= first || value_of(present, name).is_none();
+        if at == first {
+            present.clone_from(&entry);
+        }
+        at += 1;
+        stays
+    });
 }
 
-fn joined(name: OsString, value: &OsStr) -> OsString {
-    let mut entry = name.into_vec();
-    entry.push(b'=');
-    entry.extend_from_slice(value.as_bytes());
-    OsString::from_vec(entry)
+/// The value that an environment string gives to this variable.
+pub(super) fn value_of<'a>(entry: &'a OsStr, name: &OsStr) -> Option<&'a OsStr> {
+    let value = entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+    Some(OsStr::from_bytes(value))
 }
 
 #[cfg(test)]
@@ -118,6 +121,16 @@ mod tests {
         assert_eq!(command.variable("NEW"), None);
         let paths = command.environment.iter().filter(|entry| entry.as_bytes().starts_with(b"PATH=")).count();
         assert_eq!(paths, 1);
+    }
+
+    #[test]
+    fn what_is_no_variable_stays_as_it_is() {
+        let strings = |texts: &[&str]| texts.iter().map(OsString::from).collect::<Vec<_>>();
+        let mut environment = strings(&["NO", "=weird", "", "NO=1", "N=2", "NO=3", "NO"]);
+        set(&mut environment, OsStr::new("NO"), OsStr::new("4"));
+        assert_eq!(environment, strings(&["NO", "=weird", "", "NO=4", "N=2", "NO"]));
+        set(&mut environment, OsStr::new("weird"), OsStr::new(""));
+        assert_eq!(environment.last(), Some(&"weird=".into()));
     }
 
     #[test]

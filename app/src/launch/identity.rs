@@ -12,7 +12,11 @@ use std::{
 
 use nix::unistd::{self, Gid, Group, Uid, User, getgrouplist};
 
-use super::{LaunchError, command::set, quoted};
+use super::{
+    LaunchError,
+    command::{set, value_of},
+    quoted,
+};
 
 /// `--user NAME|UID[:GROUP]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +233,7 @@ impl Identity {
         let name = self.name.as_ref().map(OsString::from);
         for (variable, value) in [("HOME", home), ("SHELL", shell), ("USER", &name), ("LOGNAME", &name)] {
             if let Some(value) = value {
-                set(environment, OsStr::new(variable), value.clone());
+                set(environment, OsStr::new(variable), value);
             }
         }
     }
@@ -334,17 +338,10 @@ mod tests {
         assert_eq!(identity.name.as_deref(), Some("somebody"));
         assert!(identity.drops_capabilities);
         assert_eq!(caller.owner(), (4_000_000, 4_000_000));
-        let mut environment = vec![
-            ("SUDO_UID".into(), "1".into()),
-            ("USER".into(), "root".into()),
-            ("HOME".into(), "/root".into()),
-        ];
+        let mut environment: Vec<OsString> =
+            ["SUDO_UID=1", "", "USER=root", "HOMELESS", "HOME=/root"].map(Into::into).into();
         identity.adapt(&mut environment);
-        assert_eq!(
-            environment,
-            [("USER".into(), "somebody".into()), ("LOGNAME".into(), "somebody".into())]
-                as [(OsString, OsString); 2]
-        );
+        assert_eq!(environment, ["", "USER=somebody", "HOMELESS", "LOGNAME=somebody"]);
     }
 
     #[test]
@@ -382,9 +379,9 @@ mod tests {
         let identity = Identity::resolve(Some(&spec("root")), &caller).unwrap();
         assert_eq!((identity.uid, identity.gid, identity.drops_capabilities), (0, 0, false));
         assert_eq!(caller.owner(), (4_000_000, 4_000_000));
-        let mut environment = vec![("HOME".into(), "/home/somebody".into())];
+        let mut environment = vec!["HOME=/home/somebody".into()];
         identity.adapt(&mut environment);
-        assert!(environment.contains(&("HOME".into(), "/root".into())));
+        assert!(environment.contains(&"HOME=/root".into()));
         let identity = Identity::resolve(Some(&spec("nobody:12345")), &caller).unwrap();
         assert_eq!(identity.gid, 12345);
     }

@@ -4,7 +4,8 @@
 //! With file capabilities (`AT_SECURE`) the C library has opened something there before anybody can look.
 
 use std::{
-    ffi::c_int,
+    ffi::{CStr, OsStr, OsString, c_char, c_int},
+    os::unix::ffi::OsStrExt as _,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -55,6 +56,27 @@ pub(super) fn restore_internal_signals() {
 /// Those of the standard descriptors that were closed. What is on them now is the runtime's, and nobody else's.
 pub(super) fn closed_descriptors() -> [Option<c_int>; 3] {
     [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO].map(|fd| was_closed(fd).then_some(fd))
+}
+
+unsafe extern "C" {
+    /// The C library's array of environment strings, which NULL ends.
+    #[link_name = "environ"]
+    static ENVIRONMENT: *const *const c_char;
+}
+
+/// The environment, string by string: the standard library leaves out what is no variable.
+pub(super) fn environment() -> Vec<OsString> {
+    let mut strings = Vec::new();
+    // SAFETY: nothing in this program changes its environment, so that the array and its strings are those which the
+    // process was given. Each pointer up to NULL leads to a string that ends with NUL.
+    unsafe {
+        let mut at = ENVIRONMENT;
+        while !at.is_null() && !(*at).is_null() {
+            strings.push(OsStr::from_bytes(CStr::from_ptr(*at).to_bytes()).to_owned());
+            at = at.add(1);
+        }
+    }
+    strings
 }
 
 /// Standard output was closed: what is written there goes nowhere, without an error.
