@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod disclosure;
 pub mod event;

@@ -1,6 +1,7 @@
 //! Who made whom, how, and when each ended.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use crate::support::privilege::needs;
 use crate::support::watch::bare;
@@ -169,6 +170,36 @@ fn a_timeout_of_wait_all_leaves_the_outcome_the_command_s_own() {
         assert!(duration < 700.0, "{duration} ms until the command's own end");
         let signals: Vec<_> = receipt.processes().iter().map(crate::support::Process::exit_signal).collect();
         assert_eq!(signals.last(), Some(&Some(15)), "{signals:?}");
+    }
+}
+
+/// What the kernel tells is the host's time; what glasshouse reads in a time namespace is not.
+#[test]
+fn times_are_the_host_s_in_a_time_namespace() {
+    needs!("unshare");
+    for offset in ["86400", "-3600"] {
+        // Of one width, so that their order is that of the times.
+        let date = || {
+            let output = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%NZ"]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        };
+        let before = date();
+        let namespace = ["unshare", "--time", "--fork", "--boottime", offset];
+        let run = watch(["sh", "-c", "sleep 0.2; echo x > made"]).under(namespace).run();
+        let after = date();
+        let receipt = run.complete(0);
+        let root = receipt.root();
+        let times = [
+            receipt.text("/execution/started_at"),
+            receipt.text("/execution/finished_at"),
+            root.text("/started_at"),
+            root.execution().0["at"].as_str().unwrap(),
+            root.text("/ended_at"),
+        ];
+        for time in times {
+            assert!(before.as_str() <= time && time <= after.as_str(), "{time} with an offset of {offset}");
+        }
+        assert!(receipt.at("/execution/duration_ms").as_f64().unwrap() >= 200.0);
     }
 }
 

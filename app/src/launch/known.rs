@@ -13,7 +13,7 @@ use nix::{
     unistd::{SysconfVar, sysconf},
 };
 
-use crate::event::ProcessKey;
+use crate::{clock, event::ProcessKey};
 
 /// A process that is alive, held by a descriptor: what has got its pid since is not it.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Known {
         // After the opening: whoever ended before that, and was followed by another, is told apart by the start.
         let stat = fs::read(format!("/proc/{}/stat", key.tgid)).ok()?;
         let began = start_ticks(&stat)?;
-        (Some(began) == in_ticks(key.start) && !has_ended(pidfd.as_fd())).then_some(Self(pidfd))
+        (Some(began) == in_ticks(clock::seen_here(key.start)) && !has_ended(pidfd.as_fd())).then_some(Self(pidfd))
     }
 
     /// Sends it a signal; nothing happens when it has ended.

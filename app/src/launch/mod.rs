@@ -33,6 +33,8 @@ pub use pty::Pty;
 pub(crate) use readiness::{readable, readable_owned, writable};
 pub use signals::Signals;
 
+pub use crate::clock::boot_time;
+
 /// Exit code when glasshouse itself failed, as `env`, `nohup` and `timeout` use it.
 pub const EXIT_FAILED: u8 = 125;
 /// Exit code when the command was found but could not be executed.
@@ -81,15 +83,6 @@ pub fn quoted(name: impl AsRef<std::ffi::OsStr>) -> String {
     }
     text.push('\'');
     text
-}
-
-/// Nanoseconds of `CLOCK_BOOTTIME`, the clock that the kernel's events are stamped with.
-pub fn boot_time() -> crate::event::BootNs {
-    use nix::time::{ClockId, clock_gettime};
-    clock_gettime(ClockId::CLOCK_BOOTTIME)
-        .ok()
-        .and_then(|time| u64::try_from(std::time::Duration::from(time).as_nanos()).ok())
-        .unwrap_or_default()
 }
 
 /// The text of an errno, lower case, as the messages here are.

@@ -9,8 +9,11 @@ use std::{
 
 use zerocopy::IntoBytes as _;
 
-use super::{ObserveError, replay::RecordingHeader, sweep::now};
-use crate::facts::{Gap, GapKind};
+use super::{ObserveError, replay::RecordingHeader};
+use crate::{
+    clock::boot_time,
+    facts::{Gap, GapKind},
+};
 
 /// A recording that is being written.
 pub(super) struct Recorder {
@@ -23,7 +26,7 @@ impl Recorder {
     /// Begins a recording in a new file.
     pub(super) fn create(path: &Path, page_bytes: u64) -> Result<Self, ObserveError> {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let boot_to_unix_ns = i64::try_from(unix).unwrap_or_default().saturating_sub_unsigned(now());
+        let boot_to_unix_ns = i64::try_from(unix).unwrap_or_default().saturating_sub_unsigned(boot_time());
         let header = RecordingHeader::new(u32::try_from(page_bytes).unwrap_or(u32::MAX), boot_to_unix_ns);
         // Never a file that is there: root may write wherever a link leads.
         let created = OpenOptions::new().write(true).create_new(true).open(path);

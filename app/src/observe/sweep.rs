@@ -19,6 +19,7 @@ use super::{
     ring::{Batch, Rings},
 };
 use crate::{
+    clock::boot_time,
     event::{
         Abi, AccessId, BootNs, CallsSoFar, Denied, Event, EventKind, FileFacts, FileOrigin, FileSeen,
         PathSource, ProcessKey, ResolvedPath, Syscall,
@@ -127,7 +128,7 @@ impl Sweeper {
         events: &mut Vec<Event>,
         facts: &mut ObservationFacts,
     ) -> Vec<ProcessKey> {
-        let at = now();
+        let at = boot_time();
         let alive = self.sweep_scope(at, events, facts);
         self.sweep_rare(at, events, facts);
         let recovered = recovered + self.sweep_accesses(at, events, facts);
@@ -439,11 +440,4 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
             detail: format!("{count} {list} {consequence}: the limit is {capacity}"),
         });
     }
-}
-
-/// Now, on the boot clock.
-pub(super) fn now() -> BootNs {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(0, |time| {
-        (time.tv_sec() as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec() as u64)
-    })
 }
