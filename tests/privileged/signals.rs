@@ -1,5 +1,7 @@
 //! Signals reach the command once, whoever sends them.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 
 use crate::support::privilege::needs;
@@ -87,6 +89,56 @@ fn a_command_may_end_in_its_own_way() {
     running.signal(Signal::SIGTERM);
     let receipt = running.finish().complete(7);
     receipt.expect_outcome("exited", Some(7), None);
+}
+
+/// Whatever would end a command by itself, and does not say that glasshouse has a defect.
+#[test]
+fn every_signal_that_ends_is_passed_on() {
+    needs!();
+    use Signal::{SIGALRM, SIGIO, SIGPROF, SIGPWR, SIGSTKFLT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ};
+    let named = [SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGUSR1, SIGUSR2];
+    // Of the real-time ones the first that programs may use, one of the others and the last.
+    for number in named.map(|signal| signal as i32).into_iter().chain([34, 50, 64]) {
+        let running = watch(["sh", "-c", "echo ready; exec sleep 100"]).start();
+        running.wait_for_output("ready");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let sent = std::process::Command::new("kill")
+            .args([format!("-{number}"), running.pid().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        let receipt = running.finish().complete(128 + number);
+        receipt.expect_outcome("signaled", None, Some(i64::from(number)));
+    }
+}
+
+/// An alarm outlives the exec of glasshouse. As without glasshouse it is the command's.
+#[test]
+fn an_alarm_of_the_caller_rings_for_the_command() {
+    needs!("perl");
+    let run = watch(["sleep", "100"]).under(["perl", "-e", "alarm 1; exec @ARGV"]).run();
+    run.complete(142).expect_outcome("signaled", None, Some(14));
+}
+
+/// The limit on files is also glasshouse's own. That a file of glasshouse's grows beyond it ends nothing, and the command has
+/// what it would have had.
+#[test]
+fn a_limit_on_files_ends_the_command_alone() {
+    needs!("bash");
+    let beyond = "dd if=/dev/zero of=big bs=1024 count=100 2>/dev/null";
+    for (preparation, code) in [("ulimit -f 4", 153), ("trap '' XFSZ; ulimit -f 4", 1)] {
+        // A receipt of a standard error that is full, the outcome of which tells of the command.
+        let script = format!("{preparation} && exec \"$@\"");
+        let wrapper = ["bash", "-c", &script, "bash"];
+        let output = format!("{beyond}; echo $? > ended; echo ran >&2");
+        let run = watch(["sh", "-c", &output]).under(wrapper).run();
+        run.expect_code(125);
+        assert_eq!(fs::read_to_string(run.folder().join("ended")).unwrap(), format!("{code}\n"));
+        assert!(run.stderr.contains("ran") && run.stderr.contains("File too large"), "{}", run.stderr);
+        let left: Vec<_> =
+            fs::read_dir(run.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!left.iter().any(|name| name.to_string_lossy().contains("receipt")), "{left:?}");
+    }
 }
 
 /// A command that was ignored to a signal by its caller stays so, as `nohup` wants it.

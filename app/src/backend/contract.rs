@@ -121,7 +121,7 @@ fn cleanup_lets_survivors_run<B: Backend>(make: impl Fn(&[&str]) -> B) {
     backend.cleanup().unwrap();
     backend.cleanup().unwrap();
     assert!(!is_gone(root.pid));
-    backend.kill(Signal::SIGKILL, Reach::Root).unwrap();
+    backend.kill(Signal::SIGKILL.into(), Reach::Root).unwrap();
     assert_eq!(backend.wait().unwrap().signal, Some(Signal::SIGKILL as i32));
 }
 
@@ -132,16 +132,16 @@ fn signals_reach_the_root<B: Backend>(make: impl Fn(&[&str]) -> B) {
         (Signal::SIGKILL, Reach::Everything),
     ] {
         let mut backend = make(&["sleep", "100"]);
-        backend.kill(signal, reach).unwrap();
+        backend.kill(signal.into(), reach).unwrap();
         backend.prepare().unwrap();
         backend.start(None).unwrap();
         assert!(backend.is_populated());
-        backend.kill(signal, reach).unwrap();
+        backend.kill(signal.into(), reach).unwrap();
         eventually(|| !backend.is_populated());
         let ended = backend.wait().unwrap();
         assert_eq!(ended.signal, Some(signal as i32), "{signal} {reach:?}");
         assert!(!backend.is_populated());
-        backend.kill(signal, reach).unwrap();
+        backend.kill(signal.into(), reach).unwrap();
     }
 }
 

@@ -11,14 +11,12 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
-use nix::sys::signal::Signal;
-
 pub use process::ProcessBackend;
 
 use crate::{
     event::BootNs,
     facts::Gap,
-    launch::{Ended, LaunchError},
+    launch::{Ended, LaunchError, signals::SignalNumber},
     observe::Target,
 };
 
@@ -47,7 +45,7 @@ pub trait Backend {
     ///
     /// # Errors
     /// Somebody could not be signalled.
-    fn kill(&mut self, signal: Signal, reach: Reach) -> io::Result<()>;
+    fn kill(&mut self, signal: SignalNumber, reach: Reach) -> io::Result<()>;
 
     /// [`Reach::Everything`] leads further than to the root.
     fn reaches_everything(&self) -> bool;

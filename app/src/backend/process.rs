@@ -6,15 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use nix::sys::signal::Signal;
-
 use super::{Backend, ExecutionMetadata, Reach, RootProcess};
 use crate::{
     facts::{Gap, GapKind},
     launch::{
         Command, Ended, HeldChild, LaunchError, RunningChild, Wish, boot_time,
         cgroup::Cgroup,
-        signals::{CallerSignals, shares_process_group},
+        signals::{CallerSignals, SignalNumber, shares_process_group},
     },
     observe::{Freeze, Target},
 };
@@ -96,7 +94,7 @@ impl Backend for ProcessBackend {
         }
     }
 
-    fn kill(&mut self, signal: Signal, reach: Reach) -> io::Result<()> {
+    fn kill(&mut self, signal: SignalNumber, reach: Reach) -> io::Result<()> {
         let Child::Running(child) = &self.child else { return Ok(()) };
         match (reach, &self.cgroup) {
             (Reach::Everything, Some(group)) => {

@@ -26,7 +26,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Freezer, quoted};
+use super::{Freezer, quoted, signals::SignalNumber};
 
 /// How long survivors are moved and the group is tried to be removed. Moving one takes microseconds after the first
 /// (10 ms); only a fork bomb or a task that is stuck in the kernel can come near it.
@@ -118,8 +118,8 @@ impl Cgroup {
     /// Sends a signal to every process in it and below it; says whether `pid` was among them, and the first of what
     /// went wrong: somebody who may not be signalled keeps nobody else from it. SIGKILL reaches those too that are
     /// just being forked.
-    pub fn kill(&self, signal: Signal, pid: u32) -> (bool, io::Result<()>) {
-        if signal == Signal::SIGKILL && fs::write(self.path.join("cgroup.kill"), "1").is_ok() {
+    pub fn kill(&self, signal: SignalNumber, pid: u32) -> (bool, io::Result<()>) {
+        if signal == Signal::SIGKILL.into() && fs::write(self.path.join("cgroup.kill"), "1").is_ok() {
             return (false, Ok(()));
         }
         let mut seen = false;
@@ -131,8 +131,9 @@ impl Cgroup {
             });
             for member in members {
                 seen |= member == pid;
-                match signal::kill(Pid::from_raw(member.cast_signed()), signal) {
-                    Ok(()) | Err(Errno::ESRCH) => {}
+                // SAFETY: a plain system call with numbers.
+                match Errno::result(unsafe { libc::kill(member.cast_signed(), signal.0) }) {
+                    Ok(_) | Err(Errno::ESRCH) => {}
                     Err(errno) => drop(failure.get_or_insert_with(|| errno.into())),
                 }
             }
@@ -467,7 +468,7 @@ mod tests {
             fs::create_dir(&nested).unwrap();
             group.add(one.id()).unwrap();
             add_to(&nested, two.id()).unwrap();
-            let (seen, sent) = group.kill(signal, two.id());
+            let (seen, sent) = group.kill(signal.into(), two.id());
             sent.unwrap();
             assert_eq!(seen, signal == Signal::SIGTERM);
             assert_eq!(one.wait().unwrap().signal(), Some(signal as i32));

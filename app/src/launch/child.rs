@@ -215,6 +215,7 @@ unsafe fn restore_signals(caller: &CallerSignals) {
     unsafe {
         libc::signal(libc::SIGPIPE, disposition(caller.pipe_ignored));
         libc::signal(libc::SIGCHLD, disposition(caller.child_ignored));
+        libc::signal(libc::SIGXFSZ, disposition(caller.file_size_ignored));
         inherited::restore_internal_signals();
         libc::sigprocmask(libc::SIG_SETMASK, caller.mask.as_ref(), ptr::null_mut());
     }

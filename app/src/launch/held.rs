@@ -26,7 +26,7 @@ use super::{
     inherited, known, leader,
     pty::ChildTerminal,
     quoted, reason,
-    signals::CallerSignals,
+    signals::{CallerSignals, SignalNumber},
 };
 use crate::facts::Resources;
 
@@ -259,8 +259,8 @@ impl RunningChild {
     ///
     /// # Errors
     /// EPERM: it runs as somebody else by now.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        known::send(self.pidfd.as_fd(), signal)
+    pub fn signal(&self, signal: impl Into<SignalNumber>) -> io::Result<()> {
+        known::send(self.pidfd.as_fd(), signal.into())
     }
 
     /// Waits for its end; immediately when it has ended.

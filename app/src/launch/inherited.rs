@@ -1,5 +1,5 @@
-//! What glasshouse was given by its caller and Rust's runtime changes before `main`, noted before that: SIGPIPE, which
-//! it ignores, and closed standard descriptors, on which it opens /dev/null.
+//! What glasshouse was given by its caller and Rust's runtime or `main` changes, noted before that: SIGPIPE and SIGXFSZ,
+//! which they ignore, and closed standard descriptors, on which it opens /dev/null.
 //!
 //! With file capabilities (`AT_SECURE`) the C library has opened something there before anybody can look.
 
@@ -10,6 +10,8 @@ use std::{
 };
 
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+static FILE_SIZE_IGNORED: AtomicBool = AtomicBool::new(false);
 
 /// The signals that the C library keeps for itself (SIGCANCEL and SIGSETXID): its own `posix_spawn` leaves them ignored,
 /// and starting a thread changes that. Nothing but the system call tells or sets what becomes of them.
@@ -32,6 +34,11 @@ static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 /// SIGPIPE was ignored.
 pub(super) fn pipe_was_ignored() -> bool {
     PIPE_IGNORED.load(Ordering::Relaxed)
+}
+
+/// SIGXFSZ was ignored.
+pub(super) fn file_size_was_ignored() -> bool {
+    FILE_SIZE_IGNORED.load(Ordering::Relaxed)
 }
 
 /// Makes the C library's own signals ignored again, those that were. Only makes system calls.
@@ -91,9 +98,11 @@ fn was_closed(descriptor: c_int) -> bool {
 extern "C" fn note() {
     // SAFETY: zeroed is a valid `sigaction`; the calls only read present state, the one of them into a local.
     unsafe {
-        let mut present: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut present) == 0 {
-            PIPE_IGNORED.store(present.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+        for (signal, ignored) in [(libc::SIGPIPE, &PIPE_IGNORED), (libc::SIGXFSZ, &FILE_SIZE_IGNORED)] {
+            let mut present: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(signal, std::ptr::null(), &raw mut present) == 0 {
+                ignored.store(present.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+            }
         }
         for (signal, ignored) in INTERNAL.iter().zip(&INTERNAL_IGNORED) {
             let mut present = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };

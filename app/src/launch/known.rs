@@ -9,10 +9,10 @@ use std::{
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signal::Signal,
     unistd::{SysconfVar, sysconf},
 };
 
+use super::signals::SignalNumber;
 use crate::{clock, event::ProcessKey};
 
 /// A process that is alive, held by a descriptor: what has got its pid since is not it.
@@ -30,27 +30,28 @@ impl Known {
         // After the opening: whoever ended before that, and was followed by another, is told apart by the start.
         let stat = fs::read(format!("/proc/{}/stat", key.tgid)).ok()?;
         let began = start_ticks(&stat)?;
-        (Some(began) == in_ticks(clock::seen_here(key.start)) && !has_ended(pidfd.as_fd())).then_some(Self(pidfd))
+        (Some(began) == in_ticks(clock::seen_here(key.start)) && !has_ended(pidfd.as_fd()))
+            .then_some(Self(pidfd))
     }
 
     /// Sends it a signal; nothing happens when it has ended.
     ///
     /// # Errors
     /// EPERM: it runs as somebody else.
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: SignalNumber) -> io::Result<()> {
         send(self.0.as_fd(), signal)
     }
 }
 
 /// Sends a signal by way of a pidfd; nothing happens when the process has ended.
-pub(super) fn send(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
-    use libc::{c_int, c_long};
+pub(super) fn send(pidfd: BorrowedFd<'_>, signal: SignalNumber) -> io::Result<()> {
+    use libc::c_long;
     // SAFETY: a raw system call with a valid descriptor, numbers and a null `siginfo_t`.
     let result = unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
             c_long::from(pidfd.as_raw_fd()),
-            c_long::from(signal as c_int),
+            c_long::from(signal.0),
             std::ptr::null::<libc::siginfo_t>(),
             c_long::from(0),
         )
@@ -86,6 +87,8 @@ mod tests {
 
     use std::{os::unix::process::ExitStatusExt as _, process::Command};
 
+    use nix::sys::signal::Signal;
+
     use super::*;
 
     #[test]
@@ -104,9 +107,9 @@ mod tests {
         assert!(Known::open(key(ticks + 1)).is_none(), "another one with its pid");
         let known = Known::open(key(ticks)).unwrap();
         let key = key(ticks);
-        known.signal(Signal::SIGTERM).unwrap();
+        known.signal(Signal::SIGTERM.into()).unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGTERM as i32));
-        known.signal(Signal::SIGTERM).unwrap();
+        known.signal(Signal::SIGTERM.into()).unwrap();
         assert!(Known::open(key).is_none());
     }
 }

@@ -44,7 +44,7 @@ impl Run {
                     biased;
                     _ = asked_to_end.readable() => {
                         let caught = signals.next().ok().flatten();
-                        if caught.is_some_and(|caught| caught.signal == Signal::SIGHUP) {
+                        if caught.is_some_and(|caught| caught.signal == Signal::SIGHUP.into()) {
                             interface.hung_up();
                         }
                         return;

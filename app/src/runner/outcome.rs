@@ -1,10 +1,8 @@
 //! How a run ended, and the exit code that says so.
 
-use nix::sys::signal::Signal;
-
 use crate::{
     facts::{Outcome, OutcomeStatus},
-    launch::{EXIT_FAILED, Ended, LaunchError},
+    launch::{EXIT_FAILED, Ended, LaunchError, signals::SignalNumber},
     names,
 };
 
@@ -40,9 +38,9 @@ impl End {
     }
 
     /// Observation was made to stop before the command ended.
-    pub(super) fn interrupted(signal: Signal) -> Self {
+    pub(super) fn interrupted(signal: SignalNumber) -> Self {
         let error = format!("{signal} again and again: stopped observing; the command is left running");
-        let code = low_byte(EXIT_SIGNALED + signal as i32);
+        let code = low_byte(EXIT_SIGNALED + signal.0);
         Self::new(OutcomeStatus::Interrupted, code, Some(error))
     }
 
@@ -92,6 +90,8 @@ fn low_byte(code: i32) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::signal::Signal;
+
     use super::*;
     use crate::facts::Resources;
 
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(End::of_root(ended(Some(255), None)).exit_code, 255);
         assert_eq!(End::of_root(ended(None, Some(9))).exit_code, 137);
         assert_eq!(End::timed_out(String::new()).exit_code, 124);
-        assert_eq!(End::interrupted(Signal::SIGINT).exit_code, 130);
+        assert_eq!(End::interrupted(Signal::SIGINT.into()).exit_code, 130);
         assert_eq!(End::failed_to_start(&LaunchError::NotFound(String::new())).exit_code, 127);
         assert_eq!(End::observer_failed(String::new()).exit_code, 125);
     }

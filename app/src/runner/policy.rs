@@ -8,7 +8,10 @@ use std::{
 use nix::sys::signal::Signal;
 
 use super::KILL_AFTER;
-use crate::{backend::Reach, launch::signals::Caught};
+use crate::{
+    backend::Reach,
+    launch::signals::{Caught, SignalNumber},
+};
 
 /// So many SIGINT or SIGTERM within [`INSISTENCE_WITHIN`] stop the observation.
 const INSISTENCE: usize = 3;
@@ -24,14 +27,16 @@ pub(super) enum Action {
     /// Nothing.
     Nothing,
     /// Send a signal.
-    Send(Signal, Reach),
+    Send(SignalNumber, Reach),
     /// Ask everything to end: SIGTERM, and SIGCONT so that what is stopped can act on it, as `timeout(1)` does.
     Terminate,
     /// Stop observing: the user insists.
-    Stop(Signal),
+    Stop(SignalNumber),
     /// Stop waiting for what cannot be killed.
     GiveUp,
 }
+
+const KILL: Action = Action::Send(SignalNumber(Signal::SIGKILL as i32), Reach::Everything);
 
 /// Keeps track.
 #[derive(Debug)]
@@ -64,7 +69,7 @@ impl Policy {
     /// A signal has come. `has_it_already`: the terminal gave it to the command too.
     pub(super) fn signal(&mut self, caught: Caught, has_it_already: bool, now: Instant) -> Action {
         let Caught { signal, from_terminal } = caught;
-        if matches!(signal, Signal::SIGINT | Signal::SIGTERM) {
+        if [Signal::SIGINT, Signal::SIGTERM].map(SignalNumber::from).contains(&signal) {
             self.insisted.push_back(now);
             if self.insisted.len() >= INSISTENCE {
                 let first = self.insisted.pop_front();
@@ -118,16 +123,14 @@ impl Policy {
     pub(super) fn time_passed(&mut self, now: Instant) -> Action {
         if self.kill_at.is_some_and(|at| now >= at) {
             self.kill_at = None;
-            return Action::Send(Signal::SIGKILL, Reach::Everything);
+            return KILL;
         }
         if self.timeout_at().is_none_or(|at| now < at) {
             return Action::Nothing;
         }
         let (next, action) = match self.timeout {
             Timeout::TermAt(_) => (Timeout::KillAt(now + KILL_AFTER), Action::Terminate),
-            Timeout::KillAt(_) => {
-                (Timeout::GiveUpAt(now + KILL_AFTER), Action::Send(Signal::SIGKILL, Reach::Everything))
-            }
+            Timeout::KillAt(_) => (Timeout::GiveUpAt(now + KILL_AFTER), KILL),
             Timeout::GiveUpAt(_) | Timeout::GivenUp | Timeout::None => (Timeout::GivenUp, Action::GiveUp),
         };
         self.timeout = next;
@@ -147,7 +150,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn caught(signal: Signal, from_terminal: bool) -> Caught {
-        Caught { signal, from_terminal }
+        Caught { signal: signal.into(), from_terminal }
     }
 
     #[test]
@@ -156,13 +159,13 @@ mod tests {
         let mut policy = Policy::new(now, None);
         assert_eq!(policy.signal(caught(Signal::SIGINT, true), true, now), Action::Nothing);
         let other_group = policy.signal(caught(Signal::SIGQUIT, true), false, now);
-        assert_eq!(other_group, Action::Send(Signal::SIGQUIT, Reach::Root));
+        assert_eq!(other_group, Action::Send(Signal::SIGQUIT.into(), Reach::Root));
         let sent = policy.signal(caught(Signal::SIGTERM, false), true, now);
-        assert_eq!(sent, Action::Send(Signal::SIGTERM, Reach::Root));
+        assert_eq!(sent, Action::Send(Signal::SIGTERM.into(), Reach::Root));
         policy.root_ended();
         assert_eq!(policy.signal(caught(Signal::SIGHUP, true), false, now), Action::Nothing);
         let rest = policy.signal(caught(Signal::SIGHUP, false), false, now);
-        assert_eq!(rest, Action::Send(Signal::SIGHUP, Reach::Everything));
+        assert_eq!(rest, Action::Send(Signal::SIGHUP.into(), Reach::Everything));
     }
 
     #[test]
@@ -173,7 +176,7 @@ mod tests {
         policy.signal(caught(Signal::SIGTERM, false), true, now + SECOND);
         policy.signal(caught(Signal::SIGHUP, false), true, now + SECOND);
         let third = policy.signal(caught(Signal::SIGINT, true), true, now + 4 * SECOND);
-        assert_eq!(third, Action::Stop(Signal::SIGINT));
+        assert_eq!(third, Action::Stop(Signal::SIGINT.into()));
     }
 
     #[test]
@@ -185,7 +188,10 @@ mod tests {
             assert_eq!(policy.signal(caught(Signal::SIGINT, true), true, at), Action::Nothing, "{second}");
         }
         for signal in [Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGHUP] {
-            assert_eq!(policy.signal(caught(signal, false), true, now), Action::Send(signal, Reach::Root));
+            assert_eq!(
+                policy.signal(caught(signal, false), true, now),
+                Action::Send(signal.into(), Reach::Root)
+            );
         }
     }
 
@@ -197,7 +203,7 @@ mod tests {
         assert!(policy.is_ending() && !policy.timed_out());
         let at = policy.deadline().unwrap_or(now);
         assert_eq!(at, now + KILL_AFTER_REQUEST);
-        assert_eq!(policy.time_passed(at), Action::Send(Signal::SIGKILL, Reach::Everything));
+        assert_eq!(policy.time_passed(at), KILL);
         assert_eq!((policy.deadline(), policy.time_passed(at)), (None, Action::Nothing));
     }
 
@@ -209,7 +215,7 @@ mod tests {
         assert!(!policy.timed_out());
         for (after, action) in [
             (SECOND, Action::Terminate),
-            (SECOND + KILL_AFTER, Action::Send(Signal::SIGKILL, Reach::Everything)),
+            (SECOND + KILL_AFTER, KILL),
             (SECOND + 2 * KILL_AFTER, Action::GiveUp),
         ] {
             assert_eq!(policy.deadline(), Some(now + after));

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     backend::{Backend, Reach, RootProcess},
     facts::GapKind,
-    launch::{Ended, Known, Signals, boot_time, readable},
+    launch::{Ended, Known, Signals, boot_time, readable, signals::SignalNumber},
     options::WatchOptions,
 };
 
@@ -43,7 +43,7 @@ pub(super) enum Ending {
         all_ended: bool,
     },
     /// The user insists.
-    Stopped(Signal),
+    Stopped(SignalNumber),
     /// The observation ended by itself, or the runner's own means did.
     Failed(String),
 }
@@ -231,7 +231,7 @@ impl Run {
     ) -> io::Result<Action> {
         while let Some(caught) = signals.next()? {
             // The terminal is gone.
-            if caught.signal == Signal::SIGHUP && interface.has_screen() {
+            if caught.signal == Signal::SIGHUP.into() && interface.has_screen() {
                 interface.hung_up();
                 release_messages();
             }
@@ -247,7 +247,8 @@ impl Run {
     }
 
     /// Sends a signal. Where the backend reaches the root alone, those that the observation knows get it too.
-    pub(super) fn send(&self, backend: &mut impl Backend, signal: Signal, reach: Reach) {
+    pub(super) fn send(&self, backend: &mut impl Backend, signal: impl Into<SignalNumber>, reach: Reach) {
+        let signal = signal.into();
         let mut outcome = backend.kill(signal, reach);
         if reach == Reach::Everything {
             for process in self.known_besides(backend) {
