@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use glasshouse::{
     commands, hash,
-    launch::{signals::ignore_file_size_signal, thawing_process},
+    launch::{limits, signals::ignore_file_size_signal, thawing_process},
     timings::Timings,
 };
 
 fn main() -> ExitCode {
     let timings = Timings::default();
     ignore_file_size_signal();
+    limits::raise();
     // glasshouse also runs itself, to read files that may hang, and to thaw what it has frozen when it is gone.
     if let Some(code) = hash::reader_process().or_else(thawing_process) {
         return code;

@@ -1,12 +1,13 @@
 //! Every failure is a clear message, an exit code, and a receipt.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::support::privilege::needs;
-use crate::support::watch::public_folder;
+use crate::support::watch::{bare, public_folder};
 use crate::support::{Receipt, Run, program, public_program, watch};
 
 /// The command was not run, and the receipt says why.
@@ -179,6 +180,34 @@ fn a_full_disk_does_not_cost_the_receipt() {
     receipt.expect_complete();
     receipt.expect_outcome("exited", Some(3), None);
     run.expect_code(3);
+}
+
+/// The soft limit is the command's, and glasshouse takes what it may. Where that is too little, it says what it is.
+#[test]
+fn few_descriptors_are_named_as_what_they_are() {
+    needs!("bash");
+    let limits = |output: &str| {
+        output.lines().filter(|line| line.starts_with("limit ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let preparation = "ulimit -S -n 40; ulimit -S -f 100";
+    let folder = public_folder();
+    let script = format!("{preparation}; exec \"$0\"");
+    let program = program("inherited");
+    let alone = bare(folder.path(), [OsStr::new("bash"), "-c".as_ref(), script.as_ref(), program.as_ref()]);
+    let script = format!("{preparation}; exec \"$@\"");
+    let run = watch([&program]).under(["bash", "-c", &script, "bash"]).run();
+    run.complete(0);
+    let alone = limits(&String::from_utf8(alone.stdout).unwrap());
+    assert_eq!(limits(&run.stdout), alone);
+    assert!(alone.iter().any(|limit| limit.starts_with("limit 7 40 ")), "{alone:?}");
+
+    for most in ["20", "30", "40", "50", "60"] {
+        let script = format!("ulimit -n {most}; exec \"$@\"");
+        let run = watch(["true"]).under(["bash", "-c", &script, "bash"]).run();
+        run.expect_code(125);
+        assert!(run.stderr.contains(most) && run.stderr.contains("ulimit -n 1024"), "{most}: {}", run.stderr);
+        assert!(!run.stderr.contains("Linux 5.17"), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
     ptr,
 };
 
-use super::{candidates::search_goes_on, identity::Identity, inherited, signals::CallerSignals};
+use super::{candidates::search_goes_on, identity::Identity, inherited, limits, signals::CallerSignals};
 
 /// Length of a report: what it is about, and a number.
 pub(super) const REPORT_LENGTH: usize = 8;
@@ -123,6 +123,7 @@ pub(super) unsafe fn run(plan: &Plan) -> ! {
         if outcome.is_ok() {
             outcome = wait_at_gate(plan.gate);
             if outcome.is_ok() {
+                limits::restore();
                 restore_signals(&plan.signals);
                 outcome = Err((Step::Exec, exec(plan, &report)));
             }

@@ -14,6 +14,7 @@ pub mod identity;
 mod inherited;
 mod known;
 mod leader;
+pub mod limits;
 mod namespaces;
 pub(crate) mod priority;
 pub mod pty;

@@ -23,6 +23,8 @@ mod sweep;
 
 use std::{os::fd::OwnedFd, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
+use nix::sys::resource::{Resource, getrlimit};
+
 use crate::{
     event::{CallsSoFar, Event, ProcessKey},
     facts::{Gap, GapKind, ObservationFacts, ProbeFacts},
@@ -106,6 +108,20 @@ pub enum ObserveError {
     Failed(String),
 }
 
+impl ObserveError {
+    /// Whatever was being done: that there are too few descriptors is no matter of the kernel's, and has a remedy.
+    fn explained(self) -> Self {
+        let too_many = std::io::Error::from_raw_os_error(libc::EMFILE).to_string();
+        if !self.to_string().contains(&too_many) {
+            return self;
+        }
+        Self::Failed(format!(
+            "observing takes about a hundred open files, and no more than {} are allowed; type: ulimit -n 1024",
+            getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
+        ))
+    }
+}
+
 /// Events of a batch whose memory is kept for the next one: as many as a usual batch of records gives.
 const SPARE_EVENTS: usize = 4_096;
 
@@ -161,6 +177,15 @@ impl Observer {
     /// # Errors
     /// When the kernel or the user's privileges do not allow it, or the file cannot be made.
     pub fn start(
+        groundwork: Groundwork,
+        target: Target,
+        manner: Manner<'_>,
+        timings: &mut Timings,
+    ) -> Result<Self, ObserveError> {
+        Self::begin(groundwork, target, manner, timings).map_err(ObserveError::explained)
+    }
+
+    fn begin(
         groundwork: Groundwork,
         mut target: Target,
         manner: Manner<'_>,

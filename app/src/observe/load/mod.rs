@@ -393,6 +393,9 @@ impl Loaded {
                         probe.name
                     )));
                 }
+                Err((_, error)) if error.raw_os_error() == Some(libc::EMFILE) => {
+                    return Err(failed(format!("cannot load the probe {}", probe.name), error));
+                }
                 Err((attachment, error)) => {
                     let reason = match attachment {
                         Attachment::Group(_) if constants.target.group.is_none() && !constants.loads_all => {

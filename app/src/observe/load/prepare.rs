@@ -122,6 +122,10 @@ impl MapsToMake {
                 aya::maps::MapError::CreateError { io_error, .. } if is_refusal(io_error) => {
                     not_permitted(io_error)
                 }
+                // It has its cause in it, and does not tell it.
+                aya::maps::MapError::CreateError { io_error, .. } => {
+                    failed(format!("cannot create the eBPF map {name}"), io_error)
+                }
                 _ => failed(format!("cannot create the eBPF map {name}"), error),
             })?;
             if is_ring(map) {
