@@ -210,6 +210,20 @@ fn few_descriptors_are_named_as_what_they_are() {
     }
 }
 
+/// Whether it is there that user cannot know, and no `chmod +x` helps.
+#[test]
+fn a_directory_that_the_user_may_not_look_into_is_named() {
+    needs!();
+    let folder = public_folder();
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let run = watch([closed.join("below/missing")]).options(["--user", "nobody"]).run();
+    expect_not_started(&run, 126, "failed_to_start");
+    let named = format!("may not look into '{}'", closed.display());
+    assert!(run.stderr.contains(&named) && !run.stderr.contains("chmod"), "{}", run.stderr);
+}
+
 #[test]
 fn a_timeout_is_124() {
     needs!();

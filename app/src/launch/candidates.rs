@@ -6,13 +6,16 @@
 use std::{
     ffi::{CString, OsStr},
     fs,
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, PermissionsExt as _},
+    },
     path::Path,
 };
 
 use nix::errno::Errno;
 
-use super::{Command, LaunchError, quoted, reason};
+use super::{Command, Identity, LaunchError, quoted, reason};
 
 /// Where `execvp` searches when there is no `PATH` (glibc's `confstr(_CS_PATH)`).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
@@ -76,13 +79,33 @@ pub(super) fn failure(command: &Command, candidates: &[CString], at: usize, errn
             quoted(name)
         ),
         libc::EACCES if path.is_dir() => "is a directory".into(),
-        libc::EACCES => {
-            format!("permission denied; if it should be executable, type: chmod +x {}", quoted(&path))
-        }
+        libc::EACCES => denied(&path, &command.identity),
         _ => reason(Errno::from_raw(errno)),
     };
     let message = format!("cannot execute {}: {why}", quoted(&path));
     LaunchError::NotExecutable { message, path: path.into_os_string().into_encoded_bytes() }
+}
+
+/// What EACCES is about, as far as can be told from here.
+fn denied(path: &Path, identity: &Identity) -> String {
+    let closed = path.ancestors().skip(1).filter(|directory| {
+        fs::metadata(directory)
+            .is_ok_and(|facts| !identity.may_execute(facts.uid(), facts.gid(), facts.mode()))
+    });
+    // The outermost keeps from all that is below it.
+    if let Some(directory) = closed.last() {
+        let user = identity.name.clone().unwrap_or_else(|| identity.uid.to_string());
+        return format!(
+            "permission denied; the user {} may not look into {}, type: --user with another user",
+            quoted(user),
+            quoted(directory)
+        );
+    }
+    if fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o111 == 0) {
+        return format!("permission denied; if it should be executable, type: chmod +x {}", quoted(path));
+    }
+    "permission denied; check who may execute it, and look into the directories that it is in, with: namei -l"
+        .into()
 }
 
 fn not_found(name: &OsStr) -> LaunchError {

@@ -225,11 +225,26 @@ impl Identity {
         })
     }
 
+    /// The permissions of a file, by themselves, let it be executed, or looked into if it is a directory.
+    pub(super) fn may_execute(&self, uid: u32, gid: u32, mode: u32) -> bool {
+        let groups = self.switch.as_ref().and_then(|switch| switch.groups.as_deref()).unwrap_or_default();
+        let bits = if uid == self.uid {
+            0o100
+        } else if gid == self.gid || groups.contains(&gid) {
+            0o010
+        } else {
+            0o001
+        };
+        self.uid == 0 || mode & bits != 0
+    }
+
     /// Makes the environment of glasshouse that of the user: sudo's own variables go, the user's come back.
-    pub(super) fn adapt(&self, environment: &mut Vec<(OsString, OsString)>) {
+    pub(super) fn adapt(&self, environment: &mut Vec<OsString>) {
         let Some(Switch { groups: Some(_), home, shell }) = &self.switch else { return };
         // Root's home is no home for a user who has none.
-        environment.retain(|(name, _)| !name.as_bytes().starts_with(b"SUDO_") && name != "HOME");
+        environment.retain(|entry| {
+            !entry.as_bytes().starts_with(b"SUDO_") && value_of(entry, OsStr::new("HOME")).is_none()
+        });
         let name = self.name.as_ref().map(OsString::from);
         for (variable, value) in [("HOME", home), ("SHELL", shell), ("USER", &name), ("LOGNAME", &name)] {
             if let Some(value) = value {
@@ -384,6 +399,22 @@ mod tests {
         assert!(environment.contains(&"HOME=/root".into()));
         let identity = Identity::resolve(Some(&spec("nobody:12345")), &caller).unwrap();
         assert_eq!(identity.gid, 12345);
+    }
+
+    #[test]
+    fn permissions_are_those_of_owner_group_or_others() {
+        let identity = Identity::resolve(Some(&spec("12345:678")), &caller(0, 0, None)).unwrap();
+        for (uid, gid, mode, may) in [
+            (12345, 1, 0o100, true),
+            (12345, 678, 0o011, false),
+            (1, 678, 0o010, true),
+            (1, 678, 0o101, false),
+            (1, 1, 0o001, true),
+            (0, 0, 0o700, false),
+        ] {
+            assert_eq!(identity.may_execute(uid, gid, mode), may, "{uid} {gid} {mode:o}");
+        }
+        assert!(Identity::resolve(None, &caller(0, 0, None)).unwrap().may_execute(1, 1, 0));
     }
 
     #[test]
