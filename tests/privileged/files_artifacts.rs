@@ -293,3 +293,24 @@ fn what_has_the_number_of_a_file_without_a_name() {
     receipt.artifact(folder.join("one")).expect_content(b"xx");
     receipt.artifact(folder.join("two")).expect_content(b"x");
 }
+
+/// In a chroot paths begin at another root than the kernel's, and what lies outside is not reached from there.
+#[test]
+fn what_is_left_behind_in_a_chroot() {
+    needs!("unshare", "chroot", "mount");
+    let watched = watch(["sh", "-c", "echo x > made; cp /bin/true copied"]);
+    let folder = watched.folder();
+    let jail = folder.join("jail");
+    fs::create_dir(&jail).unwrap();
+    let script = "mount --rbind / \"$1\"; jail=$1; shift; exec chroot \"$jail\" sh -c 'cd \"$0\"; exec \"$@\"' \"$PWD\" \"$@\"";
+    let wrapper = ["unshare", "--mount", "sh", "-c", script, "sh", jail.to_str().unwrap()];
+    let receipt = watched.under(wrapper).run().complete(0);
+    // The way to the file by the kernel's account: the jail, and in it the whole way again.
+    let inside = |name: &str| {
+        let path = folder.join(name);
+        jail.join(path.strip_prefix("/").unwrap())
+    };
+    receipt.artifact(inside("made")).expect_content(b"x\n");
+    receipt.artifact(inside("copied")).expect_content(&fs::read("/bin/true").unwrap());
+    assert_eq!(receipt.artifacts().len(), 2, "{:?}", receipt.artifacts());
+}

@@ -39,7 +39,7 @@ use so_far::SoFar;
 use crate::{
     backend::{Backend, ExecutionMetadata, Reach},
     disclosure::Disclosure,
-    event::{BootNs, Event},
+    event::{BootNs, Event, EventKind},
     facts::{Gap, GapKind, HostFacts, ObservationFacts, OutcomeStatus, Resources, ToolFacts},
     hash::Hasher,
     launch::{
@@ -77,6 +77,8 @@ struct Run {
     tool: Option<ToolFacts>,
     root_pid: Option<u32>,
     executable: Option<Vec<u8>>,
+    /// Where the root directory of glasshouse is, if it is not that of the mount namespace.
+    chroot: Option<Vec<u8>>,
     started_at: Option<BootNs>,
     finished_at: Option<BootNs>,
     resources: Option<Resources>,
@@ -200,6 +202,7 @@ impl Run {
             tool: None,
             root_pid: None,
             executable: None,
+            chroot: None,
             started_at: None,
             finished_at: None,
             resources: None,
@@ -318,6 +321,12 @@ impl Run {
     fn take_in(&mut self, events: &mut Vec<Event>, interface: &mut impl Interface) {
         for event in events.drain(..) {
             self.hasher.observe(&event);
+            if let EventKind::Exec(exec) = &event.kind
+                && exec.is_root
+            {
+                // The command begins in the directory that is glasshouse's own root.
+                self.chroot = report::chroot(&exec.cwd).or_else(|| report::chroot(&exec.image.path));
+            }
             self.disclosure.pass(event, &mut self.disclosed);
         }
         self.apply(&self.disclosed, interface);

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::{End, Interface, Run, Stage, say};
 use crate::{
     disclosure::Disclosure,
-    event::Observed,
+    event::{Observed, ResolvedPath, Unreadable},
     facts::{
         ArtifactFacts, ArtifactState, BlindSpot, CommandFacts, ExecutionFacts, GapKind, HostFacts,
         PresentArtifact, RunFacts, ToolFacts, UserFacts,
@@ -58,10 +58,12 @@ impl Run {
         let mut failure = None;
         let mut facts = self.facts(command, end);
         let disclosure = std::mem::take(&mut self.disclosure);
+        let chroot = self.chroot.take();
         let remains;
         (remains, facts.artifacts) = self.meanwhile(Stage::Hashing, interface, |session| {
             let remains = session.remains();
-            let artifacts = artifacts(&remains.left_behind, &disclosure, options.artifact_limit);
+            let artifacts =
+                artifacts(&remains.left_behind, &disclosure, chroot.as_deref(), options.artifact_limit);
             (remains, artifacts)
         });
         self.disclosure = disclosure;
@@ -202,7 +204,13 @@ fn tool() -> ToolFacts {
 }
 
 /// Looks at what the run should have left behind. What is not there any more is nothing that was left behind.
-fn artifacts(left: &[LeftBehind], disclosure: &Disclosure, limit_bytes: u64) -> Vec<ArtifactFacts> {
+/// Paths begin at the root of the mount namespace, and those that do not lead through `chroot` lead nowhere from here.
+fn artifacts(
+    left: &[LeftBehind],
+    disclosure: &Disclosure,
+    chroot: Option<&[u8]>,
+    limit_bytes: u64,
+) -> Vec<ArtifactFacts> {
     let mut candidates = Vec::with_capacity(left.len());
     let mut known = Vec::with_capacity(left.len());
     for left in left {
@@ -211,16 +219,36 @@ fn artifacts(left: &[LeftBehind], disclosure: &Disclosure, limit_bytes: u64) -> 
             && let Some(original) = disclosure.original(path)
         {
             let (device, inode) = left.identity.unzip();
-            candidates.push(Candidate { path: original, device, inode });
-            known.push((path, left.identity));
+            let Some(here) = seen_from(chroot, &original) else {
+                known.push((path, left.identity, false));
+                continue;
+            };
+            candidates.push(Candidate { path: here, device, inode });
+            known.push((path, left.identity, true));
         }
     }
-    let found = hash_artifacts(candidates, &artifacts::Options { limit_bytes, ..Default::default() });
-    let mut facts = Vec::with_capacity(found.len());
-    for ((path, identity), found) in known.into_iter().zip(found) {
-        facts.push(ArtifactFacts { path: Arc::clone(path), identity, state: artifact_state(found) });
+    let mut found =
+        hash_artifacts(candidates, &artifacts::Options { limit_bytes, ..Default::default() }).into_iter();
+    let mut facts = Vec::with_capacity(known.len());
+    for (path, identity, is_looked_at) in known {
+        let found = if is_looked_at { found.next() } else { None };
+        let state = found.map_or(ArtifactState::Unreadable(Unreadable::NotAvailable), artifact_state);
+        facts.push(ArtifactFacts { path: Arc::clone(path), identity, state });
     }
     facts
+}
+
+/// The directory below which a process sees this path, if it sees another than the kernel has.
+pub(super) fn chroot(path: &ResolvedPath) -> Option<Vec<u8>> {
+    let (Observed::Complete(whole), Some(inside)) = (&path.path, &path.in_root) else { return None };
+    let above = if inside == b"/" { Some(whole.as_slice()) } else { whole.strip_suffix(inside.as_slice()) };
+    above.map(<[u8]>::to_vec)
+}
+
+/// The path of a file for whoever has this root directory; `None` where none leads there.
+fn seen_from(chroot: Option<&[u8]>, path: &Arc<[u8]>) -> Option<Arc<[u8]>> {
+    let Some(chroot) = chroot else { return Some(Arc::clone(path)) };
+    path.strip_prefix(chroot).filter(|inside| inside.starts_with(b"/")).map(Arc::from)
 }
 
 /// How the receipt is to read the texts that `options` let pass.
