@@ -374,7 +374,8 @@ record! {
     FileChangeRecord, 80, {
         /// Common header.
         header: Header,
-        /// Number of the use that the changed file has; 0 if paths say what was changed.
+        /// Number of the use that the changed file has; 0 if paths say what was changed. With a path: of the file that it leads
+        /// to by the name of a descriptor.
         access: u64,
         /// First number of the call beside its flags: a mode, an owner, a length.
         first: u64,

@@ -144,6 +144,31 @@ fn a_nameless_file_gets_a_name() {
     receipt.artifact(folder.join("named")).expect_content(&[b'x'; 30]);
 }
 
+/// Of several nameless files each gets the name that it is given by the name of its descriptor.
+#[test]
+fn nameless_files_get_names_by_their_descriptors() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD . O_TMPFILE|O_RDWR 0640 ; write a 30",
+        "b=openat AT_FDCWD . O_TMPFILE|O_RDWR 0640 ; write b 50",
+        "f=openat AT_FDCWD file O_RDONLY",
+        "linkat AT_FDCWD /proc/self/fd/4 AT_FDCWD second AT_SYMLINK_FOLLOW",
+        "linkat AT_FDCWD /proc/self/fd/5 AT_FDCWD hard AT_SYMLINK_FOLLOW",
+        "linkat AT_FDCWD /proc/self/fd/3 AT_FDCWD first AT_SYMLINK_FOLLOW",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "content").unwrap();
+    let receipt = watched.run().complete(0);
+    let links = receipt.changes_by("link");
+    let told: Vec<_> = links.iter().map(|link| (link.path().unwrap(), link.new_path().unwrap())).collect();
+    let link = |fd: &str, name| (format!("/proc/self/fd/{fd}").into(), folder.join(name));
+    assert_eq!(told, [link("4", "second"), link("5", "hard"), link("3", "first")]);
+    receipt.artifact(folder.join("first")).expect_content(&[b'x'; 30]);
+    receipt.artifact(folder.join("second")).expect_content(&[b'x'; 50]);
+    let made: Vec<_> = receipt.artifacts().iter().map(|made| made.path()).collect();
+    assert!(!made.contains(&folder.join("hard")), "nothing was written: {made:?}");
+}
+
 #[test]
 fn a_descriptor_received_over_a_socket() {
     needs!();

@@ -214,6 +214,8 @@ pub struct ChangeDetail {
     pub length: Option<u64>,
     /// Device number of a node, as the call has it.
     pub device: Option<u64>,
+    /// Of a link whose old name is that of a descriptor in procfs: the file's use, under which it was made or opened.
+    pub named: Option<AccessId>,
     /// New flags of an inode, as `FS_IOC_SETFLAGS` has them (`FS_*_FL`).
     pub inode_flags: Option<u64>,
     /// The same as `FS_IOC_FSSETXATTR` and file_setattr have them (`FS_XFLAG_*`).

@@ -10,7 +10,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{
-    bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user, bpf_probe_read_user_str,
+    bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user, bpf_probe_read_user_str, bpf_strtoul,
 };
 use glasshouse_common::{
     Family, FileChangeRecord, flags, kind,
@@ -318,7 +318,7 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
     let operation = word.operation();
     (*scratch).text.owner = Owner { at: task::now(), start, tgid, tid: file::tid() };
     let mut bits = 0;
-    let mut access = 0;
+    let mut access = forget(0);
     if operation == operation::CHDIR || operation == operation::CHROOT {
         // Where it has led to is a fact.
         let fs = task::current_address().follow(offset!(task_fs));
@@ -328,6 +328,9 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
     } else if word.argument(FileCall::PATH) != NO_ARGUMENT
         && user_byte(argument(found, word, FileCall::PATH)) != 0
     {
+        if operation == operation::LINK {
+            access = use_named(start, tgid, argument(found, word, FileCall::PATH));
+        }
         bits |= send_argument(word.0, 0) as u32;
     } else {
         // By descriptor: its own argument, or the directory's with an empty path.
@@ -339,6 +342,7 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
             access = file::use_descriptor(start, tgid, fd, used, 0);
         }
     }
+    let mut bits = forget(u64::from(bits)) as u32;
     if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
         bits |= send_argument(word.0, 1) as u32;
     }
@@ -371,6 +375,34 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
 pub(super) const IN_ROOT: u32 = 1 << 8;
 /// `RESOLVE_IN_ROOT` of `linux/openat2.h`.
 pub(super) const RESOLVE_IN_ROOT: u64 = 0x10;
+
+/// Uses the file of the descriptor that a path names in procfs, which is how a file gets its first name. Returns the number of
+/// the use; 0 if it is no such path.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn use_named(start: u64, tgid: u32, address: u64) -> u64 {
+    const OWN: &[u8; 14] = b"/proc/self/fd/";
+    const fn word(at: usize) -> u64 {
+        let mut word = [0; 8];
+        let mut index = 0;
+        while index < 8 {
+            word[index] = OWN[at + index];
+            index += 1;
+        }
+        u64::from_le_bytes(word)
+    }
+    let Some(scratch) = scratch() else { return 0 };
+    let name = text::aside(&raw mut (*scratch).text);
+    let taken = bpf_probe_read_user_str(name.cast(), 32, address as *const _);
+    let mut fd = 0_u64;
+    let digits = bpf_strtoul(name.add(OWN.len()).cast(), 12, 10, &raw mut fd);
+    let differs = |at: usize| core::ptr::read_unaligned(name.add(at).cast::<u64>()) ^ word(at);
+    // No more than the number, and its NUL.
+    if opaque(differs(0) | differs(6) | (digits + OWN.len() as i64 + 1 - taken) as u64) != 0 {
+        return 0;
+    }
+    file::use_descriptor(start, tgid, fd as u32, NOTHING, 0)
+}
 
 /// Finds the directory that the path of a call is relative to, by the path's first byte. Puts it into the scratch memory.
 /// Returns the first byte, or [`IN_ROOT`].

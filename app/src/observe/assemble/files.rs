@@ -170,8 +170,11 @@ pub(super) fn changed(
     if operation == FileOperation::Symlink {
         new_path = path.take();
     }
+    let has_name = record.flags & flags::CHANGE_ARGUMENT != 0;
+    let mut detail = detail(operation, record, word);
+    detail.named = (has_name && record.access != 0).then_some(record.access);
     let target = match path {
-        _ if record.access != 0 => ChangeTarget::Access(record.access),
+        _ if record.access != 0 && !has_name => ChangeTarget::Access(record.access),
         Some(path) => ChangeTarget::Path(path),
         // Accounting is switched off by no path.
         None if matches!(
@@ -188,7 +191,7 @@ pub(super) fn changed(
         target,
         new_path,
         text,
-        detail: detail(operation, record, word),
+        detail,
         call,
         unconfirmed: None,
     })))

@@ -91,6 +91,7 @@ objects! {
         gid,
         length,
         device,
+        named,
         inode_flags,
         extended_flags,
         set,

@@ -261,8 +261,14 @@ impl<'a> Names<'a> {
                     Some(object) if object != NONE => Some(object),
                     // By a descriptor's name in procfs a file that never had one gets its first.
                     _ if path.is_some_and(|path| path.starts_with(b"/proc/")) => {
-                        let nameless = self.only_nameless(change.process);
-                        nameless.or_else(|| Some(self.new_object(change, FileKind::Regular)))
+                        let detail = self.files.details.get_index(change.detail as usize);
+                        match detail.and_then(|detail| detail.named) {
+                            Some(named) => self.object_of(named),
+                            None => {
+                                let nameless = self.only_nameless(change.process);
+                                nameless.or_else(|| Some(self.new_object(change, FileKind::Regular)))
+                            }
+                        }
                     }
                     _ => None,
                 }
@@ -275,7 +281,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The file without a name that a process made, if there is only one: which descriptor it was is not told.
+    /// The file without a name that a process made, if there is only one: of other forms of a descriptor's name than
+    /// `/proc/self/fd/N` it is not told which one it was.
     fn only_nameless(&mut self, process: u32) -> Option<u32> {
         let nameless = self.nameless.get_mut(&process)?;
         if nameless.len() <= NAMELESS {
