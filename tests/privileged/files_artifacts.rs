@@ -73,6 +73,26 @@ fn moved_with_its_directory() {
     receipt.expect_file(folder.join("one/two/file"), "open 1, create 1, write 1", 0, 10);
 }
 
+/// Programs move files by paths that lead through links; where these are, the kernel says of what is opened alone.
+#[test]
+fn moved_through_a_symbolic_link() {
+    needs!();
+    let watched = calls(&[
+        "a=openat AT_FDCWD there/a.tmp O_WRONLY|O_CREAT 0600 ; write a 10 ; close a ; rename there/a.tmp there/a",
+        "symlink real made",
+        "a=openat AT_FDCWD made/b.tmp O_WRONLY|O_CREAT 0600 ; write a 20 ; close a ; rename made/b.tmp made/b",
+        "a=openat AT_FDCWD made/gone O_WRONLY|O_CREAT 0600 ; close a ; unlink made/gone",
+    ]);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("real")).unwrap();
+    std::os::unix::fs::symlink("real", folder.join("there")).unwrap();
+    let receipt = watched.run().complete(0);
+    receipt.artifact(folder.join("there/a")).expect_content(&[b'x'; 10]);
+    receipt.artifact(folder.join("real/b")).expect_content(&[b'x'; 20]);
+    assert_eq!(receipt.artifacts().len(), 3, "{:?}", receipt.artifacts());
+    assert!(receipt.file(folder.join("real/gone")).transient());
+}
+
 /// Two files that change places are each where they end up.
 #[test]
 fn exchanged() {

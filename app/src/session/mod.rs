@@ -25,7 +25,7 @@ pub use caps::*;
 use files::Files;
 pub use files::{
     ChangeEntry, Done, FailedEntry, FileEntry, FileKind, FileRow, FileRowId, FileRowIds, FileRows, FileUse,
-    FilesView, LeftBehind, LeftChange, Remains, Text, TextRef, add_count,
+    FilesView, LeftBehind, LeftChange, Remains, Standing, Text, TextRef, add_count,
 };
 pub use findings::{Evidence, Fact, Finding, Findings, RULES, Rule, Search, Severity};
 use network::Network;

@@ -12,8 +12,8 @@ use crate::{
         FileOrigin, Filesystem, Mode, OperationCounts, ProcessUse, Reason, Sha256, UsedFile, Value,
     },
     session::{
-        ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Text,
-        add_count,
+        ChangeEntry, FailedEntry, FileEntry, FileKind, FileUse, FilesView, LeftBehind, LeftChange, Standing,
+        Text, add_count,
     },
 };
 
@@ -200,16 +200,12 @@ impl<'a, 'b> Builder<'a, 'b> {
 
     /// What is left, with what was found where it should be: a part of it, in the same order.
     pub(super) fn artifacts(&mut self, left: Vec<LeftBehind>, found: Vec<ArtifactFacts>) -> Vec<Artifact> {
+        let places = Places::new(&left, &found);
         let mut found = found.into_iter().peekable();
         let mut artifacts = Vec::with_capacity(left.len());
         for left in left {
-            let of_it = |found: &ArtifactFacts| {
-                found.identity == left.identity
-                    && matches!(&left.path, event::Observed::Complete(path) if *path == found.path)
-            };
-            let state = found.next_if(of_it).map(|found| found.state);
-            // What is not there any more was not left behind.
-            if !matches!(state, Some(ArtifactState::Gone)) {
+            let state = found.next_if(|found| is_of(found, &left)).map(|found| found.state);
+            if places.is_told(&left, state.as_ref()) {
                 let artifact = self.artifact(artifacts.len(), &left, state.as_ref());
                 artifacts.push(artifact);
             }
@@ -306,6 +302,52 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.operations.insert(counts.to_vec(), made.clone());
         made
     }
+}
+
+/// Whether that was found where this should be.
+fn is_of(found: &ArtifactFacts, left: &LeftBehind) -> bool {
+    found.identity == left.identity
+        && matches!(&left.path, event::Observed::Complete(path) if *path == found.path)
+}
+
+/// How well the best known place of each file is known, of those that it was found at. Made only where there are places
+/// that may be none.
+struct Places(HashMap<((u32, u32), u64), Standing>);
+
+impl Places {
+    fn new(left: &[LeftBehind], found: &[ArtifactFacts]) -> Self {
+        let mut places = HashMap::default();
+        if left.iter().any(|left| left.standing != Standing::Known) {
+            let mut found = found.iter().peekable();
+            for left in left {
+                let found = found.next_if(|found| is_of(found, left));
+                if let (Some(identity), true) =
+                    (left.identity, found.is_some_and(|found| is_there(&found.state)))
+                {
+                    let best = places.entry(identity).or_insert(left.standing);
+                    *best = left.standing.min(*best);
+                }
+            }
+        }
+        Self(places)
+    }
+
+    /// What is not there any more was not left behind, nor is told what may be elsewhere and was not found there, or at
+    /// a place that is better known.
+    fn is_told(&self, left: &LeftBehind, state: Option<&ArtifactState>) -> bool {
+        let best = left.identity.and_then(|identity| self.0.get(&identity));
+        match (left.standing, state) {
+            (_, Some(ArtifactState::Gone)) => false,
+            (Standing::Known, Some(ArtifactState::Replaced)) => best.is_none(),
+            (Standing::Known, _) => true,
+            (Standing::Guess, state) => state.is_some_and(is_there) && best == Some(&Standing::Guess),
+        }
+    }
+}
+
+/// It is there.
+fn is_there(state: &ArtifactState) -> bool {
+    matches!(state, ArtifactState::Present(_) | ArtifactState::OverLimit { .. })
 }
 
 /// Opened is what goes without saying.

@@ -542,6 +542,41 @@ fn a_mount_without_a_type_has_none() {
     assert_eq!(types, [Some(Reason::Fault), None]);
 }
 
+/// Where a file may be is told if it is there, and nowhere that is better known.
+#[test]
+fn artifacts_that_may_be_elsewhere() {
+    let moved = change_to(FileOperation::Rename, "/var/run/x.tmp", "/var/run/x", 0);
+    let events = [
+        event(20, key(50, 102), create(1)),
+        event(20, key(50, 102), seen(1, "/run/x.tmp", 3, made(3))),
+        event(30, key(50, 102), moved),
+    ];
+    let present = &artifacts()[0].state;
+    let check = |known: &ArtifactState, guess: &ArtifactState, told: &[&str]| {
+        let mut facts = facts();
+        let found = [("/run/x.tmp", known), ("/var/run/x", guess)];
+        facts.artifacts = found.map(|(path, state)| found_at(path, state)).into();
+        let receipt = json(&receipt_of(&events, &facts, &ReceiptOptions::default()));
+        let artifacts = receipt["artifacts"].as_array().unwrap();
+        let paths: Vec<_> = artifacts.iter().map(|artifact| artifact["path"].as_str().unwrap()).collect();
+        assert_eq!(paths, told, "{known:?} {guess:?}");
+    };
+    check(&ArtifactState::Gone, present, &["/var/run/x"]);
+    check(&ArtifactState::Replaced, present, &["/var/run/x"]);
+    check(present, present, &["/run/x.tmp"]);
+    let there = ArtifactState::OverLimit { size_bytes: 9, mode: 0o644 };
+    check(&ArtifactState::Gone, &there, &["/var/run/x"]);
+    let unreadable = ArtifactState::Unreadable(Unreadable::TimedOut);
+    for nothing in [ArtifactState::Gone, ArtifactState::Replaced, ArtifactState::NotRegular, unreadable] {
+        check(&ArtifactState::Replaced, &nothing, &["/run/x.tmp"]);
+        check(&ArtifactState::Gone, &nothing, &[]);
+    }
+}
+
+fn found_at(path: &str, state: &ArtifactState) -> ArtifactFacts {
+    ArtifactFacts { path: path.as_bytes().into(), identity: Some(((8, 1), 3)), state: state.clone() }
+}
+
 #[test]
 fn totals_are_those_of_regular_files() {
     let receipt = json(&receipt_of(&all_events(), &facts(), &ReceiptOptions::default()));

@@ -22,6 +22,8 @@ pub struct LeftBehind {
     pub path: Text,
     /// Where that path comes from: from the program where it named the file anew, or a directory above it.
     pub source: PathSource,
+    /// How well that is known.
+    pub standing: Standing,
     /// Made or changed.
     pub change: LeftChange,
     /// A regular file or a symbolic link.
@@ -32,6 +34,15 @@ pub struct LeftBehind {
     pub target: Option<Box<Text>>,
     /// The process that was the last to change it.
     pub process: ProcessKey,
+}
+
+/// How well it is known where a file is, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It was there.
+    Known,
+    /// Something of its name was given this one, by a path that leads to nothing known.
+    Guess,
 }
 
 /// What was done to a file that is left behind.

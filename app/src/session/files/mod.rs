@@ -5,6 +5,7 @@
 //! not matter whether totals come before or after the first use that they belong to.
 
 mod build;
+mod elsewhere;
 mod failures;
 mod kind;
 mod left;
@@ -27,7 +28,7 @@ use self::{
 };
 pub use self::{
     kind::FileKind,
-    left::{LeftBehind, LeftChange, Remains},
+    left::{LeftBehind, LeftChange, Remains, Standing},
     rows::{Done, FileRow, FileRowId, FileRowIds, FileRows, TextRef},
     view::{ChangeEntry, FailedEntry, FileEntry, FileUse, FilesView, Text, add_count},
 };

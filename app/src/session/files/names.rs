@@ -1,15 +1,19 @@
 //! Which files a run leaves behind, and under which names: the names of the files that it made or changed, followed
 //! through renames, links and deletions in the order in which these happened.
 //!
-//! Names form a tree, so that renaming a directory takes everything below it along in one step. Paths that programs
-//! gave may lead through symbolic links and mounts that are not known here: what such a path does to a file is not
-//! noticed, and the file is then listed under a name that it has no more. Whoever looks there will say so.
+//! Names form a tree, so that renaming a directory takes everything below it along in one step. Symbolic links that the
+//! run made are followed. Paths that programs gave may lead through others and through mounts that are not known here:
+//! what such a path does to a file is not noticed, and the file is then listed under a name that it has no more. Whoever
+//! looks there will say so, and finds it where something of its name was moved to ([`elsewhere`](super::elsewhere)).
+
+use std::sync::Arc;
 
 use super::{
-    Access, Change, FileKey, Files, Target, Text,
+    Access, Change, FileKey, Files, Target, Text, TextId,
     build::Key,
+    elsewhere::Elsewhere,
     kind::FileKind,
-    left::{LeftBehind, LeftChange, Remains},
+    left::{LeftBehind, LeftChange, Remains, Standing},
     object::Object,
     steps::{What, steps},
     totals::changes_content,
@@ -73,6 +77,8 @@ struct Names<'a> {
     nameless: HashMap<u32, Vec<u32>>,
     /// Which files (by number) were which objects.
     uses: Vec<(u32, u32)>,
+    /// What was given another name and is not known under the one that the program gave: that, and the new one's node.
+    moved: Vec<(&'a [u8], u32)>,
 }
 
 impl<'a> Names<'a> {
@@ -86,6 +92,7 @@ impl<'a> Names<'a> {
             by_inode: HashMap::with_capacity_and_hasher(count, Default::default()),
             nameless: HashMap::default(),
             uses: Vec::new(),
+            moved: Vec::new(),
         }
     }
 
@@ -136,7 +143,11 @@ impl<'a> Names<'a> {
             FileOperation::Symlink => {
                 let object = self.new_object(change, FileKind::Symlink);
                 self.objects[object as usize].aside.get_or_insert_default().target = change.text;
-                self.bind_claimed(change.new_path, object);
+                let node = self.bind_claimed(change.new_path, object);
+                let target = change.text.and_then(|target| self.complete_text(target));
+                if let Some(node) = node.filter(|_| change.unconfirmed.is_none()) {
+                    self.tree.link(node, target);
+                }
             }
             FileOperation::MakeNode => {
                 let detail = self.files.details.get_index(change.detail as usize);
@@ -205,7 +216,11 @@ impl<'a> Names<'a> {
         let detail = self.files.details.get_index(change.detail as usize);
         let exchange =
             detail.and_then(|detail| detail.flags).is_some_and(|flags| flags & RENAME_EXCHANGE != 0);
+        let known = self.tree.nodes.len();
         let Some(source) = self.tree.make(from) else { return };
+        if source as usize >= known && !exchange {
+            self.moved.push((from, source));
+        }
         if exchange {
             if let Some(other) = self.tree.make(to) {
                 self.tree.exchange(source, other);
@@ -254,10 +269,8 @@ impl<'a> Names<'a> {
             Target::Access(id) => self.object_of(id),
             Target::Path(path) => {
                 let path = self.complete(path);
-                match path
-                    .and_then(|path| self.tree.find(path))
-                    .map(|node| self.tree.nodes[node as usize].object)
-                {
+                let node = path.and_then(|path| self.tree.find(path));
+                match node.map(|node| self.tree.nodes[node as usize].object) {
                     Some(object) if object != NONE => Some(object),
                     // By a descriptor's name in procfs a file that never had one gets its first.
                     _ if path.is_some_and(|path| path.starts_with(b"/proc/")) => {
@@ -269,6 +282,11 @@ impl<'a> Names<'a> {
                                 nameless.or_else(|| Some(self.new_object(change, FileKind::Regular)))
                             }
                         }
+                    }
+                    None => {
+                        let new = self.new_path(change).and_then(|path| self.tree.make(path));
+                        self.moved.extend(path.zip(new));
+                        None
                     }
                     _ => None,
                 }
@@ -331,8 +349,12 @@ impl<'a> Names<'a> {
     }
 
     fn complete(&self, path: u32) -> Option<&'a [u8]> {
-        match self.files.path_of(path)?.path {
-            Observed::Complete(path) => Some(self.files.texts.bytes_of(path)),
+        self.complete_text(self.files.path_of(path)?.path)
+    }
+
+    fn complete_text(&self, text: Observed<TextId>) -> Option<&'a [u8]> {
+        match text {
+            Observed::Complete(text) => Some(self.files.texts.bytes_of(text)),
             _ => None,
         }
     }
@@ -341,7 +363,7 @@ impl<'a> Names<'a> {
     fn bind_file(&mut self, key: &FileKey, object: u32) {
         let Observed::Complete(path) = key.path else { return };
         let path = self.files.texts.bytes_of(path);
-        let Some(node) = self.tree.make(path) else {
+        let Some(node) = self.tree.make_real(path) else {
             self.objects[object as usize].displace(Some(path.into()));
             return;
         };
@@ -353,11 +375,10 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn bind_claimed(&mut self, path: Option<u32>, object: u32) {
-        let path = path.and_then(|path| self.complete(path));
-        if let Some(node) = path.and_then(|path| self.tree.make(path)) {
-            self.bind(node, object, true);
-        }
+    fn bind_claimed(&mut self, path: Option<u32>, object: u32) -> Option<u32> {
+        let node = self.tree.make(self.complete(path?)?)?;
+        self.bind(node, object, true);
+        Some(node)
     }
 
     fn bind(&mut self, node: u32, object: u32, claimed: bool) {
@@ -380,6 +401,7 @@ impl<'a> Names<'a> {
             displaced.names = displaced.names.saturating_sub(1);
             displaced.displace(path.map(Vec::into_boxed_slice));
         }
+        self.tree.link(node, None);
         let node = &mut self.tree.nodes[node as usize];
         (node.object, node.claimed) = (object, claimed);
         let object = &mut self.objects[object as usize];
@@ -422,7 +444,30 @@ impl<'a> Names<'a> {
         });
         let mut left = Vec::with_capacity(self.objects.len());
         left.extend(named.chain(nameless));
+        if !self.moved.is_empty() {
+            self.guess(&mut left);
+        }
         left
+    }
+
+    /// Adds where files may be that had the name of something that was moved.
+    fn guess(&self, left: &mut Vec<LeftBehind>) {
+        let elsewhere = Elsewhere::new(&self.moved);
+        for known in 0..left.len() {
+            // Of what only a path is known, anything there would be taken for it.
+            let (Observed::Complete(path), Some(_)) = (&left[known].path, left[known].identity) else {
+                continue;
+            };
+            let path = Arc::clone(path);
+            for node in elsewhere.of(&path) {
+                let unknown = self.tree.nodes[node as usize].object == NONE;
+                let place = self.tree.path(node).filter(|(place, _)| unknown && **place != *path);
+                if let Some((place, _)) = place {
+                    let (path, source) = (self.shared(place), PathSource::Argument);
+                    left.push(LeftBehind { path, source, standing: Standing::Guess, ..left[known].clone() });
+                }
+            }
+        }
     }
 
     fn left_behind(&self, object: &Object, path: Text, source: PathSource) -> Option<LeftBehind> {
@@ -430,6 +475,7 @@ impl<'a> Names<'a> {
         Some(LeftBehind {
             path,
             source,
+            standing: Standing::Known,
             change: if object.created { LeftChange::Created } else { LeftChange::Modified },
             kind: object.kind,
             identity: object.identity,

@@ -18,9 +18,10 @@ fn name(text: &Text) -> String {
 fn left(events: &[Event]) -> Vec<String> {
     let session = session(events);
     let show = |left: &LeftBehind| {
+        let guess = if left.standing == Standing::Guess { "?" } else { "" };
         let change = if left.change == LeftChange::Created { "created" } else { "modified" };
         let inode = left.identity.map_or("-".into(), |(_, inode)| inode.to_string());
-        format!("{} {change} {inode}", name(&left.path))
+        format!("{}{guess} {change} {inode}", name(&left.path))
     };
     session.left_behind().iter().map(show).collect()
 }
@@ -322,6 +323,63 @@ fn a_path_too_deep_to_follow_is_left_as_it_was() {
         at(32, change(Delete, &deep)),
     ];
     assert_eq!(left(&events), [format!("{deep} created 1")]);
+}
+
+/// All but the last name of a path.
+#[test]
+fn links_that_the_run_made_are_followed() {
+    let check = |links: &[(&str, &str)], what: EventKind, expected: &[&str]| {
+        let mut events: Vec<_> =
+            (10..).zip(links).map(|(time, (name, target))| at(time, symlink(name, target))).collect();
+        events.extend([at(20, create(1)), at(20, seen(1, "/d/a/f", 1, made(3))), at(30, what)]);
+        let left = left(&events);
+        let files: Vec<_> = left.iter().filter(|line| line.contains(" 1")).collect();
+        assert_eq!(files, expected, "{links:?}");
+    };
+    let rename = |from, to| change_to(Rename, from, to, 0);
+    check(&[("/l", "d")], rename("/l/a/f", "/l/a/g"), &["/d/a/g created 1"]);
+    check(&[("/l", "d")], change(Delete, "/l/a/f"), &[]);
+    check(&[("/l", "/d/a")], change(Delete, "/l/f"), &[]);
+    check(&[("/x/l", "../d/./a")], rename("/x/l/f", "/x/l/g"), &["/d/a/g created 1"]);
+    check(&[("/k", "d"), ("/l", "k/a")], rename("/l", "/d/a/l"), &["/d/a/f created 1"]);
+    check(&[("/k", "d"), ("/l", "k/a")], rename("/l/f", "/k/g"), &["/d/g created 1"]);
+    check(&[("/l", "d")], rename("/l/a", "/l/b"), &["/d/b/f created 1"]);
+    // Where a link is, the kernel walked through a directory: it is one by now.
+    check(&[("/d", "/e")], change(Delete, "/d/a/f"), &[]);
+    // They lead nowhere.
+    check(&[("/l", "/l")], change(Delete, "/l/f"), &["/d/a/f created 1"]);
+    check(&[("/l", "m"), ("/m", "l")], rename("/l/f", "/g"), &["/d/a/f created 1"]);
+}
+
+/// `/var/run` is `/run`, which nobody told.
+#[test]
+fn what_was_moved_through_an_unknown_link_may_be_there() {
+    let made_in = |path: &str| [at(20, create(1)), at(20, seen(1, path, 1, made(3)))].to_vec();
+    let rename = |from, to| change_to(Rename, from, to, 0);
+    let mut moved = made_in("/run/x.tmp");
+    moved
+        .extend([at(30, rename("/var/run/x.tmp", "/var/run/y")), at(31, rename("/var/run/y", "/var/run/x"))]);
+    assert_eq!(left(&moved), ["/run/x.tmp created 1", "/var/run/x? created 1"]);
+    let mut linked = made_in("/run/x.tmp");
+    linked.push(at(30, change_to(Link, "/var/run/x.tmp", "/var/run/x", 0)));
+    assert_eq!(left(&linked), ["/run/x.tmp created 1", "/var/run/x? created 1"]);
+    // Something else, and a name that is known to be of another file.
+    let mut other = made_in("/run/x.tmp");
+    other.extend([
+        at(30, rename("/var/run/y", "/var/run/z")),
+        at(31, rename("/var/run/x.tmp", "/run/x")),
+        at(32, seen(2, "/run/x", 2, wrote(1))),
+    ]);
+    assert_eq!(left(&other), ["/run/x modified 2", "/run/x.tmp created 1"]);
+    // Of many, those whose paths have most of its end.
+    let mut many = made_in("/run/b/5/x.tmp");
+    let names: Vec<_> = (0..100).map(|number| format!("/var/run/b/{number}/x")).collect();
+    for (time, name) in (30..).zip(&names) {
+        many.push(at(time, change_to(Rename, &format!("{name}.tmp"), name, 0)));
+    }
+    let left = left(&many);
+    assert!(left.contains(&"/var/run/b/5/x? created 1".into()), "{left:?}");
+    assert!(left.len() < 20, "{left:?}");
 }
 
 #[test]

@@ -7,10 +7,26 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The root directory.
 const TOP: u32 = 0;
 
+/// Symbolic links on the way to a name, as many as the kernel follows (`MAXSYMLINKS`).
+const LINKS: u32 = 40;
+
 /// All names, by number.
 pub(super) struct Tree<'a> {
     pub(super) nodes: Vec<Node<'a>>,
     children: HashMap<(u32, &'a [u8]), u32>,
+    /// What those that are symbolic links lead to.
+    links: HashMap<u32, &'a [u8]>,
+}
+
+/// Which symbolic links on the way of a path lead elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// None: what is taken for one is a directory by now.
+    None,
+    /// All but the one that the path names.
+    Followed,
+    /// All.
+    AllFollowed,
 }
 
 /// A name.
@@ -27,12 +43,22 @@ impl<'a> Tree<'a> {
     pub(super) fn new(count: usize) -> Self {
         let mut nodes = Vec::with_capacity(count);
         nodes.push(Node { parent: TOP, name: b"", object: NONE, claimed: false });
-        Self { nodes, children: HashMap::with_capacity_and_hasher(count, Default::default()) }
+        let children = HashMap::with_capacity_and_hasher(count, Default::default());
+        Self { nodes, children, links: HashMap::default() }
     }
 
     /// Gives back what is needed to find names: from here on there are paths only.
     pub(super) fn close(&mut self) {
         self.children = HashMap::default();
+    }
+
+    /// What is at a name is a symbolic link that leads there, or none.
+    pub(super) fn link(&mut self, node: u32, target: Option<&'a [u8]>) {
+        match target {
+            Some(target) => drop(self.links.insert(node, target)),
+            None if self.links.is_empty() => {}
+            None => drop(self.links.remove(&node)),
+        }
     }
 
     pub(super) fn child(&self, parent: u32, name: &'a [u8]) -> Option<u32> {
@@ -63,20 +89,80 @@ impl<'a> Tree<'a> {
         (node.parent, node.name, node.claimed) = (parent, name, true);
     }
 
-    pub(super) fn find(&self, path: &[u8]) -> Option<u32> {
-        components(path)?.try_fold(TOP, |node, name| self.children.get(&(node, name)).copied())
+    /// The name that a path of a program leads to, if there is one.
+    pub(super) fn find(&mut self, path: &'a [u8]) -> Option<u32> {
+        self.walk(path, Links::Followed, |tree, parent, name| tree.child(parent, name))
     }
 
+    /// The name that a path of a program leads to.
     pub(super) fn make(&mut self, path: &'a [u8]) -> Option<u32> {
-        Some(components(path)?.fold(TOP, |parent, name| self.make_child(parent, name)))
+        self.walk(path, Links::Followed, |tree, parent, name| Some(tree.make_child(parent, name)))
+    }
+
+    /// The name of a path that the kernel gave: no symbolic link is on the way.
+    pub(super) fn make_real(&mut self, path: &'a [u8]) -> Option<u32> {
+        self.walk(path, Links::None, |tree, parent, name| Some(tree.make_child(parent, name)))
     }
 
     /// The node of the directory, and the name in it.
     pub(super) fn make_parent(&mut self, path: &'a [u8]) -> Option<(u32, &'a [u8])> {
         let at = path.iter().rposition(|byte| *byte == b'/')?;
         let (directory, name) = (&path[..at], &path[at + 1..]);
-        let parent = if directory.is_empty() { TOP } else { self.make(directory)? };
+        let make = |tree: &mut Self, parent, name| Some(tree.make_child(parent, name));
+        let parent = match directory {
+            b"" => TOP,
+            _ => self.walk(directory, Links::AllFollowed, make)?,
+        };
         (!name.is_empty()).then_some((parent, name))
+    }
+
+    /// Goes from name to name as a path says, by what `step` knows of the next one.
+    fn walk(
+        &mut self,
+        path: &'a [u8],
+        links: Links,
+        step: impl Fn(&mut Self, u32, &'a [u8]) -> Option<u32>,
+    ) -> Option<u32> {
+        let (mut node, mut rest, mut followed) = (TOP, components(path)?, 0);
+        // What is left of the paths that led through links.
+        let mut outer = Vec::new();
+        loop {
+            let Some((name, after)) = next(rest) else {
+                let Some(before) = outer.pop() else { return Some(node) };
+                rest = before;
+                continue;
+            };
+            rest = after;
+            match name {
+                b"." => continue,
+                b".." => {
+                    node = self.nodes[node as usize].parent;
+                    continue;
+                }
+                _ => {}
+            }
+            let parent = node;
+            node = step(self, parent, name)?;
+            if self.links.is_empty() {
+                continue;
+            }
+            let last = next(rest).is_none() && outer.iter().all(|rest| next(rest).is_none());
+            if links == Links::None {
+                if !last {
+                    self.link(node, None);
+                }
+            } else if (!last || links == Links::AllFollowed)
+                && let Some(target) = self.links.get(&node).copied()
+            {
+                followed += 1;
+                if followed > LINKS {
+                    return None;
+                }
+                node = if target.starts_with(b"/") { TOP } else { parent };
+                outer.push(rest);
+                rest = components_below(target)?;
+            }
+        }
     }
 
     pub(super) fn make_child(&mut self, parent: u32, name: &'a [u8]) -> u32 {
@@ -124,10 +210,19 @@ impl<'a> Tree<'a> {
 const DEPTH: usize = 128;
 
 /// The names of an absolute path that is not too deep.
-fn components(path: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
-    let path = path.strip_prefix(b"/")?;
-    if path.iter().filter(|byte| **byte == b'/').count() >= DEPTH {
-        return None;
-    }
-    Some(path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()))
+fn components(path: &[u8]) -> Option<&[u8]> {
+    components_below(path.strip_prefix(b"/")?)
+}
+
+/// The names of a path that is not too deep.
+fn components_below(path: &[u8]) -> Option<&[u8]> {
+    (path.iter().filter(|byte| **byte == b'/').count() < DEPTH).then_some(path)
+}
+
+/// The first of several names, and the others.
+fn next(names: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = names.iter().position(|byte| *byte != b'/')?;
+    let names = &names[start..];
+    let end = names.iter().position(|byte| *byte == b'/').unwrap_or(names.len());
+    Some(names.split_at(end))
 }
