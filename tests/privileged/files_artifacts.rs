@@ -93,6 +93,22 @@ fn moved_through_a_symbolic_link() {
     assert!(receipt.file(folder.join("real/gone")).transient());
 }
 
+/// What a program sees in a mount namespace of its own under names of the host's is none of the host's files.
+#[test]
+fn under_names_of_another_mount_namespace() {
+    needs!("unshare");
+    let script = "mkdir own over; echo mine > own/r; echo theirs > host; echo theirs > over/host
+        unshare -m sh -c 'mount --bind own/r host; cat host >/dev/null; mount -t tmpfs none over; echo x > over/host'
+        unshare -m sh -c 'mount --bind own/r host; echo more >> host'";
+    let watched = watch(["sh", "-c", script]);
+    let folder = watched.folder();
+    let receipt = watched.run().complete(0);
+    receipt.artifact(folder.join("own/r")).expect_content(b"mine\nmore\n");
+    receipt.artifact(folder.join("host")).expect_content(b"theirs\n");
+    receipt.artifact(folder.join("over/host")).expect_content(b"theirs\n");
+    assert_eq!(receipt.artifacts().len(), 3, "{:?}", receipt.artifacts());
+}
+
 /// Two files that change places are each where they end up.
 #[test]
 fn exchanged() {

@@ -232,7 +232,14 @@ fn artifacts(
     let mut facts = Vec::with_capacity(known.len());
     for (path, identity, is_looked_at) in known {
         let found = if is_looked_at { found.next() } else { None };
-        let state = found.map_or(ArtifactState::Unreadable(Unreadable::NotAvailable), artifact_state);
+        let state = match found {
+            None => ArtifactState::Unreadable(Unreadable::NotAvailable),
+            // The mount that it was on is not there, or only in another namespace, and it is neither.
+            Some(Found::Other { device, .. }) if identity.is_some_and(|(known, _)| known != device) => {
+                ArtifactState::Gone
+            }
+            Some(found) => artifact_state(found),
+        };
         facts.push(ArtifactFacts { path: Arc::clone(path), identity, state });
     }
     facts

@@ -311,13 +311,14 @@ fn is_of(found: &ArtifactFacts, left: &LeftBehind) -> bool {
 }
 
 /// How well the best known place of each file is known, of those that it was found at. Made only where there are places
-/// that may be none.
+/// that may be none, or that another file was found at.
 struct Places(HashMap<((u32, u32), u64), Standing>);
 
 impl Places {
     fn new(left: &[LeftBehind], found: &[ArtifactFacts]) -> Self {
         let mut places = HashMap::default();
-        if left.iter().any(|left| left.standing != Standing::Known) {
+        let replaced = found.iter().any(|found| found.state == ArtifactState::Replaced);
+        if replaced || left.iter().any(|left| left.standing != Standing::Known) {
             let mut found = found.iter().peekable();
             for left in left {
                 let found = found.next_if(|found| is_of(found, left));
@@ -340,6 +341,9 @@ impl Places {
             (_, Some(ArtifactState::Gone)) => false,
             (Standing::Known, Some(ArtifactState::Replaced)) => best.is_none(),
             (Standing::Known, _) => true,
+            (Standing::Unsure, Some(ArtifactState::Replaced)) => false,
+            // Of what only a path is known, whatever is there is it.
+            (Standing::Unsure, _) => best.is_none_or(|best| *best == left.standing),
             (Standing::Guess, state) => state.is_some_and(is_there) && best == Some(&Standing::Guess),
         }
     }

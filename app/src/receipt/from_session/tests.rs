@@ -573,6 +573,32 @@ fn artifacts_that_may_be_elsewhere() {
     }
 }
 
+/// A file that was read where it was mounted is told where it is, and not as the file that lies there for others.
+#[test]
+fn artifacts_that_were_seen_where_they_were_mounted() {
+    let present = &artifacts()[0].state;
+    let check = |totals: AccessTotals, own: &ArtifactState, mounted: &ArtifactState, told: &[&str]| {
+        let events = [
+            event(20, key(50, 102), create(1)),
+            event(20, key(50, 102), seen(1, "/src/r", 3, made(3))),
+            event(30, key(50, 102), seen(2, "/etc/hostname", 3, totals)),
+        ];
+        let mut facts = facts();
+        facts.artifacts = vec![found_at("/etc/hostname", mounted), found_at("/src/r", own)];
+        let receipt = json(&receipt_of(&events, &facts, &ReceiptOptions::default()));
+        let artifacts = receipt["artifacts"].as_array().unwrap();
+        let paths: Vec<_> = artifacts.iter().map(|artifact| artifact["path"].as_str().unwrap()).collect();
+        assert_eq!(paths, told, "{own:?} {mounted:?}");
+    };
+    let (gone, other) = (&ArtifactState::Gone, &ArtifactState::Replaced);
+    check(read(1), gone, other, &[]);
+    check(read(1), present, other, &["/src/r"]);
+    check(read(1), present, present, &["/src/r"]);
+    check(read(1), gone, present, &["/etc/hostname"]);
+    check(wrote(1), present, other, &["/src/r"]);
+    check(wrote(1), gone, other, &["/etc/hostname"]);
+}
+
 fn found_at(path: &str, state: &ArtifactState) -> ArtifactFacts {
     ArtifactFacts { path: path.as_bytes().into(), identity: Some(((8, 1), 3)), state: state.clone() }
 }

@@ -41,6 +41,9 @@ pub struct LeftBehind {
 pub enum Standing {
     /// It was there.
     Known,
+    /// It was only read there, or the run mounted something there or above: it may be the place of another file, in
+    /// another mount namespace or by now.
+    Unsure,
     /// Something of its name was given this one, by a path that leads to nothing known.
     Guess,
 }

@@ -9,6 +9,7 @@ mod elsewhere;
 mod failures;
 mod kind;
 mod left;
+mod mounts;
 mod names;
 mod object;
 mod rows;

@@ -14,6 +14,7 @@ use super::{
     elsewhere::Elsewhere,
     kind::FileKind,
     left::{LeftBehind, LeftChange, Remains, Standing},
+    mounts::Mounts,
     object::Object,
     steps::{What, steps},
     totals::changes_content,
@@ -122,7 +123,7 @@ impl<'a> Names<'a> {
             self.changed(object, totals.last_at.max(access.first_at), access.process);
         }
         if !access.unlinked {
-            self.bind_file(key, object);
+            self.bind_file(key, object, !changes_content(&totals));
         }
     }
 
@@ -194,7 +195,7 @@ impl<'a> Names<'a> {
         if access.unlinked {
             self.nameless.entry(change.process).or_default().push(object);
         } else {
-            self.bind_file(key, object);
+            self.bind_file(key, object, false);
         }
     }
 
@@ -360,7 +361,7 @@ impl<'a> Names<'a> {
     }
 
     /// Binds the name that a file was opened under.
-    fn bind_file(&mut self, key: &FileKey, object: u32) {
+    fn bind_file(&mut self, key: &FileKey, object: u32, only_read: bool) {
         let Observed::Complete(path) = key.path else { return };
         let path = self.files.texts.bytes_of(path);
         let Some(node) = self.tree.make_real(path) else {
@@ -370,8 +371,11 @@ impl<'a> Names<'a> {
         let claimed = key.source != PathSource::Kernel;
         if self.tree.nodes[node as usize].object != object {
             self.bind(node, object, claimed);
+            self.tree.nodes[node as usize].only_read = only_read;
         } else {
-            self.tree.nodes[node as usize].claimed &= claimed;
+            let node = &mut self.tree.nodes[node as usize];
+            node.claimed &= claimed;
+            node.only_read &= only_read;
         }
     }
 
@@ -403,7 +407,7 @@ impl<'a> Names<'a> {
         }
         self.tree.link(node, None);
         let node = &mut self.tree.nodes[node as usize];
-        (node.object, node.claimed) = (object, claimed);
+        (node.object, node.claimed, node.only_read) = (object, claimed, false);
         let object = &mut self.objects[object as usize];
         object.names = object.names.saturating_add(1);
     }
@@ -420,6 +424,7 @@ impl<'a> Names<'a> {
     }
 
     fn left(&self) -> Vec<LeftBehind> {
+        let mounts = Mounts::new(self.files);
         let named = (1..).zip(&self.tree.nodes[1..]).filter(|(_, node)| node.object != NONE);
         let named = named.filter_map(|(number, node)| {
             let object = &self.objects[node.object as usize];
@@ -428,7 +433,10 @@ impl<'a> Names<'a> {
             }
             let (path, claimed) = self.tree.path(number)?;
             let source = if claimed { PathSource::Argument } else { PathSource::Kernel };
-            self.left_behind(object, self.shared(path), source)
+            let unsure = node.only_read || mounts.is_below(&path);
+            let mut left = self.left_behind(object, self.shared(path), source)?;
+            left.standing = if unsure { Standing::Unsure } else { Standing::Known };
+            Some(left)
         });
         let nameless = self.objects.iter().filter(|object| object.names == 0 && object.is_left());
         let nameless = nameless.filter_map(|object| {

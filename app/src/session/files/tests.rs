@@ -18,7 +18,11 @@ fn name(text: &Text) -> String {
 fn left(events: &[Event]) -> Vec<String> {
     let session = session(events);
     let show = |left: &LeftBehind| {
-        let guess = if left.standing == Standing::Guess { "?" } else { "" };
+        let guess = match left.standing {
+            Standing::Known => "",
+            Standing::Unsure => "~",
+            Standing::Guess => "?",
+        };
         let change = if left.change == LeftChange::Created { "created" } else { "modified" };
         let inode = left.identity.map_or("-".into(), |(_, inode)| inode.to_string());
         format!("{}{guess} {change} {inode}", name(&left.path))
@@ -263,7 +267,33 @@ fn the_number_of_a_file_without_a_name_is_used_again() {
     assert_eq!(transient(&other_way), ["/#7"]);
     // It was given a name in a way that is not told, and is read under it.
     let named = [at(20, unnamed(1)), at(21, create(1)), at(30, seen(2, "/a", 7, read(3)))];
-    assert_eq!(left(&named), ["/a created 7"]);
+    assert_eq!(left(&named), ["/a~ created 7"]);
+}
+
+/// In a mount namespace of its own a program sees other files under names that others know.
+#[test]
+fn where_something_was_mounted_it_may_be_the_place_of_another() {
+    let mount = |flags| change_to(Mount, "/src/r", "/etc/hostname", flags);
+    let made_it = [at(20, create(1)), at(20, seen(1, "/src/r", 1, made(3)))];
+    let check = |what: &[EventKind], expected: &[&str]| {
+        let rest = (30..).zip(what).map(|(time, kind)| at(time, kind.clone()));
+        let events: Vec<_> = made_it.iter().cloned().chain(rest).collect();
+        assert_eq!(left(&events), expected, "{what:?}");
+    };
+    let bind = 0x1000;
+    check(&[seen(2, "/etc/hostname", 1, read(3))], &["/etc/hostname~ created 1", "/src/r created 1"]);
+    let written = seen(2, "/etc/hostname", 1, wrote(3));
+    check(std::slice::from_ref(&written), &["/etc/hostname created 1", "/src/r created 1"]);
+    check(&[mount(bind), written.clone()], &["/etc/hostname~ created 1", "/src/r created 1"]);
+    // A mount that only becomes private.
+    check(&[mount(1 << 18), written], &["/etc/hostname created 1", "/src/r created 1"]);
+    let read_first = [seen(2, "/etc/hostname", 1, read(3)), seen(3, "/etc/hostname", 1, wrote(3))];
+    check(&read_first, &["/etc/hostname created 1", "/src/r created 1"]);
+    let below = change_to(Mount, "tmpfs", "/etc/apt", 0);
+    check(
+        &[below, seen(2, "/etc/apt/a/b", 9, wrote(1)), seen(3, "/etc/aptx", 8, wrote(1))],
+        &["/etc/apt/a/b~ modified 9", "/etc/aptx modified 8", "/src/r created 1"],
+    );
 }
 
 #[test]

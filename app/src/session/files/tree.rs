@@ -36,13 +36,15 @@ pub(super) struct Node<'a> {
     pub(super) object: u32,
     /// It was put here under a name that a program gave.
     pub(super) claimed: bool,
+    /// It was only read here: it may be another name of it alone where somebody mounted it.
+    pub(super) only_read: bool,
 }
 
 impl<'a> Tree<'a> {
     /// The root, with room for about so many names.
     pub(super) fn new(count: usize) -> Self {
         let mut nodes = Vec::with_capacity(count);
-        nodes.push(Node { parent: TOP, name: b"", object: NONE, claimed: false });
+        nodes.push(Node { parent: TOP, name: b"", object: NONE, claimed: false, only_read: false });
         let children = HashMap::with_capacity_and_hasher(count, Default::default());
         Self { nodes, children, links: HashMap::default() }
     }
@@ -169,7 +171,7 @@ impl<'a> Tree<'a> {
         let next = super::index(self.nodes.len());
         let node = *self.children.entry((parent, name)).or_insert(next);
         if node == next {
-            self.nodes.push(Node { parent, name, object: NONE, claimed: false });
+            self.nodes.push(Node { parent, name, object: NONE, claimed: false, only_read: false });
         }
         node
     }

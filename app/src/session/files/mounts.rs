@@ -1,0 +1,42 @@
+//! Where the run mounted something: what was used below may not be there for others, or no longer.
+
+use super::{Files, Target};
+use crate::{
+    event::{FileOperation, Observed},
+    maps::HashSet,
+};
+
+// Of linux/mount.h: flags by which mount(2) changes a mount instead of making one.
+const MS_REMOUNT: u64 = 0x20;
+const MS_PROPAGATION: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20;
+
+/// Mount points of the run.
+pub(super) struct Mounts<'a>(HashSet<&'a [u8]>);
+
+impl<'a> Mounts<'a> {
+    pub(super) fn new(files: &'a Files) -> Self {
+        let mounts = files.changes.iter().filter(|change| change.operation == FileOperation::Mount);
+        let points = mounts.filter_map(|change| {
+            let flags = files.details.get_index(change.detail as usize)?.flags.unwrap_or_default();
+            let target = match change.target {
+                Target::Path(path) => Some(path),
+                _ => None,
+            };
+            let point = change.new_path.or(target).filter(|_| flags & (MS_REMOUNT | MS_PROPAGATION) == 0)?;
+            match files.path_of(point)?.path {
+                Observed::Complete(point) => Some(files.texts.bytes_of(point)),
+                _ => None,
+            }
+        });
+        Self(points.collect())
+    }
+
+    /// Whether something was mounted at the path or above it.
+    pub(super) fn is_below(&self, path: &[u8]) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let above = (1..path.len()).filter(|at| path[*at] == b'/').map(|at| &path[..at]);
+        above.chain([path]).any(|path| self.0.contains(path))
+    }
+}
