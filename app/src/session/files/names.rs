@@ -499,8 +499,15 @@ impl<'a> Names<'a> {
         Observed::Complete(known.unwrap_or_else(|| path.into()))
     }
 
+    /// Whether a file with this path and inode number is left: another one than that which was made there first.
+    fn is_there(&mut self, key: &FileKey) -> bool {
+        let node = self.complete_text(key.path).and_then(|path| self.tree.find_real(path));
+        let object = node.and_then(|node| self.objects.get(self.tree.nodes[node as usize].object as usize));
+        object.is_some_and(|object| object.identity == Some((key.device, key.inode)))
+    }
+
     /// Files of which every object was made and is gone again.
-    fn transient(&self) -> HashSet<u32> {
+    fn transient(&mut self) -> HashSet<u32> {
         let gone = |object: &u32| {
             let object = &self.objects[*object as usize];
             object.created && object.names == 0 && object.displaced().is_none()
@@ -513,7 +520,11 @@ impl<'a> Names<'a> {
                 known.is_some_and(|(key, known)| known.unlinked || matches!(key.path, Observed::Complete(_)));
             if gone(object) && named { &mut transient } else { &mut other }.insert(*file);
         }
-        transient.retain(|file| !other.contains(file));
+        let files = self.files;
+        transient.retain(|file| {
+            let Some((key, _)) = files.files.get_index(*file as usize) else { return false };
+            !other.contains(file) && !self.is_there(key)
+        });
         transient
     }
 }

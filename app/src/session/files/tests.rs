@@ -237,6 +237,21 @@ fn a_used_inode_number_is_another_file() {
     assert_eq!(transient(&events), ["/a"]);
 }
 
+/// `echo 1 > a; rm a; echo 2 > b; mv b a`, where the second file gets the number of the first.
+#[test]
+fn what_is_left_under_a_used_name_and_number_did_not_go() {
+    let events = [
+        at(20, create(1)),
+        at(20, seen(1, "/a", 1, made(3))),
+        at(30, change(Delete, "/a")),
+        at(40, create(2)),
+        at(40, seen(2, "/b", 1, made(3))),
+        at(50, change_to(Rename, "/b", "/a", 0)),
+    ];
+    assert_eq!(left(&events), ["/a created 1"]);
+    assert_eq!(transient(&events), [""; 0]);
+}
+
 /// A file that never has a name is gone when it is closed, and its number is free.
 #[test]
 fn the_number_of_a_file_without_a_name_is_used_again() {

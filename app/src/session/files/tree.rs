@@ -106,6 +106,11 @@ impl<'a> Tree<'a> {
         self.walk(path, Links::None, |tree, parent, name| Some(tree.make_child(parent, name)))
     }
 
+    /// The same, if there is one.
+    pub(super) fn find_real(&mut self, path: &'a [u8]) -> Option<u32> {
+        self.walk(path, Links::None, |tree, parent, name| tree.child(parent, name))
+    }
+
     /// The node of the directory, and the name in it.
     pub(super) fn make_parent(&mut self, path: &'a [u8]) -> Option<(u32, &'a [u8])> {
         let at = path.iter().rposition(|byte| *byte == b'/')?;
