@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     super::{KeptPath, Session, TextId},
-    Change, Files, Target, index,
+    Access, Change, FileKey, Files, Target, index,
     kind::FileKind,
     view::{FileEntry, Text, text},
 };
 use crate::{
     event::{AccessId, BootNs, FileOperation, FileOrigin, Observed, PathSource, ProcessKey, Unreadable},
-    maps::HashSet,
+    maps::{HashMap, HashSet},
 };
 
 /// One thing that a process did with the file of an entry.
@@ -130,9 +130,11 @@ impl<'a> Builder<'a> {
         let mut of_file = vec![u32::MAX; files.files.len()];
         self.uses.reserve_exact(files.accesses.len());
         self.entries.reserve_exact(files.files.len());
+        let raced = Raced::new(files);
         for (id, access) in &files.accesses {
-            let Some((key, known)) = files.file_of(access) else { continue };
-            let entry = &mut of_file[access.file as usize];
+            let file = raced.file_of(access).unwrap_or(access.file);
+            let Some((key, known)) = files.files.get_index(file as usize) else { continue };
+            let entry = &mut of_file[file as usize];
             if *entry == u32::MAX {
                 let path = text(&files.texts, key.path);
                 let identity = Some((key.device, key.inode));
@@ -141,7 +143,7 @@ impl<'a> Builder<'a> {
                 made.kind = Some(known.kind);
                 made.unlinked = known.unlinked;
                 made.unreachable = known.unreachable;
-                made.transient = transient.contains(&access.file);
+                made.transient = transient.contains(&file);
                 let aside = |one: &super::Earliest| Box::new(text(&files.texts, one.1));
                 let known = known.aside.as_deref();
                 made.in_root = known.and_then(|known| known.in_root.as_ref()).map(aside);
@@ -413,6 +415,39 @@ impl<'a> Builder<'a> {
             entry.errors.sort_unstable();
         }
         (entries, uses)
+    }
+}
+
+/// Files (by number) that processes (by number) opened under a name that they do not bear, by path, device and inode.
+/// Under their own names there are files with the same: what such a process does with one that it did not open is what
+/// it does with the one that it opened.
+struct Raced<'a> {
+    files: &'a Files,
+    opened: HashMap<(FileKey, u32), (u32, BootNs)>,
+}
+
+impl<'a> Raced<'a> {
+    fn new(files: &'a Files) -> Self {
+        let mut opened: HashMap<_, (u32, BootNs)> = HashMap::default();
+        for access in files.accesses.values().filter(|access| access.origin == FileOrigin::Opened) {
+            let Some((key, _)) = files.file_of(access) else { continue };
+            if key.source == PathSource::Raced {
+                let own = FileKey { source: PathSource::Kernel, ..*key };
+                let (_, first_at) =
+                    opened.entry((own, access.process)).or_insert((access.file, access.first_at));
+                *first_at = access.first_at.min(*first_at);
+            }
+        }
+        Self { files, opened }
+    }
+
+    fn file_of(&self, access: &Access) -> Option<u32> {
+        if self.opened.is_empty() || access.origin != FileOrigin::Received {
+            return None;
+        }
+        let (key, _) = self.files.file_of(access)?;
+        let (file, opened_at) = self.opened.get(&(*key, access.process))?;
+        (*opened_at <= access.first_at).then_some(*file)
     }
 }
 

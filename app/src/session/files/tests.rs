@@ -96,6 +96,36 @@ fn counts_beyond_32_bits_are_kept() {
     assert_eq!(files.uses(&files.entries[0])[0].operations, [(Open, 1), (Read, 1 << 40)]);
 }
 
+/// Where another thread could have exchanged the descriptor, what was opened through a symbolic link is not known for sure
+/// to be what was asked for; that the process has opened it is.
+#[test]
+fn what_is_done_with_a_file_that_another_name_was_asked_for_is_done_with_that() {
+    let raced = |access| {
+        let mut opened =
+            file_seen(access, "/target", 7, AccessTotals { opens: 1, ..AccessTotals::default() });
+        (opened.path.source, opened.asked) = (PathSource::Raced, Some(Observed::Complete(b"link".to_vec())));
+        EventKind::FileSeen(Box::new(opened))
+    };
+    let used = |access, origin| {
+        let totals = AccessTotals { opens: 0, ..read(5) };
+        EventKind::FileSeen(Box::new(FileSeen { origin, ..file_seen(access, "/target", 7, totals) }))
+    };
+    let entries = |events: &[Event]| {
+        let session = session(events);
+        let files = session.files();
+        let entries = files.entries.iter();
+        entries.map(|entry| (entry.source, entry.origin, files.uses(entry).len())).collect::<Vec<_>>()
+    };
+    let (opened, received) = (Some(FileOrigin::Opened), Some(FileOrigin::Received));
+    let use_of_it = used(2, FileOrigin::Received);
+    let events = [at(20, raced(1)), at(21, use_of_it.clone())];
+    assert_eq!(entries(&events), [(PathSource::Raced, opened, 1)]);
+    assert_eq!(entries(&[events[1].clone(), events[0].clone()]), entries(&events));
+    let both = [(PathSource::Kernel, received, 1), (PathSource::Raced, opened, 1)];
+    assert_eq!(entries(&[at(20, raced(1)), event(21, TWO, use_of_it.clone())]), both);
+    assert_eq!(entries(&[at(20, raced(1)), at(19, use_of_it)]), both);
+}
+
 #[test]
 fn an_executed_file_is_the_same_file() {
     let run = EventKind::Exec(Box::new(exec("cc", TWO, 0)));
