@@ -308,7 +308,8 @@ mod tests {
             from_session::tests::{artifacts, calls, events, facts, file_events, network_events, receipt_of},
         },
         session::samples::{
-            change, create, end, event, exec, file_failed, flow, key, listener, made, read, seen, udp, wrote,
+            change, change_to, create, end, event, exec, file_failed, flow, key, listener, made, read, seen,
+            symlink, udp, wrote,
         },
     };
 
@@ -395,6 +396,46 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             "  sensitive     denied: /etc/shadow ×1 by gone (pid 100)",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn what_is_told_of_names_is_what_became_of_them() {
+        use FileOperation::{Delete, Link, MakeDirectory, MakeNode, RemoveDirectory, Rename};
+        let rename = |from, to| change_to(Rename, from, to, 0);
+        let text = |changes: &[EventKind]| {
+            let changes = (20..).zip(changes).map(|(at, kind)| event(at, key(50, 102), kind.clone()));
+            let text = summary(&changes.collect::<Vec<_>>(), &facts(), None);
+            let told = |line: &&str| {
+                ["created", "deleted", "temporary"].contains(&line.trim().split(' ').next().unwrap())
+            };
+            let lines: Vec<_> =
+                text.lines().filter(told).map(|line| line.trim().replace("     ", "")).collect();
+            lines.join("; ")
+        };
+        let directory = |path| change(MakeDirectory, path);
+        assert_eq!(
+            text(&[directory("/a"), directory("/a/b"), directory("/ab"), rename("/a", "/c")]),
+            "created  3: /ab/, /c/, /c/b/"
+        );
+        assert_eq!(text(&[directory("/a"), rename("/a", "/b"), change(RemoveDirectory, "/b")]), "");
+        assert_eq!(
+            text(&[symlink("/a", "t"), change(Delete, "/a")]),
+            "temporary1 file made and removed again"
+        );
+        assert_eq!(
+            text(&[change(MakeNode, "/a"), change(Delete, "/a")]),
+            "temporary1 file made and removed again"
+        );
+        // Deleted is what was there before and is there no more.
+        assert_eq!(text(&[change(Delete, "/a")]), "deleted  /a");
+        let made = [create(1), seen(1, "/a", 1, made(1))];
+        let again = [&[change(Delete, "/a")], &made[..]].concat();
+        assert_eq!(text(&again), "created  /a");
+        let both = "deleted  /a; temporary1 file made and removed again";
+        assert_eq!(text(&[&again[..], &[change(Delete, "/a")]].concat()), both);
+        assert_eq!(text(&[change(Delete, "/log.2"), rename("/log.1", "/log.2")]), "");
+        let linked = [change_to(Link, "/a", "/b", 0), change(Delete, "/a")];
+        assert_eq!(text(&[&made[..], &linked].concat()), "created  /b");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What became of files, in a few lines.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
+    ops::Bound,
 };
 
 use humansize::{BINARY, format_size};
@@ -24,6 +26,13 @@ const SHOWN: usize = 4;
 /// Characters of a path that are shown: its end, which tells most.
 const LENGTH: usize = 72;
 
+/// Directories that are followed when those above them are renamed, altogether.
+const MOVED: usize = 100_000;
+/// `RENAME_EXCHANGE` of linux/fs.h.
+const EXCHANGE: u64 = 2;
+/// What makes a file.
+const MAKING: [FileOperation; 3] = [FileOperation::Create, FileOperation::Mknod, FileOperation::Symlink];
+
 /// Errors that say that somebody may not.
 const DENIED: [i32; 2] = [libc::EPERM, libc::EACCES];
 
@@ -39,17 +48,13 @@ pub(super) fn write(out: &mut dyn Write, receipt: &Receipt) -> io::Result<()> {
     let of = |change| move |artifact: &&Artifact| artifact.change == change;
     let created = artifacts().filter(of(ArtifactChange::Created)).map(|artifact| shown(&artifact.path));
     let modified = artifacts().filter(of(ArtifactChange::Modified)).map(|artifact| shown(&artifact.path));
-    let directories = changed(filesystem, &[FileOperation::Mkdir]);
-    let removed = changed(filesystem, &[FileOperation::Rmdir]);
-    let kept = directories.difference(&removed).map(|path| shown_bytes(path) + "/");
-    paths(out, "created", created.chain(kept))?;
+    let names = Names::of(filesystem);
+    let directories = names.directories.iter().map(|path| shown_bytes(path) + "/");
+    paths(out, "created", created.chain(directories))?;
     paths(out, "modified", modified)?;
-    let transient: HashSet<_> =
-        filesystem.files.iter().filter(|file| file.transient).filter_map(path).collect();
-    let deleted = changed(filesystem, &[FileOperation::Delete, FileOperation::Rmdir]);
-    let deleted = deleted.iter().filter(|path| !transient.contains(*path) && !directories.contains(*path));
-    paths(out, "deleted", deleted.map(|path| shown_bytes(path)))?;
-    let gone = filesystem.files.iter().filter(|file| file.transient).count() as u64;
+    paths(out, "deleted", names.deleted().map(shown_bytes))?;
+    let made = |file: &&UsedFile| file.operations.0.iter().any(|(one, _)| MAKING.contains(one));
+    let gone = filesystem.files.iter().filter(|file| file.transient).filter(made).count() as u64;
     if gone > 0 {
         line(out, "temporary", &format!("{} made and removed again", plural(gone, "file")))?;
     }
@@ -82,10 +87,100 @@ fn used(filesystem: &Filesystem) -> String {
     text
 }
 
-/// Paths that one of these was done to.
-fn changed<'a>(filesystem: &'a Filesystem, operations: &[FileOperation]) -> BTreeSet<&'a [u8]> {
-    let done = filesystem.changes.iter().filter(|change| operations.contains(&change.operation));
-    done.filter_map(|change| change.path.as_ref()).map(|path| &*path.kept().0).collect()
+/// What became of names, as far as changes tell.
+#[derive(Default)]
+struct Names<'a> {
+    /// Directories that were made, under their present names.
+    directories: BTreeSet<Cow<'a, [u8]>>,
+    /// Names that something was made under or that were removed.
+    touched: BTreeMap<&'a [u8], Touched>,
+}
+
+/// What was done to a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Touched {
+    /// Something was made there, or moved there.
+    Made,
+    /// What had been there before was removed.
+    Deleted,
+    /// It was removed, and there is something again.
+    Remade,
+}
+
+impl<'a> Names<'a> {
+    fn of(filesystem: &'a Filesystem) -> Self {
+        let mut names = Self::default();
+        let mut moves = MOVED;
+        for change in &filesystem.changes {
+            let Some(path) = change.path.as_ref().map(|path| &*path.kept().0) else { continue };
+            let details = change.details.as_deref();
+            let new_path = details.and_then(|details| details.new_path.as_ref()?.as_ref());
+            let new_path = new_path.map(|path| &*path.kept().0);
+            match change.operation {
+                FileOperation::Mkdir => {
+                    names.make(path);
+                    names.directories.insert(path.into());
+                }
+                FileOperation::Create | FileOperation::Mknod | FileOperation::Symlink => names.make(path),
+                FileOperation::Link => new_path.into_iter().for_each(|path| names.make(path)),
+                FileOperation::Rename if details.and_then(|details| details.flags) == Some(EXCHANGE) => {}
+                FileOperation::Rename => {
+                    if let Some(new_path) = new_path {
+                        names.make(new_path);
+                        names.rename(path, new_path, &mut moves);
+                    }
+                }
+                FileOperation::Delete | FileOperation::Rmdir => {
+                    names.remove(path);
+                    names.directories.remove(path);
+                }
+                _ => {}
+            }
+        }
+        // Of what was opened, the making is among the changes.
+        let transient = filesystem.files.iter().filter(|file| file.transient && file.device.is_none());
+        for path in transient.filter_map(path) {
+            names.touched.remove(path);
+        }
+        names
+    }
+
+    fn make(&mut self, path: &'a [u8]) {
+        let touched = self.touched.entry(path).or_insert(Touched::Made);
+        if *touched == Touched::Deleted {
+            *touched = Touched::Remade;
+        }
+    }
+
+    fn remove(&mut self, path: &'a [u8]) {
+        let touched = self.touched.entry(path).or_insert(Touched::Deleted);
+        if *touched == Touched::Remade {
+            *touched = Touched::Deleted;
+        }
+    }
+
+    /// Moves directories, as long as there are `moves` left.
+    fn rename(&mut self, from: &'a [u8], to: &'a [u8], moves: &mut usize) {
+        if !self.directories.remove(from) {
+            return;
+        }
+        self.directories.insert(to.into());
+        let below = [from, b"/"].concat();
+        let start = (Bound::Included(below.as_slice()), Bound::Unbounded);
+        let moved = self.directories.range::<[u8], _>(start);
+        let moved = moved.take_while(|path| path.starts_with(&below)).take(*moves).cloned();
+        let moved: Vec<_> = moved.collect();
+        *moves -= moved.len();
+        for path in moved {
+            self.directories.remove(&path);
+            self.directories.insert([to, &path[from.len()..]].concat().into());
+        }
+    }
+
+    fn deleted(&self) -> impl Iterator<Item = &'a [u8]> {
+        let deleted = self.touched.iter().filter(|(_, touched)| **touched == Touched::Deleted);
+        deleted.map(|(path, _)| *path)
+    }
 }
 
 fn paths(out: &mut dyn Write, label: &str, paths: impl Iterator<Item = String>) -> io::Result<()> {

@@ -190,7 +190,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn change(&mut self, change: &Change) {
+    pub(super) fn change(&mut self, change: &Change, transient: &HashSet<u32>) {
         let operation = change.operation;
         let process = self.rank_of(change.process);
         let path = match change.target {
@@ -229,6 +229,9 @@ impl<'a> Builder<'a> {
             FileOperation::MakeNode => mode.map(FileKind::of_mode),
             _ => None,
         });
+        // Of regular files that were opened it is known from that.
+        entry.transient |=
+            transient.contains(&path) && (entry.identity.is_none() || entry.kind != Some(FileKind::Regular));
     }
 
     /// Failed attempts, those of one kind together; they count as errors of the entries of their paths.

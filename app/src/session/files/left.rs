@@ -13,6 +13,8 @@ pub struct Remains {
     pub left_behind: Vec<LeftBehind>,
     /// The files (by number) that came and went.
     pub(super) transient: HashSet<u32>,
+    /// The paths (by number) of which this is so of whatever was there, as far as it was not opened.
+    pub(super) transient_paths: HashSet<u32>,
 }
 
 /// A file that the run made or whose content it changed, and that should be there at the end.

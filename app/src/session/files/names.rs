@@ -6,15 +6,13 @@
 //! what such a path does to a file is not noticed, and the file is then listed under a name that it has no more. Whoever
 //! looks there will say so, and finds it where something of its name was moved to ([`elsewhere`](super::elsewhere)).
 
-use std::sync::Arc;
+mod end;
 
 use super::{
-    Access, Change, FileKey, Files, Target, Text, TextId,
+    Access, Change, FileKey, Files, Target, TextId,
     build::Key,
-    elsewhere::Elsewhere,
     kind::FileKind,
-    left::{LeftBehind, LeftChange, Remains, Standing},
-    mounts::Mounts,
+    left::Remains,
     object::Object,
     steps::{What, steps},
     totals::changes_content,
@@ -52,9 +50,9 @@ pub(super) fn remains(files: &Files, answered: &HashSet<ProcessKey>) -> Remains 
             }
         }
     }
-    let transient = names.transient();
+    let (transient, transient_paths) = (names.transient(), names.transient_paths());
     // With very many files each of these is large.
-    (names.by_inode, names.uses) = (HashMap::default(), Vec::new());
+    (names.by_inode, names.uses, names.paths) = (HashMap::default(), Vec::new(), Vec::new());
     names.tree.close();
     let mut left_behind = names.left();
     drop(names);
@@ -63,7 +61,7 @@ pub(super) fn remains(files: &Files, answered: &HashSet<ProcessKey>) -> Remains 
         let order = key.cmp(&Key::new(&other.path, other.source, other.identity));
         order.then((one.process, one.change).cmp(&(other.process, other.change)))
     });
-    Remains { left_behind, transient }
+    Remains { left_behind, transient, transient_paths }
 }
 
 struct Names<'a> {
@@ -78,6 +76,9 @@ struct Names<'a> {
     nameless: HashMap<u32, Vec<u32>>,
     /// Which files (by number) were which objects.
     uses: Vec<(u32, u32)>,
+    /// Under which paths (by number) which objects were made otherwise than by opening them, or removed; without a
+    /// number where it is not known.
+    paths: Vec<(u32, u32)>,
     /// What was given another name and is not known under the one that the program gave: that, and the new one's node.
     moved: Vec<(&'a [u8], u32)>,
 }
@@ -93,6 +94,7 @@ impl<'a> Names<'a> {
             by_inode: HashMap::with_capacity_and_hasher(count, Default::default()),
             nameless: HashMap::default(),
             uses: Vec::new(),
+            paths: Vec::new(),
             moved: Vec::new(),
         }
     }
@@ -134,7 +136,12 @@ impl<'a> Names<'a> {
             FileOperation::Create => self.created(change),
             FileOperation::Truncate => self.truncated(change),
             FileOperation::Delete | FileOperation::RemoveDirectory if is_certain => {
-                if let Some(node) = self.target_path(change).and_then(|path| self.tree.find(path)) {
+                let node = self.target_path(change).and_then(|path| self.tree.find(path));
+                if let Target::Path(path) = change.target {
+                    let object = node.map_or(NONE, |node| self.tree.nodes[node as usize].object);
+                    self.paths.push((path, object));
+                }
+                if let Some(node) = node {
                     self.remove(node);
                 }
             }
@@ -150,10 +157,14 @@ impl<'a> Names<'a> {
                     self.tree.link(node, target);
                 }
             }
-            FileOperation::MakeNode => {
+            FileOperation::MakeNode | FileOperation::MakeDirectory => {
                 let detail = self.files.details.get_index(change.detail as usize);
                 let mode = detail.and_then(|detail| detail.mode).unwrap_or_default();
-                let object = self.new_object(change, FileKind::of_mode(mode));
+                let kind = match change.operation {
+                    FileOperation::MakeDirectory => FileKind::Directory,
+                    _ => FileKind::of_mode(mode),
+                };
+                let object = self.new_object(change, kind);
                 if let Target::Path(path) = change.target {
                     self.bind_claimed(Some(path), object);
                 }
@@ -254,7 +265,7 @@ impl<'a> Names<'a> {
     fn perhaps_renamed(&mut self, change: &'a Change) {
         let source = self.target_path(change).and_then(|path| self.tree.find(path));
         match source.map(|node| self.tree.nodes[node as usize].object) {
-            Some(object) if object != NONE => self.bind_claimed(change.new_path, object),
+            Some(object) if object != NONE => _ = self.bind_claimed(change.new_path, object),
             _ if change.unconfirmed.is_none() => self.renamed(change),
             _ => {}
         }
@@ -380,8 +391,10 @@ impl<'a> Names<'a> {
     }
 
     fn bind_claimed(&mut self, path: Option<u32>, object: u32) -> Option<u32> {
-        let node = self.tree.make(self.complete(path?)?)?;
+        let path = path?;
+        let node = self.tree.make(self.complete(path)?)?;
         self.bind(node, object, true);
+        self.paths.push((path, object));
         Some(node)
     }
 
@@ -391,7 +404,7 @@ impl<'a> Names<'a> {
             // What only its name was known of: this is it.
             let known = &mut self.objects[before as usize];
             (known.names, known.deleted) = (0, true);
-            let (created, modified) = (known.created, known.modified);
+            let (created, modified) = (std::mem::take(&mut known.created), known.modified);
             let (at, by) = (known.changed_at, known.changed_by);
             let it = &mut self.objects[object as usize];
             it.created |= created;
@@ -421,110 +434,5 @@ impl<'a> Names<'a> {
             object.names = object.names.saturating_sub(1);
             object.deleted = object.names == 0;
         }
-    }
-
-    fn left(&self) -> Vec<LeftBehind> {
-        let mounts = Mounts::new(self.files);
-        let named = (1..).zip(&self.tree.nodes[1..]).filter(|(_, node)| node.object != NONE);
-        let named = named.filter_map(|(number, node)| {
-            let object = &self.objects[node.object as usize];
-            if !object.is_left() {
-                return None;
-            }
-            let (path, claimed) = self.tree.path(number)?;
-            let source = if claimed { PathSource::Argument } else { PathSource::Kernel };
-            let unsure = node.only_read || mounts.is_below(&path);
-            let mut left = self.left_behind(object, self.shared(path), source)?;
-            left.standing = if unsure { Standing::Unsure } else { Standing::Known };
-            Some(left)
-        });
-        let nameless = self.objects.iter().filter(|object| object.names == 0 && object.is_left());
-        let nameless = nameless.filter_map(|object| {
-            if let Some(path) = object.displaced() {
-                return self.left_behind(object, self.shared(path.to_vec()), PathSource::Kernel);
-            }
-            let (key, known) = self.files.files.get_index(object.file as usize)?;
-            // Without ever having had a name it is gone, unless its name could not be read.
-            if known.unlinked || matches!(key.path, Observed::Complete(_)) {
-                return None;
-            }
-            self.left_behind(object, super::view::text(&self.files.texts, key.path), key.source)
-        });
-        let mut left = Vec::with_capacity(self.objects.len());
-        left.extend(named.chain(nameless));
-        if !self.moved.is_empty() {
-            self.guess(&mut left);
-        }
-        left
-    }
-
-    /// Adds where files may be that had the name of something that was moved.
-    fn guess(&self, left: &mut Vec<LeftBehind>) {
-        let elsewhere = Elsewhere::new(&self.moved);
-        for known in 0..left.len() {
-            // Of what only a path is known, anything there would be taken for it.
-            let (Observed::Complete(path), Some(_)) = (&left[known].path, left[known].identity) else {
-                continue;
-            };
-            let path = Arc::clone(path);
-            for node in elsewhere.of(&path) {
-                let unknown = self.tree.nodes[node as usize].object == NONE;
-                let place = self.tree.path(node).filter(|(place, _)| unknown && **place != *path);
-                if let Some((place, _)) = place {
-                    let (path, source) = (self.shared(place), PathSource::Argument);
-                    left.push(LeftBehind { path, source, standing: Standing::Guess, ..left[known].clone() });
-                }
-            }
-        }
-    }
-
-    fn left_behind(&self, object: &Object, path: Text, source: PathSource) -> Option<LeftBehind> {
-        let target = object.aside.as_ref().and_then(|aside| aside.target);
-        Some(LeftBehind {
-            path,
-            source,
-            standing: Standing::Known,
-            change: if object.created { LeftChange::Created } else { LeftChange::Modified },
-            kind: object.kind,
-            identity: object.identity,
-            target: target.map(|target| Box::new(super::view::text(&self.files.texts, target))),
-            process: self.files.process_of(object.changed_by)?,
-        })
-    }
-
-    /// A path, in the memory of an equal one if there is one.
-    fn shared(&self, path: Vec<u8>) -> Text {
-        let texts = &self.files.texts;
-        let known = texts.find(&path).map(|known| texts.text(known));
-        Observed::Complete(known.unwrap_or_else(|| path.into()))
-    }
-
-    /// Whether a file with this path and inode number is left: another one than that which was made there first.
-    fn is_there(&mut self, key: &FileKey) -> bool {
-        let node = self.complete_text(key.path).and_then(|path| self.tree.find_real(path));
-        let object = node.and_then(|node| self.objects.get(self.tree.nodes[node as usize].object as usize));
-        object.is_some_and(|object| object.identity == Some((key.device, key.inode)))
-    }
-
-    /// Files of which every object was made and is gone again.
-    fn transient(&mut self) -> HashSet<u32> {
-        let gone = |object: &u32| {
-            let object = &self.objects[*object as usize];
-            object.created && object.names == 0 && object.displaced().is_none()
-        };
-        let mut transient = HashSet::default();
-        let mut other = HashSet::default();
-        for (file, object) in &self.uses {
-            let known = self.files.files.get_index(*file as usize);
-            let named =
-                known.is_some_and(|(key, known)| known.unlinked || matches!(key.path, Observed::Complete(_)));
-            if gone(object) && named { &mut transient } else { &mut other }.insert(*file);
-        }
-        let files = self.files;
-        transient.retain(|file| {
-            let Some((key, _)) = files.files.get_index(*file as usize) else { return false };
-            !other.contains(file) && !self.is_there(key)
-        });
-        transient
     }
 }

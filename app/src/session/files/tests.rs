@@ -282,6 +282,31 @@ fn what_is_left_under_a_used_name_and_number_did_not_go() {
     assert_eq!(transient(&events), [""; 0]);
 }
 
+#[test]
+fn what_nobody_opened_may_come_and_go() {
+    let check = |what: &[EventKind], expected: &[&str]| {
+        let events: Vec<_> = (20..).zip(what).map(|(time, kind)| at(time, kind.clone())).collect();
+        assert_eq!(transient(&events), expected, "{what:?}");
+    };
+    let rename = |from, to| change_to(Rename, from, to, 0);
+    let (make, remove) = (change(MakeDirectory, "/d"), change(RemoveDirectory, "/d"));
+    check(&[make.clone(), remove.clone()], &["/d"]);
+    check(&[make.clone(), remove.clone(), make.clone()], &[]);
+    check(&[remove.clone(), make.clone()], &[]);
+    check(&[remove.clone(), make.clone(), remove.clone()], &[]);
+    check(std::slice::from_ref(&remove), &[]);
+    check(&[make.clone(), rename("/d", "/e")], &[]);
+    check(&[make.clone(), rename("/d", "/e"), change(RemoveDirectory, "/e")], &["/d", "/e"]);
+    let mut opened = file_seen(1, "/d", 7, read(0));
+    opened.facts.mode = 0o040_755;
+    check(&[make, EventKind::FileSeen(Box::new(opened)), remove], &["/d"]);
+    check(&[symlink("/l", "/d"), change(Delete, "/l")], &["/l"]);
+    check(&[change(MakeNode, "/n"), change(Delete, "/n")], &["/n"]);
+    // The file that it was made as has its name still.
+    check(&[change(MakeNode, "/n"), seen(1, "/n", 7, wrote(1))], &[]);
+    check(&[create(1), seen(1, "/a", 1, made(1)), rename("/a", "/b"), change(Delete, "/b")], &["/a", "/b"]);
+}
+
 /// A file that never has a name is gone when it is closed, and its number is free.
 #[test]
 fn the_number_of_a_file_without_a_name_is_used_again() {

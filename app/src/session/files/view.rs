@@ -173,7 +173,7 @@ impl<'a> FilesView<'a> {
         let mut changes: Vec<u32> = (0..index(files.changes.len())).collect();
         let at = |number: &u32| &files.changes[*number as usize];
         changes.sort_by_key(|number| (at(number).at, files.process_of(at(number).process)));
-        changes.iter().for_each(|number| builder.change(at(number)));
+        changes.iter().for_each(|number| builder.change(at(number), &remains.transient_paths));
         let failed = builder.failures();
         let processes = std::mem::take(&mut builder.processes);
         let (entries, uses) = builder.ordered();
