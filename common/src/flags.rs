@@ -23,6 +23,10 @@ pub const EXEC_INTERPRETED: u32 = 1 << 1;
 /// Exec: this is the command's own first exec, with which observation starts.
 pub const EXEC_ROOT: u32 = 1 << 2;
 
+/// Exec: the kernel has left the file to the interpreter as a descriptor. That is the file named by the caller, unless it is
+/// a script whose interpreter is such a file.
+pub const EXEC_KEPT: u32 = 1 << 3;
+
 /// Syscalls: these counts are of a 32-bit compatibility ABI.
 pub const SYSCALLS_COMPAT: u32 = 1 << 0;
 

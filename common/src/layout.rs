@@ -181,6 +181,10 @@ offsets! {
     bprm_interp = "linux_binprm"."interp";
     /// `/dev/fd/N…` of an execveat with a descriptor.
     bprm_fdpath = "linux_binprm"."fdpath";
+    /// `linux_binprm.have_execfd`: a bit, the first of its word.
+    bprm_have_execfd = "linux_binprm"."have_execfd";
+    /// `linux_binprm.execfd`.
+    bprm_execfd = "linux_binprm"."execfd";
 
     /// Root directory of the process.
     fs_root = "fs_struct"."root";

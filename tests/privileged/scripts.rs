@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::support::privilege::{find_tool, needs};
+use crate::support::privilege::{find_tool, needs, skip};
 use crate::support::{Execution, program, real, sha256, slowness, watch};
 
 fn script(folder: &Path, name: &str, content: &str) -> String {
@@ -143,4 +143,42 @@ fn a_script_is_itself_however_long_the_kernel_takes_to_run_it() {
         assert_eq!(child.execution().path(), path);
         child.execution().expect_sha256(content.as_bytes());
     }
+}
+
+/// With the flag `O` of binfmt_misc, as emulators have it, the interpreter is given the file as a descriptor.
+#[test]
+fn a_file_that_is_left_to_its_interpreter_is_the_path() {
+    needs!("unshare", "mount");
+    let interpreter = program("exit_code");
+    let register = format!(
+        "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc &&
+            echo ':kept:M::KEPT::{}:O' >/proc/sys/fs/binfmt_misc/register || exit 77; exec",
+        interpreter.display()
+    );
+    let content = "KEPT by its interpreter";
+    let run = |name: &str| {
+        let watched = watch(["unshare", "-Urm", "sh", "-c", &format!("{register} ./{name}")]);
+        let folder = watched.folder();
+        let paths = (script(&folder, "kept", content), script(&folder, "outer", "#!./kept\n"));
+        (watched.run(), paths)
+    };
+    let (plain, (kept, _)) = run("kept");
+    if plain.status.code() == Some(77) {
+        return skip("no binfmt_misc of one's own before Linux 6.7");
+    }
+    let receipt = plain.complete(0);
+    let execution = *receipt.root().executions().last().unwrap();
+    assert_eq!(execution.path(), kept);
+    assert_eq!(execution.0["path_source"], "kernel");
+    assert_eq!(execution.argv_text(), [interpreter.to_str().unwrap(), "./kept"]);
+    expect_interpreter(execution, &interpreter);
+    execution.expect_sha256(content.as_bytes());
+
+    // Of a script whose interpreter is such a file the kernel does not say which file it is.
+    let (nested, (_, outer)) = run("outer");
+    let receipt = nested.complete(0);
+    let execution = *receipt.root().executions().last().unwrap();
+    assert_eq!(execution.path(), outer);
+    assert_eq!(execution.0["path_source"], "argument");
+    expect_interpreter(execution, &interpreter);
 }

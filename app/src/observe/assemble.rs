@@ -16,13 +16,13 @@ use glasshouse_common::{
 };
 
 use files::Requests;
-use texts::{Strings, Texts, path_from_argument, plain_text, resolved_path, strings};
+use texts::{Strings, Text, Texts, path_from_argument, plain_text, resolved_path, strings};
 
 use super::decode::{DecodeError, Record, SyscallCounts, next_record};
 use crate::{
     event::{
         Abi, BootNs, CredentialCall, Credentials, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit,
-        FileFacts, Fork, Namespaces, ProcessKey, Syscall,
+        FileFacts, Fork, Namespaces, Observed, ProcessKey, Syscall,
     },
     maps::HashMap,
     syscalls::Table,
@@ -238,11 +238,11 @@ impl Assembler {
         };
         let script =
             (record.flags & flags::EXEC_INTERPRETED != 0).then(|| match file_facts(&record.script) {
-                Some(facts) => ExecutedFile {
+                Some(facts) if is_named(record, &filename, texts.get(kind::TEXT_ARGV)) => ExecutedFile {
                     path: resolved_path(texts.remove(kind::TEXT_SCRIPT_PATH)),
                     facts: Some(facts),
                 },
-                None => ExecutedFile { path: path_from_argument(&filename, &cwd), facts: None },
+                _ => ExecutedFile { path: path_from_argument(&filename, &cwd), facts: None },
             });
         let argv = texts.remove(kind::TEXT_ARGV);
         let environment = texts.remove(kind::TEXT_ENV);
@@ -386,6 +386,13 @@ fn fork(record: &ForkRecord) -> Fork {
         credentials: credentials(&record.credentials),
         comm: name(&record.comm),
     }
+}
+
+/// Whether the file that an exec was found to interpret is the one that the caller named. One that the kernel has left to the
+/// interpreter may be the interpreter of a script: it is not if the interpreter was given the caller's own name for it.
+fn is_named(record: &ExecRecord, filename: &Observed<Vec<u8>>, argv: Option<&Text>) -> bool {
+    let given = argv.and_then(|argv| argv.bytes.split(|byte| *byte == 0).nth(1));
+    record.flags & flags::EXEC_KEPT == 0 || given == filename.value().map(Vec::as_slice)
 }
 
 fn exec_failed(record: &ExecFailedRecord, texts: &mut Texts) -> ExecFailed {

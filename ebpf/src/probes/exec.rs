@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     emit::send_and_wake,
+    fds,
     layout::{Kernel, constant, entry, forget, offset, opaque, zero},
     maps::{EXECUTED, ROOT_SEEN, scratch},
     path::{self, PathRef},
@@ -143,8 +144,9 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
     let mut bits = 0;
     let mut script = Kernel(0);
     if bprm.read::<u64>(offset!(bprm_interp)) != filename {
-        bits |= flags::EXEC_INTERPRETED;
-        script = find_script(current);
+        let kept = u32::from(bprm.read::<u8>(offset!(bprm_have_execfd))) & 1;
+        bits |= flags::EXEC_INTERPRETED | kept * flags::EXEC_KEPT;
+        script = Kernel(interpreted(bprm.0, kept));
         if script.0 != 0 {
             text::path(kind::TEXT_SCRIPT_PATH, PathRef::at(script.member(offset!(file_path))));
         }
@@ -225,6 +227,17 @@ unsafe fn infer_call(process: *mut Process, bprm: Kernel) -> (u32, u32) {
     let at_descriptor = bprm.read_optional::<u64>(offset!(bprm_fdpath)) != 0;
     let abi = (*process).image_abi;
     (abi, entry!(EXEC_CALLS: u32, u64::from(abi) * 2 + u64::from(at_descriptor)))
+}
+
+/// The file that the new image interprets, null if it is not known. With the flags `O` and `C` of binfmt_misc the kernel has kept
+/// it as a descriptor, and by now nobody else has the table of these.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn interpreted(bprm: u64, kept: u32) -> u64 {
+    if kept != 0 {
+        return fds::of_descriptor(Kernel(bprm).read(offset!(bprm_execfd))).0;
+    }
+    find_script(task::current_address()).0
 }
 
 /// The kernel has put its last reference to the script by now, but a file is closed only on the return to user
