@@ -27,6 +27,14 @@ pub const EXEC_ROOT: u32 = 1 << 2;
 /// a script whose interpreter is such a file.
 pub const EXEC_KEPT: u32 = 1 << 3;
 
+/// Exec: the file name was sent before, as [`crate::kind::TEXT_PREPARED`].
+pub const EXEC_NAMED: u32 = 1 << 4;
+
+/// Failed exec: the caller's old image was gone by then, and with it the memory that had the file name.
+pub const EXEC_FAILED_LATE: u32 = 1 << 0;
+/// Failed exec: as [`EXEC_NAMED`].
+pub const EXEC_FAILED_NAMED: u32 = 1 << 1;
+
 /// Syscalls: these counts are of a 32-bit compatibility ABI.
 pub const SYSCALLS_COMPAT: u32 = 1 << 0;
 

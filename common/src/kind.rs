@@ -54,7 +54,8 @@ pub const TEXT_ENV: u16 = 2;
 pub const TEXT_IMAGE_PATH: u16 = 3;
 /// Path of the script that named the loaded image as its interpreter, as components, leaf first, each ended by NUL.
 pub const TEXT_SCRIPT_PATH: u16 = 4;
-/// The file name given to exec, as the kernel copied it (or, of a failed exec, as the caller's memory has it).
+/// The file name given to exec, as the kernel copied it, where that was not sent before (or, of a failed exec, as the caller's
+/// memory has it).
 pub const TEXT_FILENAME: u16 = 5;
 /// Path of the working directory, as components, leaf first, each ended by NUL.
 pub const TEXT_CWD: u16 = 6;
@@ -71,6 +72,9 @@ pub const TEXT_NEW_ARGUMENT: u16 = 10;
 pub const TEXT_EXTRA: u16 = 11;
 /// The path that a unix socket's address leads to, as components, leaf first, each ended by NUL.
 pub const TEXT_SOCKET_PATH: u16 = 12;
+/// The file name given to exec, as the kernel copied it, before it is known whether the exec succeeds: of the next
+/// [`EXEC`] or [`EXEC_FAILED`] of the process whose flags say so.
+pub const TEXT_PREPARED: u16 = 13;
 
 /// The family that records of a kind are accounted for in.
 pub const fn family(kind: u32, text: u16) -> crate::Family {
@@ -81,6 +85,7 @@ pub const fn family(kind: u32, text: u16) -> crate::Family {
         | CALL | LEFT => crate::Family::Files,
         FLOW | SOCKET_USED | UNIX_SOCKET | PACKET => crate::Family::Network,
         TEXT if text == TEXT_SOCKET_PATH => crate::Family::Network,
+        TEXT if text == TEXT_PREPARED => crate::Family::Process,
         TEXT if text >= TEXT_BASE => crate::Family::Files,
         _ => crate::Family::Process,
     }

@@ -202,8 +202,8 @@ record! {
         dirfd: i32,
         /// Flags of `execveat`.
         at_flags: u32,
-        /// Zero.
-        reserved: u32,
+        /// `EXEC_FAILED_*` flags.
+        flags: u32,
     }
 }
 
@@ -240,7 +240,8 @@ record! {
         call: u32,
         /// ABI of that call.
         abi: u32,
-        /// Its first argument.
+        /// Its first argument; of [`crate::kind::ROOT_CREDENTIALS`] the id in the innermost pid namespace and, in the upper
+        /// half, the inode number of that.
         argument: u64,
     }
 }

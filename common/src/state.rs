@@ -28,7 +28,9 @@ pub struct Process {
     /// Number of the exec call in progress plus one, noted before the kernel overwrites it; 0 for none.
     pub exec_call: u32,
     /// Its ABI.
-    pub exec_abi: u32,
+    pub exec_abi: u16,
+    /// 1 if its file name was sent.
+    pub exec_named: u16,
     /// ABI that the running image was made for.
     pub image_abi: u32,
     /// [`ADOPTED`] from the root's adoption until its first image is in place, then [`NEW_IMAGE`] until the call
@@ -37,8 +39,8 @@ pub struct Process {
     /// Index in the pool of the counters of its native calls; [`NOT_POOLED`] where the pool was used up, and they
     /// have an entry of their own.
     pub pool_index: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Lower half of the address of the thread that made it: its number may change meanwhile.
+    pub exec_task: u32,
     /// Key of the first of its entries in the map of file uses; 0 for none.
     pub accesses: u64,
 }

@@ -33,10 +33,10 @@ pub(crate) unsafe fn send_and_wake(family: Family, size: u64, urgent: bool) {
     send_scratch(family as u32, RECORD, size, u32::from(urgent));
 }
 
-/// Sends the text that has been put together, `size` bytes with its record.
+/// Sends the text that has been put together, `size` bytes with its record. Returns 1 if there was room, else 0.
 #[inline(always)]
-pub(crate) unsafe fn send_text(text: u16, size: u64) {
-    send_scratch(kind::family(kind::TEXT, text) as u32, 0, size, 0);
+pub(crate) unsafe fn send_text(text: u16, size: u64) -> i32 {
+    send_scratch(kind::family(kind::TEXT, text) as u32, 0, size, 0)
 }
 
 /// Where records lie that are no texts.

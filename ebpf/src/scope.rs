@@ -162,12 +162,13 @@ unsafe extern "C" fn add_process(tgid: u32, start: u64, image_abi: u32, is_new_r
         threads_started: zero(),
         threads_ended: zero(),
         exec_call: zero() as u32,
-        exec_abi: zero() as u32,
+        exec_abi: zero() as u16,
+        exec_named: zero() as u16,
         image_abi,
         is_new_root,
         accesses: 0,
         pool_index: take_pooled(tgid),
-        reserved: 0,
+        exec_task: 0,
     };
     let key = counts_key(tgid, ABI_NATIVE);
     let can_count =

@@ -87,13 +87,13 @@ unsafe fn begin(text: *mut Text, which: u32) {
     };
 }
 
-/// Sends `length` bytes of the buffer.
+/// Sends `length` bytes of the buffer. Returns 1 if there was room, else 0.
 #[inline(always)]
-unsafe fn finish(text: *mut Text, length: u64) {
+unsafe fn finish(text: *mut Text, length: u64) -> i32 {
     let size = length + size_of::<TextRecord>() as u64;
     (*text).record.length = length as u32;
     (*text).record.header.size = size as u32;
-    send_text((*text).record.text, size);
+    send_text((*text).record.text, size)
 }
 
 /// Sends the path that leads to `dentry`.
@@ -126,10 +126,10 @@ pub(crate) unsafe fn path(which: u16, path: PathRef) {
     send_path(u32::from(which), path.mnt, path.dentry);
 }
 
-/// Sends a string in kernel memory.
+/// Sends a string in kernel memory. Returns 1 if there was room, else 0.
 #[inline(always)]
-pub(crate) unsafe fn kernel_string(which: u16, address: u64) {
-    send_string(u32::from(which), address, 0);
+pub(crate) unsafe fn kernel_string(which: u16, address: u64) -> i32 {
+    send_string(u32::from(which), address, 0)
 }
 
 /// Sends a string in the memory of the task that runs.
@@ -165,8 +165,7 @@ unsafe extern "C" fn send_string(which: u32, address: u64, is_user: u32) -> i32 
         (*text).record.flags = flags::TEXT_TRUNCATED;
         length = u64::from(PATH_BYTES);
     }
-    finish(text, length);
-    0
+    finish(text, length)
 }
 
 /// Sends `total` bytes of the memory of the task that runs, as far as `limit` allows.

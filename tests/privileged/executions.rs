@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -690,4 +690,50 @@ fn command_words_may_be_any_bytes() {
     let odd = OsString::from_vec(b"\xff \n\x1b[31m".into());
     let receipt = watch(vec!["true".into(), odd.clone()]).run().complete(0);
     assert_eq!(bytes(&receipt.at("/command/argv")[1]), odd.into_vec());
+}
+
+/// A program that the kernel begins to load and then cannot: a segment is larger in the file than in memory.
+fn broken_program(folder: &Path) -> PathBuf {
+    let mut content = fs::read(program("exit_code")).unwrap();
+    let number = |at: usize, bytes: usize| {
+        content[at..at + bytes].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    let (first, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    let loaded = (0..count).map(|index| first + index * size).find(|at| number(*at, 4) == 1).unwrap();
+    content[loaded + 40..loaded + 48].copy_from_slice(&1_u64.to_le_bytes());
+    let path = folder.join("broken");
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// The old image is gone when the new one turns out to be unusable: the kernel kills the process, and the file name is where
+/// only the kernel had it.
+#[test]
+fn an_exec_that_fails_without_a_way_back_is_told() {
+    needs!();
+    let (as_root, as_child) = (watch(["./broken"]), watch(["sh", "-c", "./broken; exit 6"]));
+    broken_program(&as_root.folder());
+    broken_program(&as_child.folder());
+    let receipt = as_child.run().complete(6);
+    let probes = receipt.at("/observation/probes").as_array().unwrap();
+    if !probes.iter().any(|probe| probe["name"] == "prepare_exec" && probe["attached"] == true) {
+        return skip("the kernel tells of an exec when it has succeeded");
+    }
+    let expected = [("./broken".to_owned(), "EINVAL".to_owned(), 1)];
+    let child = receipt.children(receipt.root())[0];
+    assert_eq!(child.failed_executions(), expected);
+    assert_eq!(child.exit_signal(), Some(11));
+
+    let run = as_root.run();
+    let receipt = run.complete(128 + 11);
+    assert_eq!(receipt.processes().len(), 1);
+    let root = receipt.root();
+    assert_eq!(root.failed_executions(), expected);
+    assert_eq!(root.executions().len(), 0);
+    assert_eq!(root.exit_signal(), Some(11));
+    assert_eq!(root.at("/credentials/uid"), 0);
+    assert_eq!(root.namespace_pid(), root.pid());
+    assert_eq!(root.at("/parent_id_reason"), "outside_scope");
+    assert!(root.text("/started_at") <= root.text("/failed_executions/0/first_at"));
 }

@@ -359,7 +359,8 @@ pub struct ExecutedFile {
 /// An exec that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecFailed {
-    /// The file name, as the caller's memory had it when the call returned.
+    /// The file name, as the caller's memory had it when the call returned, or, where that was gone by then, as the kernel had
+    /// copied it.
     pub filename: Observed<Vec<u8>>,
     /// Positive errno.
     pub errno: i32,
@@ -367,6 +368,21 @@ pub struct ExecFailed {
     pub call: Syscall,
     /// The directory descriptor of an `execveat`; absent for `AT_FDCWD` and `execve`.
     pub dirfd: Option<i32>,
+    /// Of the command itself, whose first exec failed when its old image was gone already: with what it began.
+    pub root: Option<Box<RootBegan>>,
+}
+
+/// What is known of the command before its first exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootBegan {
+    /// When that exec was made.
+    pub at: BootNs,
+    /// Its id in its innermost pid namespace.
+    pub namespace_pid: u32,
+    /// Inode number of that namespace.
+    pub pid_namespace: u32,
+    /// Its credentials.
+    pub credentials: Credentials,
 }
 
 /// The end of a process.

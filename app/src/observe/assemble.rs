@@ -22,7 +22,7 @@ use super::decode::{DecodeError, Record, SyscallCounts, next_record};
 use crate::{
     event::{
         Abi, BootNs, CredentialCall, Credentials, Event, EventKind, Exec, ExecFailed, ExecutedFile, Exit,
-        FileFacts, Fork, Namespaces, Observed, ProcessKey, Syscall,
+        FileFacts, Fork, Namespaces, Observed, ProcessKey, RootBegan, Syscall,
     },
     maps::HashMap,
     syscalls::Table,
@@ -62,8 +62,10 @@ pub struct Assembler {
     pending: HashMap<Waiting, Pending>,
     environments: HashMap<Vec<u8>, Arc<[Vec<u8>]>>,
     environment_bytes: usize,
-    /// What the root had before its first exec, which is still to come.
-    root_credentials: Option<(ProcessKey, Credentials)>,
+    /// What the root was before its first exec, which is still to come.
+    root: Option<(ProcessKey, RootBegan)>,
+    /// File names of execs of which it is not known yet what becomes of them.
+    prepared: HashMap<ProcessKey, Text>,
     /// Requests through rings whose result is still to come.
     requests: Requests,
     /// What processes have left.
@@ -82,7 +84,8 @@ impl Assembler {
             pending: HashMap::default(),
             environments: HashMap::default(),
             environment_bytes: 0,
-            root_credentials: None,
+            root: None,
+            prepared: HashMap::default(),
             requests: Requests::default(),
             left: Vec::new(),
             native,
@@ -135,11 +138,12 @@ impl Assembler {
             }
             Record::ExecFailed(failed) => {
                 let mut texts = self.take_texts(&failed.header);
-                let kind = EventKind::ExecFailed(exec_failed(&failed, &mut texts));
+                let kind = EventKind::ExecFailed(self.exec_failed(&failed, &mut texts));
                 Some(event(&failed.header, kind))
             }
             Record::Exit(exit) => {
                 let ended = key(&exit.header);
+                self.prepared.remove(&ended);
                 self.pending
                     .retain(|(process, _, family), _| *process != ended || *family != Family::Process);
                 Some(event(&exit.header, EventKind::Exit(self::exit(&exit, self.page_bytes))))
@@ -148,7 +152,7 @@ impl Assembler {
                 Some(event(&call.header, EventKind::Credentials(credential_call(&call))))
             }
             Record::RootCredentials(before) => {
-                self.root_credentials = Some((key(&before.header), credentials(&before.credentials)));
+                self.root = Some((key(&before.header), root_began(&before)));
                 None
             }
             Record::Syscalls(record, counts) => {
@@ -195,6 +199,10 @@ impl Assembler {
 
     fn text(&mut self, record: &TextRecord, bytes: &[u8]) {
         let family = kind::family(kind::TEXT, record.text);
+        if record.text == kind::TEXT_PREPARED {
+            self.prepare(record, bytes);
+            return;
+        }
         let key = (key(&record.header), record.header.tid, family);
         if self.pending.len() >= MAX_PENDING && !self.pending.contains_key(&key) {
             let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.at).map(|(key, _)| *key);
@@ -217,6 +225,16 @@ impl Assembler {
         }
     }
 
+    /// Keeps the file name of an exec. It comes in one piece, and waits as others do.
+    fn prepare(&mut self, record: &TextRecord, bytes: &[u8]) {
+        let key = key(&record.header);
+        if self.prepared.len() >= MAX_PENDING && !self.prepared.contains_key(&key) {
+            return;
+        }
+        let &TextRecord { flags, errno, total, in_root, .. } = record;
+        self.prepared.insert(key, Text { bytes: bytes.to_vec(), flags, errno, total, in_root });
+    }
+
     fn take_texts(&mut self, header: &Header) -> Texts {
         // Most records have none.
         if self.pending.is_empty() {
@@ -231,7 +249,7 @@ impl Assembler {
 
     fn exec(&mut self, record: &ExecRecord, mut texts: Texts) -> Exec {
         let cwd = resolved_path(texts.remove(kind::TEXT_CWD));
-        let filename = plain_text(texts.remove(kind::TEXT_FILENAME));
+        let filename = self.filename(&record.header, record.flags & flags::EXEC_NAMED != 0, &mut texts);
         let image = ExecutedFile {
             path: resolved_path(texts.remove(kind::TEXT_IMAGE_PATH)),
             facts: file_facts(&record.image),
@@ -261,13 +279,31 @@ impl Assembler {
             cwd,
             credentials: credentials(&record.credentials),
             credentials_before: self
-                .root_credentials
+                .root
                 .take_if(|(root, _)| *root == key(&record.header))
-                .map(|(_, before)| before),
+                .map(|(_, began)| began.credentials),
             call: syscall(record.abi, record.call),
             from_thread: (record.flags & flags::EXEC_FROM_THREAD != 0).then_some(record.old_tid),
             comm: name(&record.comm),
         }
+    }
+
+    fn exec_failed(&mut self, record: &ExecFailedRecord, texts: &mut Texts) -> ExecFailed {
+        let is_late = record.flags & flags::EXEC_FAILED_LATE != 0;
+        let root = self.root.take_if(|(root, _)| is_late && *root == key(&record.header));
+        ExecFailed {
+            filename: self.filename(&record.header, record.flags & flags::EXEC_FAILED_NAMED != 0, texts),
+            errno: record.errno as i32,
+            call: syscall(record.abi, record.call),
+            dirfd: (record.dirfd != AT_FDCWD).then_some(record.dirfd),
+            root: root.map(|(_, began)| Box::new(began)),
+        }
+    }
+
+    /// The file name of an exec, which was sent with it or before.
+    fn filename(&mut self, header: &Header, is_prepared: bool, texts: &mut Texts) -> Observed<Vec<u8>> {
+        let text = texts.remove(kind::TEXT_FILENAME);
+        plain_text(if is_prepared { self.prepared.remove(&key(header)) } else { text })
     }
 
     /// Keeps equal environments once.
@@ -388,20 +424,20 @@ fn fork(record: &ForkRecord) -> Fork {
     }
 }
 
+fn root_began(record: &CredentialsRecord) -> RootBegan {
+    RootBegan {
+        at: record.header.at,
+        namespace_pid: record.argument as u32,
+        pid_namespace: (record.argument >> 32) as u32,
+        credentials: credentials(&record.credentials),
+    }
+}
+
 /// Whether the file that an exec was found to interpret is the one that the caller named. One that the kernel has left to the
 /// interpreter may be the interpreter of a script: it is not if the interpreter was given the caller's own name for it.
 fn is_named(record: &ExecRecord, filename: &Observed<Vec<u8>>, argv: Option<&Text>) -> bool {
     let given = argv.and_then(|argv| argv.bytes.split(|byte| *byte == 0).nth(1));
     record.flags & flags::EXEC_KEPT == 0 || given == filename.value().map(Vec::as_slice)
-}
-
-fn exec_failed(record: &ExecFailedRecord, texts: &mut Texts) -> ExecFailed {
-    ExecFailed {
-        filename: plain_text(texts.remove(kind::TEXT_FILENAME)),
-        errno: record.errno as i32,
-        call: syscall(record.abi, record.call),
-        dirfd: (record.dirfd != AT_FDCWD).then_some(record.dirfd),
-    }
 }
 
 fn credential_call(record: &CredentialsRecord) -> CredentialCall {

@@ -167,7 +167,7 @@ impl Session {
         }
     }
 
-    /// The root process, once its exec was seen.
+    /// The root process, once its first exec was seen.
     pub fn root(&self) -> Option<ProcessKey> {
         self.root
     }
@@ -358,6 +358,11 @@ impl Session {
         if self.process_mut(key).is_none() {
             self.tallies.failed_executions.count(1, false);
             return;
+        }
+        if let Some(began) = failed.root.as_ref().filter(|_| self.root.is_none()) {
+            let credentials = self.credentials.share(began.credentials);
+            self.processes.get_mut(&key).into_iter().for_each(|root| root.began(began, credentials.clone()));
+            self.root = Some(key);
         }
         let filename = match &failed.filename {
             Observed::Complete(text) => self.texts.find(text).map(Observed::Complete),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::event::{
     BootNs, Credentials, ExecutableHashed, ExecutableRole, Exit, FileFacts, Observed, PathSource, ProcessKey,
-    Syscall, Unreadable,
+    RootBegan, Syscall, Unreadable,
 };
 
 /// One process of the run.
@@ -232,6 +232,16 @@ impl Process {
     pub(super) fn calls_made(&self, which: impl Fn(Syscall) -> bool) -> u64 {
         let counts = self.syscalls.iter().filter(|(call, _)| which(*call));
         counts.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Takes in that it is the command, of which no exec will tell.
+    pub(super) fn began(&mut self, began: &RootBegan, credentials: Arc<Credentials>) {
+        self.origin = Origin::Root;
+        self.started_at = began.at;
+        self.namespace_pid.get_or_insert(began.namespace_pid);
+        self.pid_namespace.get_or_insert(began.pid_namespace);
+        self.credentials = Some(Arc::clone(&credentials));
+        self.current = Some(credentials);
     }
 
     /// Notes its end; the kernel reports one only once.

@@ -112,6 +112,7 @@ pub(crate) fn failed(name: &str, errno: i32) -> EventKind {
         errno,
         call: EXECVE,
         dirfd: None,
+        root: None,
     })
 }
 

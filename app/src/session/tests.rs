@@ -227,8 +227,10 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
         (any_key(), any::<bool>(), 0_u32..3, any_text()).prop_map(|(parent, is_root, uid, filename)| {
             EventKind::Exec(Box::new(Exec { is_root, filename, ..exec("x", parent, uid) }))
         }),
-        (any_text(), any::<i32>()).prop_map(|(filename, errno)| {
-            EventKind::ExecFailed(ExecFailed { filename, errno, call: EXECVE, dirfd: Some(errno) })
+        (any_text(), any::<i32>(), any::<bool>()).prop_map(|(filename, errno, is_root)| {
+            let began = RootBegan { at: 7, namespace_pid: 1, pid_namespace: 2, credentials: credentials(0) };
+            let root = is_root.then(|| Box::new(began));
+            EventKind::ExecFailed(ExecFailed { filename, errno, call: EXECVE, dirfd: Some(errno), root })
         }),
         any::<u8>().prop_map(exit),
         (0_u32..3).prop_map(credential_call),

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     emit::send_and_wake,
     fds,
+    file::tid,
     layout::{Kernel, constant, entry, forget, offset, opaque, zero},
     maps::{EXECUTED, ROOT_SEEN, scratch},
     path::{self, PathRef},
@@ -59,20 +60,25 @@ unsafe fn go_on_if_own(arguments: *const u64, class: u32) {
     }
 }
 
-/// Notes the number of the call, which the kernel overwrites when it sets up the new image's personality.
+/// Notes the number of the call, which the kernel overwrites when it sets up the new image's personality, and tells the file
+/// name, which may be nowhere any more if the image cannot be loaded: from here on there is no way back.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn prepares(tgid: u32) -> i32 {
+pub(super) unsafe extern "C" fn prepares(tgid: u32, bprm: u64) -> i32 {
     let current = task::current();
     let adopted = adopt_root(tgid);
     let Some(process) = scope::find(tgid) else { return 0 };
     if adopted != 0 {
-        // The image may be one that changes its user: what it began with is said before that.
+        // The image may be one that changes its user, or that cannot be loaded: what it began with is said before that.
         send_root_credentials(process, current, tgid);
     }
+    text::set_owner(Owner { at: task::now(), start: (*process).start, tgid, tid: tid() });
+    let named = text::kernel_string(kind::TEXT_PREPARED, Kernel(bprm).read(offset!(bprm_filename)));
+    (*process).exec_named = named as u16;
     let number: u64 = task::load(task::current_regs(), offset!(regs_number));
+    (*process).exec_task = task::current_address().0 as u32;
     (*process).exec_call = number as u32 + 1;
-    (*process).exec_abi = task::abi(current);
+    (*process).exec_abi = task::abi(current) as u16;
     0
 }
 
@@ -86,7 +92,7 @@ unsafe fn send_root_credentials(root: *mut Process, current: *const u8, tgid: u3
     task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
     (*record).call = zero() as u32;
     (*record).abi = zero() as u32;
-    (*record).argument = zero();
+    (*record).argument = u64::from(constant!(ROOT_PID_NAMESPACE)) << 32 | u64::from(constant!(ROOT_PID));
     send_and_wake(Family::Process, u64::from(size), false);
 }
 
@@ -109,6 +115,17 @@ unsafe extern "C" fn adopt_root(tgid: u32) -> i32 {
         socket::note_group(current);
     }
     i32::from(scope::add(tgid, task::start(current), ABI_NATIVE, true))
+}
+
+/// The flags of the exec that fails, which say whether it was prepared.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn failed_flags(tgid: u32) -> i32 {
+    let Some(process) = scope::find(tgid) else { return 0 };
+    if (*process).exec_call == 0 || (*process).exec_task != task::current_address().0 as u32 {
+        return 0;
+    }
+    (flags::EXEC_FAILED_LATE | u32::from((*process).exec_named) * flags::EXEC_FAILED_NAMED) as i32
 }
 
 /// Tells of a new image.
@@ -139,9 +156,14 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
     text::user_bytes(kind::TEXT_ENV, mm.read(offset!(mm_env_start)), mm.read(offset!(mm_env_end)), ENV_BYTES);
     text::path(kind::TEXT_IMAGE_PATH, PathRef::at(image.member(offset!(file_path))));
     text::path(kind::TEXT_CWD, PathRef::at(fs.member(offset!(fs_pwd))));
-    text::kernel_string(kind::TEXT_FILENAME, filename);
+    // Read again below: the verifier would follow what it learns here.
+    let named = &raw mut (*process).exec_named;
+    if core::ptr::read_volatile(named) == 0 {
+        text::kernel_string(kind::TEXT_FILENAME, filename);
+    }
 
-    let mut bits = 0;
+    let mut bits = u32::from(core::ptr::read_volatile(named)) * flags::EXEC_NAMED;
+    (*process).exec_named = 0;
     let mut script = Kernel(0);
     if bprm.read::<u64>(offset!(bprm_interp)) != filename {
         let kept = u32::from(bprm.read::<u8>(offset!(bprm_have_execfd))) & 1;
@@ -160,7 +182,7 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
     let (bits, script) = (forget(u64::from(bits)) as u32, Kernel(forget(script.0)));
 
     let (abi, number) = if (*process).exec_call != 0 {
-        ((*process).exec_abi, (*process).exec_call - 1)
+        (u32::from((*process).exec_abi), (*process).exec_call - 1)
     } else {
         infer_call(process, bprm)
     };

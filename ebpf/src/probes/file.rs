@@ -381,24 +381,17 @@ pub(super) const RESOLVE_IN_ROOT: u64 = 0x10;
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn use_named(start: u64, tgid: u32, address: u64) -> u64 {
-    const OWN: &[u8; 14] = b"/proc/self/fd/";
-    const fn word(at: usize) -> u64 {
-        let mut word = [0; 8];
-        let mut index = 0;
-        while index < 8 {
-            word[index] = OWN[at + index];
-            index += 1;
-        }
-        u64::from_le_bytes(word)
-    }
+    // In two words that overlap, and its length.
+    const OWN: (u64, u64) = (u64::from_le_bytes(*b"/proc/se"), u64::from_le_bytes(*b"self/fd/"));
+    const LENGTH: usize = 14;
     let Some(scratch) = scratch() else { return 0 };
     let name = text::aside(&raw mut (*scratch).text);
     let taken = bpf_probe_read_user_str(name.cast(), 32, address as *const _);
     let mut fd = 0_u64;
-    let digits = bpf_strtoul(name.add(OWN.len()).cast(), 12, 10, &raw mut fd);
-    let differs = |at: usize| core::ptr::read_unaligned(name.add(at).cast::<u64>()) ^ word(at);
+    let digits = bpf_strtoul(name.add(LENGTH).cast(), 12, 10, &raw mut fd);
+    let differs = |at: usize, word: u64| core::ptr::read_unaligned(name.add(at).cast::<u64>()) ^ word;
     // No more than the number, and its NUL.
-    if opaque(differs(0) | differs(6) | (digits + OWN.len() as i64 + 1 - taken) as u64) != 0 {
+    if opaque(differs(0, OWN.0) | differs(6, OWN.1) | (digits + LENGTH as i64 + 1 - taken) as u64) != 0 {
         return 0;
     }
     file::use_descriptor(start, tgid, fd as u32, NOTHING, 0)

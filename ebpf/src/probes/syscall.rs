@@ -256,7 +256,7 @@ unsafe fn on_tasks(arguments: *const u64) {
     let Some(scratch) = scratch() else { return };
     let noted = &raw const (*scratch).call;
     match (*noted).class {
-        exec::PREPARES => _ = exec::prepares((*noted).tgid),
+        exec::PREPARES => _ = exec::prepares((*noted).tgid, *arguments.add(1)),
         exec::EXECUTES => _ = exec::executes((*noted).tgid, *arguments.add(1) as u32, *arguments.add(2)),
         fork::FORKS => _ = fork::forks((*noted).tgid, *arguments, *arguments.add(1)),
         _ => {
@@ -328,7 +328,10 @@ unsafe fn on_exec_failed(scratch: *mut Scratch, start: u64, tgid: u32, class: u3
     let owner = Owner { at: task::now(), start, tgid, tid: tid() };
     text::set_owner(owner);
     let is_at = class == CLASS_EXECVEAT;
-    text::user_string(kind::TEXT_FILENAME, if is_at { (*arguments)[1] } else { (*arguments)[0] });
+    let bits = exec::failed_flags(tgid) as u32;
+    if bits == 0 {
+        text::user_string(kind::TEXT_FILENAME, if is_at { (*arguments)[1] } else { (*arguments)[0] });
+    }
     let record = (&raw mut (*text).bytes).cast::<ExecFailedRecord>();
     let size = size_of::<ExecFailedRecord>() as u32;
     (*record).header = task::header(owner.at, start, tgid, owner.tid, kind::EXEC_FAILED, size);
@@ -337,7 +340,7 @@ unsafe fn on_exec_failed(scratch: *mut Scratch, start: u64, tgid: u32, class: u3
     (*record).abi = ((*scratch).call.call >> 32) as u32;
     (*record).dirfd = if is_at { (*arguments)[0] as i32 } else { AT_FDCWD };
     (*record).at_flags = if is_at { (*arguments)[4] as u32 } else { 0 };
-    (*record).reserved = 0;
+    (*record).flags = bits;
     send(Family::Process, u64::from(size));
 }
 

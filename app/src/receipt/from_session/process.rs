@@ -258,7 +258,11 @@ impl<'a, 'b> Builder<'a, 'b> {
 }
 
 fn unknown_parent(process: &session::Process) -> Reason {
-    if process.origin == Origin::Forked { Reason::Inconsistent } else { Reason::Lost }
+    match process.origin {
+        Origin::Root => Reason::OutsideScope,
+        Origin::Forked => Reason::Inconsistent,
+        Origin::Unannounced => Reason::Lost,
+    }
 }
 
 pub(super) fn source(source: PathSource) -> schema::PathSource {

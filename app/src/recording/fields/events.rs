@@ -7,7 +7,7 @@ use super::{Field, Malformed, Object, Written, objects, refuse, tagged, write_ta
 use crate::event::{
     Abi, AccessTotals, Called, ChangeDetail, ChangeTarget, CredentialCall, Credentials, Denied, EventKind,
     Exec, ExecFailed, ExecutableHashed, ExecutedFile, Exit, FileChanged, FileFacts, FileFailed, FileSeen,
-    FileTotals, Fork, Namespaces, ProcessKey, ResolvedPath, Syscall, Target,
+    FileTotals, Fork, Namespaces, ProcessKey, ResolvedPath, RootBegan, Syscall, Target,
 };
 
 /// The kinds of events, each under its name.
@@ -72,7 +72,8 @@ objects! {
         environment_bytes, cwd, credentials, credentials_before, call, from_thread, comm,
     }
     ExecutedFile { path, facts }
-    ExecFailed { filename, errno, call, dirfd }
+    ExecFailed { filename, errno, call, dirfd, root }
+    RootBegan { at, namespace_pid, pid_namespace, credentials }
     Exit { code, signal, core_dumped, user_ns, system_ns, max_rss_bytes, threads_started, comm }
     CredentialCall { call, credentials }
     Denied { call, errno, count }
