@@ -301,7 +301,7 @@ impl JsonSchema for EnvironmentPointer {
 /// Failed execs of one kind.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FailedExecution {
-    /// The file name given to exec.
+    /// The file name given to exec. Where it is cut at 16,383 bytes or more, its length is a lower bound.
     pub filename: Option<Value<Bytes>>,
     /// Why `filename` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
