@@ -88,17 +88,18 @@ fn used(filesystem: &Filesystem) -> String {
 }
 
 /// What became of names, as far as changes tell.
-#[derive(Default)]
 struct Names<'a> {
     /// Directories that were made, under their present names.
     directories: BTreeSet<Cow<'a, [u8]>>,
-    /// Names that something was made under or that were removed.
+    /// Names that were removed at some time.
     touched: BTreeMap<&'a [u8], Touched>,
 }
 
 /// What was done to a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Touched {
+    /// Nothing yet.
+    Not,
     /// Something was made there, or moved there.
     Made,
     /// What had been there before was removed.
@@ -109,7 +110,9 @@ enum Touched {
 
 impl<'a> Names<'a> {
     fn of(filesystem: &'a Filesystem) -> Self {
-        let mut names = Self::default();
+        let removed = changed(filesystem, &[FileOperation::Delete, FileOperation::Rmdir]);
+        let touched = removed.map(|path| (path, Touched::Not)).collect();
+        let mut names = Self { directories: BTreeSet::new(), touched };
         let mut moves = MOVED;
         for change in &filesystem.changes {
             let Some(path) = change.path.as_ref().map(|path| &*path.kept().0) else { continue };
@@ -146,16 +149,20 @@ impl<'a> Names<'a> {
     }
 
     fn make(&mut self, path: &'a [u8]) {
-        let touched = self.touched.entry(path).or_insert(Touched::Made);
-        if *touched == Touched::Deleted {
-            *touched = Touched::Remade;
+        if let Some(touched) = self.touched.get_mut(path) {
+            *touched = match *touched {
+                Touched::Not | Touched::Made => Touched::Made,
+                Touched::Deleted | Touched::Remade => Touched::Remade,
+            };
         }
     }
 
     fn remove(&mut self, path: &'a [u8]) {
-        let touched = self.touched.entry(path).or_insert(Touched::Deleted);
-        if *touched == Touched::Remade {
-            *touched = Touched::Deleted;
+        if let Some(touched) = self.touched.get_mut(path) {
+            *touched = match *touched {
+                Touched::Made => Touched::Made,
+                Touched::Not | Touched::Deleted | Touched::Remade => Touched::Deleted,
+            };
         }
     }
 
@@ -181,6 +188,12 @@ impl<'a> Names<'a> {
         let deleted = self.touched.iter().filter(|(_, touched)| **touched == Touched::Deleted);
         deleted.map(|(path, _)| *path)
     }
+}
+
+/// Paths that one of these was done to.
+fn changed<'a>(filesystem: &'a Filesystem, operations: &[FileOperation]) -> impl Iterator<Item = &'a [u8]> {
+    let done = filesystem.changes.iter().filter(|change| operations.contains(&change.operation));
+    done.filter_map(|change| change.path.as_ref()).map(|path| &*path.kept().0)
 }
 
 fn paths(out: &mut dyn Write, label: &str, paths: impl Iterator<Item = String>) -> io::Result<()> {

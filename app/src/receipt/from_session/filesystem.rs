@@ -6,7 +6,7 @@ use super::{Clock, give_back, split, texts::Texts};
 use crate::{
     event::{self, FileOperation as Operation, ProcessKey, Unconfirmed},
     facts::{ArtifactFacts, ArtifactState},
-    maps::HashMap,
+    maps::{HashMap, HashSet},
     receipt::schema::{
         self, Artifact, ArtifactChange, Bytes, ChangeDetails, Device, ErrorCounts, FailedAttempt, FileChange,
         FileOrigin, Filesystem, Mode, OperationCounts, ProcessUse, Reason, Sha256, UsedFile, Value,
@@ -310,24 +310,28 @@ fn is_of(found: &ArtifactFacts, left: &LeftBehind) -> bool {
         && matches!(&left.path, event::Observed::Complete(path) if *path == found.path)
 }
 
-/// How well the best known place of each file is known, of those that it was found at. Made only where there are places
-/// that may be none, or that another file was found at.
+/// How well the best known place of each file is known, of those that it was found at. Files of which every place is
+/// known, and was found to be theirs, are not among them: they may be many.
 struct Places(HashMap<((u32, u32), u64), Standing>);
 
 impl Places {
     fn new(left: &[LeftBehind], found: &[ArtifactFacts]) -> Self {
-        let mut places = HashMap::default();
-        let replaced = found.iter().any(|found| found.state == ArtifactState::Replaced);
-        if replaced || left.iter().any(|left| left.standing != Standing::Known) {
+        let states = || {
             let mut found = found.iter().peekable();
-            for left in left {
-                let found = found.next_if(|found| is_of(found, left));
-                if let (Some(identity), true) =
-                    (left.identity, found.is_some_and(|found| is_there(&found.state)))
-                {
-                    let best = places.entry(identity).or_insert(left.standing);
-                    *best = left.standing.min(*best);
-                }
+            left.iter()
+                .map(move |left| (left, found.next_if(|found| is_of(found, left)).map(|found| &found.state)))
+        };
+        let doubtful = |(left, state): &(&LeftBehind, Option<&ArtifactState>)| {
+            left.standing != Standing::Known || *state == Some(&ArtifactState::Replaced)
+        };
+        let doubtful: HashSet<_> = states().filter(doubtful).filter_map(|(left, _)| left.identity).collect();
+        let mut places = HashMap::default();
+        for (left, state) in states() {
+            if let (Some(identity), true) = (left.identity, state.is_some_and(is_there))
+                && doubtful.contains(&identity)
+            {
+                let best = places.entry(identity).or_insert(left.standing);
+                *best = left.standing.min(*best);
             }
         }
         Self(places)
