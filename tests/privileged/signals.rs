@@ -112,6 +112,31 @@ fn every_signal_that_ends_is_passed_on() {
     }
 }
 
+/// Of what is left running nothing more is known, and that it was interrupted is said once.
+#[test]
+fn who_insists_leaves_the_command_running() {
+    needs!();
+    let running = watch(["sh", "-c", "trap '' INT; echo ready $$; exec sleep 100"]).start();
+    let output = running.wait_for_output("ready");
+    // Of two that come before the first is read there is one.
+    for _ in 0..12 {
+        running.signal(Signal::SIGINT);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let run = running.finish();
+    run.expect_code(130);
+    let pid = output.split_whitespace().last().unwrap().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    let receipt = run.receipt();
+    receipt.expect_outcome("interrupted", None, None);
+    let codes = |pointer: &str| {
+        let all = receipt.at(pointer).as_array().unwrap();
+        all.iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("/observation/reasons"), ["interrupted"]);
+    assert!(codes("/observation/blind_spots").contains(&"left_running".into()));
+}
+
 /// An alarm outlives the exec of glasshouse. As without glasshouse it is the command's.
 #[test]
 fn an_alarm_of_the_caller_rings_for_the_command() {

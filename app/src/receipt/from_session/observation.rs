@@ -6,7 +6,7 @@ use crate::{
     receipt::schema::{
         Backpressure, BlindSpot, Completeness, Family, Gap, GapKind, Limit, Milliseconds, Observation, Probe,
     },
-    session::{Findings, Origin, Session},
+    session::{Findings, Origin, RULES, Session},
 };
 
 /// The observation section.
@@ -33,8 +33,19 @@ pub(super) fn observation(session: &Session, facts: &RunFacts, found: &Findings)
             .iter()
             .map(|spot| BlindSpot { code: spot.code.to_string(), detail: spot.detail.clone() })
             .chain(blind_spots(found))
+            .chain(left_running(session, facts))
             .collect(),
     }
+}
+
+/// Of a command that is left alone while it runs there is no finding that it left something running.
+fn left_running(session: &Session, facts: &RunFacts) -> Option<BlindSpot> {
+    let gaps = &facts.observation.gaps;
+    let is_over = gaps.iter().all(|gap| gap.code != "unfinished");
+    let was_left = facts.execution.outcome.status == OutcomeStatus::Interrupted && is_over;
+    let (code, detail) =
+        RULES.iter().filter_map(|rule| rule.blind_spot).find(|(code, _)| *code == "left_running")?;
+    (was_left && session.root_is_alive()).then(|| BlindSpot { code: code.into(), detail: detail.into() })
 }
 
 /// Lossy wins over partial: it is the worse of the two.
@@ -74,7 +85,7 @@ fn reasons(session: &Session, facts: &RunFacts, limits: &[Limit]) -> Vec<Gap> {
         reasons.push(loss("list_capped", format!("{list}: {kept} of {total} were kept")));
     }
     reasons.extend(damage(session));
-    reasons.extend(outcome(facts.execution.outcome.status));
+    reasons.extend(outcome(facts.execution.outcome.status).filter(|gap| !reported(&gap.code)));
     reasons
 }
 
