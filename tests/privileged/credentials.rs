@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use serde_json::Value;
 
 use crate::support::privilege::needs;
+use crate::support::receipt::list;
 use crate::support::watch::public_folder;
 use crate::support::{Process, Run, fact, program, public_program, watch};
 
@@ -247,4 +248,22 @@ fn a_setuid_program_changes_its_caller_s_credentials() {
 fn nosuid(folder: &std::path::Path) -> bool {
     let flags = nix::sys::statvfs::statvfs(folder).expect("statvfs").flags();
     flags.contains(nix::sys::statvfs::FsFlags::ST_NOSUID)
+}
+
+/// Credentials and namespaces are each thread's own: what one thread changes is not taken back by what another one changes.
+#[test]
+fn a_change_is_that_of_its_thread() {
+    needs!();
+    let run = watch([program("thread_namespaces")]).run();
+    let receipt = run.complete(0);
+    let root = receipt.root();
+    let threads: Vec<_> =
+        list(root.at("/credential_changes")).iter().map(|change| change["thread"].as_u64()).collect();
+    assert_eq!(threads, [Some(fact(&run.stdout, "thread")), None]);
+    let begun = root.at("/credentials").clone();
+    let [by_thread, by_first] = &changes(root)[..] else { panic!("two changes") };
+    for (name, of_thread, of_first) in [("uts", false, true), ("ipc", true, false)] {
+        assert_eq!(by_thread.1["namespaces"][name] == begun["namespaces"][name], of_thread, "{name}");
+        assert_eq!(by_first.1["namespaces"][name] == begun["namespaces"][name], of_first, "{name}");
+    }
 }

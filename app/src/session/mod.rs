@@ -119,7 +119,7 @@ impl Session {
             EventKind::Exec(exec) => self.exec(key, event.at, exec),
             EventKind::ExecFailed(failed) => self.exec_failed(key, event.at, failed),
             EventKind::Exit(exit) => self.exit(key, event.at, exit),
-            EventKind::Credentials(call) => self.credential_call(key, event.at, call),
+            EventKind::Credentials(call) => self.credential_call(event, call),
             EventKind::SyscallTotals(totals) => self.syscall_totals(key, totals),
             EventKind::Denied(denied) => self.denied(key, denied),
             EventKind::ExecutableHashed(result) => {
@@ -321,7 +321,8 @@ impl Session {
                 process.current = Some(Arc::clone(&credentials));
             }
         }
-        self.credentials_are(key, at, exec.call, credentials);
+        process.keep_first_thread();
+        self.credentials_are(key, CredentialChange { at, call: exec.call, thread: None, credentials });
         self.add_execution(key, at, exec);
     }
 
@@ -413,28 +414,31 @@ impl Session {
         }
     }
 
-    fn credential_call(&mut self, key: ProcessKey, at: BootNs, call: &CredentialCall) {
-        if self.process_mut(key).is_none() {
+    fn credential_call(&mut self, event: &Event, call: &CredentialCall) {
+        if self.process_mut(event.process).is_none() {
             self.tallies.credential_changes.count(1, false);
             return;
         }
+        let thread = (event.tid != event.process.tgid).then_some(event.tid);
         let credentials = self.credentials.share(call.credentials);
-        self.credentials_are(key, at, call.call, credentials);
+        self.credentials_are(
+            event.process,
+            CredentialChange { at: event.at, call: call.call, thread, credentials },
+        );
     }
 
-    /// Notes a change unless the state is the one known already: the C library makes every thread of a process call
-    /// `setuid` and its like, one change shows up as many calls.
-    fn credentials_are(&mut self, key: ProcessKey, at: BootNs, call: Syscall, credentials: Arc<Credentials>) {
+    /// Notes a change, if it is one.
+    fn credentials_are(&mut self, key: ProcessKey, change: CredentialChange) {
+        let cap = self.caps.credential_changes_per_process;
         let Some(process) = self.processes.get_mut(&key) else { return };
-        if process.current.as_ref() == Some(&credentials) {
+        if !process.credentials_are(change.thread, &change.credentials, cap) {
             return;
         }
-        process.current = Some(Arc::clone(&credentials));
-        let room = process.credential_changes.len() < self.caps.credential_changes_per_process
+        let room = process.credential_changes.len() < cap
             && self.tallies.credential_changes.kept < self.caps.credential_changes;
         if self.tallies.credential_changes.count(1, room) {
             grow(&mut process.credential_changes);
-            process.credential_changes.push(CredentialChange { at, call, credentials });
+            process.credential_changes.push(change);
         }
     }
 

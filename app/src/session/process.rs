@@ -44,8 +44,12 @@ pub struct Process {
     pub syscalls: Arc<[(Syscall, u64)]>,
     /// Denied calls, by call and errno.
     pub denied: Vec<DeniedCalls>,
-    /// State after the last change.
+    /// State of the first thread.
     pub(super) current: Option<Arc<Credentials>>,
+    /// State after the last change of any thread.
+    latest: Option<Arc<Credentials>>,
+    /// States of the other threads, as far as they are known.
+    threads: Vec<(u32, Arc<Credentials>)>,
     /// Results that came before their exec.
     pub(super) early_hashes: Vec<ExecutableHashed>,
 }
@@ -89,6 +93,8 @@ pub struct CredentialChange {
     pub at: BootNs,
     /// By which call.
     pub call: Syscall,
+    /// Of which thread, where that is not the process's first.
+    pub thread: Option<u32>,
     /// The state after it.
     pub credentials: Arc<Credentials>,
 }
@@ -219,6 +225,8 @@ impl Process {
             syscalls: Arc::default(),
             denied: Vec::new(),
             current: None,
+            latest: None,
+            threads: Vec::new(),
             early_hashes: Vec::new(),
         }
     }
@@ -232,6 +240,41 @@ impl Process {
     pub(super) fn calls_made(&self, which: impl Fn(Syscall) -> bool) -> u64 {
         let counts = self.syscalls.iter().filter(|(call, _)| which(*call));
         counts.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Takes in the state of a thread, of the first where none is given. Gives back whether that is a change to be told. The C
+    /// library makes every thread of a process call `setuid` and its like: the first one that is seen tells of it, and the
+    /// process's first thread.
+    pub(super) fn credentials_are(
+        &mut self,
+        thread: Option<u32>,
+        credentials: &Arc<Credentials>,
+        cap: usize,
+    ) -> bool {
+        let latest = self.latest.as_ref().or(self.current.as_ref());
+        let is_latest = latest == Some(credentials);
+        let known = match thread {
+            None => self.current.replace(Arc::clone(credentials)),
+            Some(thread) => match self.threads.iter_mut().find(|(known, _)| *known == thread) {
+                Some((_, known)) => Some(std::mem::replace(known, Arc::clone(credentials))),
+                None => {
+                    if self.threads.len() < cap {
+                        self.threads.push((thread, Arc::clone(credentials)));
+                    }
+                    None
+                }
+            },
+        };
+        let is_change = known.as_ref() != Some(credentials) && !(thread.is_some() && is_latest);
+        if is_change {
+            self.latest = Some(Arc::clone(credentials));
+        }
+        is_change
+    }
+
+    /// Takes in a new image: no other thread is left.
+    pub(super) fn keep_first_thread(&mut self) {
+        self.threads = Vec::new();
     }
 
     /// Takes in that it is the command, of which no exec will tell.

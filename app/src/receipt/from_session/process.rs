@@ -247,6 +247,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         CredentialChange {
             at: self.clock.timestamp(change.at),
             call: self.texts.call(change.call),
+            thread: change.thread,
             credentials: self.credentials(&change.credentials),
         }
     }

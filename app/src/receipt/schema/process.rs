@@ -392,6 +392,9 @@ pub struct CredentialChange {
     pub at: Timestamp,
     /// Name of the system call that made it: of the setuid family, capset, prctl, setns, unshare, or an exec.
     pub call: Arc<str>,
+    /// The thread whose they are, as `pid` counts; absent for the first thread of the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u32>,
     /// The state after it.
     pub credentials: Arc<Credentials>,
 }
