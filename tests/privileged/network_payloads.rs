@@ -82,11 +82,16 @@ fn banners() {
     let ssh = &receipt.outbound(&there).0["ssh"];
     assert!(ssh["server"].as_str().is_some_and(|text| text.contains("OpenSSH_9.2p1 Debian-2")), "{ssh}");
     assert!(ssh["client"].as_str().is_some_and(|text| text.contains("client_1.0")), "{ssh}");
-    let (receipt, there) =
-        exchange(&[b"<220 mail.example.org ESMTP ready\r\n", b"EHLO client.example.net\r\n", b"<250 ok\r\n"]);
-    let smtp = &receipt.outbound(&there).0["smtp"];
-    assert!(smtp["greeting"].as_str().is_some_and(|text| text.contains("mail.example.org ESMTP")), "{smtp}");
-    assert!(smtp["helo"].as_str().is_some_and(|text| text.contains("client.example.net")), "{smtp}");
+    for greeting in [&b"EHLO client.example.net\r\n"[..], b"ehlo client.example.net\r\n"] {
+        let (receipt, there) =
+            exchange(&[b"<220 mail.example.org ESMTP ready\r\n", greeting, b"<250 ok\r\n"]);
+        let smtp = &receipt.outbound(&there).0["smtp"];
+        assert!(
+            smtp["greeting"].as_str().is_some_and(|text| text.contains("mail.example.org ESMTP")),
+            "{smtp}"
+        );
+        assert!(smtp["helo"].as_str().is_some_and(|text| text.contains("client.example.net")), "{smtp}");
+    }
 }
 
 /// What is none of these says nothing, and neither does what comes later.

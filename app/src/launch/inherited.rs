@@ -65,6 +65,7 @@ pub(super) fn closed_descriptors() -> [Option<c_int>; 3] {
     [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO].map(|fd| was_closed(fd).then_some(fd))
 }
 
+// SAFETY: the C library has it under this name and of this type (environ(7)).
 unsafe extern "C" {
     /// The C library's array of environment strings, which NULL ends.
     #[link_name = "environ"]

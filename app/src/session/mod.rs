@@ -300,7 +300,7 @@ impl Session {
         let credentials = self.credentials.share(exec.credentials);
         let name = self.texts.keep(&exec.comm);
         let Some(process) = self.processes.get_mut(&key) else { return };
-        process.name = name.or(process.name);
+        process.take_image(name);
         process.namespace_pid.get_or_insert(exec.namespace_pid);
         process.pid_namespace.get_or_insert(exec.pid_namespace);
         if is_root {
@@ -321,7 +321,6 @@ impl Session {
                 process.current = Some(Arc::clone(&credentials));
             }
         }
-        process.keep_first_thread();
         self.credentials_are(key, CredentialChange { at, call: exec.call, thread: None, credentials });
         self.add_execution(key, at, exec);
     }

@@ -272,8 +272,9 @@ impl Process {
         is_change
     }
 
-    /// Takes in a new image: no other thread is left.
-    pub(super) fn keep_first_thread(&mut self) {
+    /// Takes in the name of a new image: no other thread is left.
+    pub(super) fn take_image(&mut self, name: Option<TextId>) {
+        self.name = name.or(self.name);
         self.threads = Vec::new();
     }
 

@@ -133,9 +133,9 @@ unsafe extern "C" fn take_beginning(context: *mut __sk_buff, entry: *mut Flow, d
     if *taken == 0 && !is_dns {
         let mut first = [0_u8; 4];
         bpf_skb_load_bytes(context.cast(), payload, (&raw mut first).cast(), 1);
-        // A TLS handshake, a word in capital letters or a greeting that begins with a number, or the length of a short
-        // message of DNS.
-        let is_of_interest = matches!(first[0], 0x16 | b'A'..=b'Z' | b'2' | 0..=1);
+        // A TLS handshake, a word in capital letters or the greeting of a client of SMTP, an answer that begins with a
+        // number, or the length of a short message of DNS.
+        let is_of_interest = matches!(first[0], 0x16 | b'A'..=b'Z' | b'e' | b'h' | b'l' | b'2' | 0..=1);
         if !is_of_interest {
             *taken = CAPTURED;
             return 0;
