@@ -335,6 +335,7 @@ fn show_credentials(credentials: &event::Credentials) -> Credentials {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
