@@ -152,12 +152,12 @@ unsafe extern "C" fn send_string(which: u32, address: u64, is_user: u32) -> i32 
     } else {
         bpf_probe_read_kernel_str(bytes, TEXT_CHUNK, address as *const _)
     };
-    // The helper counts the NUL, which is not part of the text.
+    // The helper counts the NUL, which is not part of the text; but of an empty string of a task older kernels do not.
     let mut length = 0;
-    if taken < 1 {
+    if taken < 0 {
         (*text).record.flags = flags::TEXT_UNREADABLE;
         (*text).record.errno = -taken as u32;
-    } else {
+    } else if taken > 0 {
         length = taken as u64 - 1;
     }
     (*text).record.total = length as u32;
