@@ -177,7 +177,8 @@ fn a_timeout_of_wait_all_leaves_the_outcome_the_command_s_own() {
 #[test]
 fn times_are_the_host_s_in_a_time_namespace() {
     needs!("unshare");
-    for offset in ["86400", "-3600"] {
+    // No clock may be set to before its start, and a virtual machine has only just been started.
+    for offset in ["86400", "-1"] {
         // Of one width, so that their order is that of the times.
         let date = || {
             let output = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%NZ"]).output().unwrap();
