@@ -242,6 +242,11 @@ impl ChangeDetail {
         flags & PROPAGATION != 0 && flags & (REMOUNT | BIND) == 0
     }
 
+    /// Of a mount: something is mounted, and not a mount changed that there is already.
+    pub fn makes_mount(&self) -> bool {
+        self.flags.unwrap_or_default() & REMOUNT == 0 && !self.only_propagates()
+    }
+
     /// Of a mount: the kernel asks for no type of a file system.
     pub fn has_no_type(&self) -> bool {
         self.flags.unwrap_or_default() & (REMOUNT | BIND | MOVE | PROPAGATION) != 0
@@ -265,4 +270,25 @@ pub struct FileFailed {
     pub call: Syscall,
     /// Totals so far: `failures` and `last_at`.
     pub totals: AccessTotals,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_of_mount_does_its_flags_say() {
+        let does = |flags| {
+            let mount = ChangeDetail { flags: Some(flags), ..ChangeDetail::default() };
+            (mount.makes_mount(), mount.only_propagates(), mount.has_no_type())
+        };
+        let private = 1 << 18;
+        assert_eq!(does(0), (true, false, false));
+        assert_eq!(does(BIND), (true, false, true));
+        assert_eq!(does(MOVE), (true, false, true));
+        assert_eq!(does(REMOUNT | BIND), (false, false, true));
+        assert_eq!(does(private), (false, true, true));
+        // The kernel looks for MS_BIND before it looks for how mounts are passed on.
+        assert_eq!(does(BIND | private), (true, false, true));
+    }
 }

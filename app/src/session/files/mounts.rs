@@ -6,10 +6,6 @@ use crate::{
     maps::HashSet,
 };
 
-// Of linux/mount.h: flags by which mount(2) changes a mount instead of making one.
-const MS_REMOUNT: u64 = 0x20;
-const MS_PROPAGATION: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20;
-
 /// Mount points of the run.
 pub(super) struct Mounts<'a>(HashSet<&'a [u8]>);
 
@@ -17,12 +13,12 @@ impl<'a> Mounts<'a> {
     pub(super) fn new(files: &'a Files) -> Self {
         let mounts = files.changes.iter().filter(|change| change.operation == FileOperation::Mount);
         let points = mounts.filter_map(|change| {
-            let flags = files.details.get_index(change.detail as usize)?.flags.unwrap_or_default();
+            let detail = files.details.get_index(change.detail as usize)?;
             let target = match change.target {
                 Target::Path(path) => Some(path),
                 _ => None,
             };
-            let point = change.new_path.or(target).filter(|_| flags & (MS_REMOUNT | MS_PROPAGATION) == 0)?;
+            let point = change.new_path.or(target).filter(|_| detail.makes_mount())?;
             match files.path_of(point)?.path {
                 Observed::Complete(point) => Some(files.texts.bytes_of(point)),
                 _ => None,
