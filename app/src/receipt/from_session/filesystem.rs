@@ -326,6 +326,9 @@ impl Places {
         };
         let doubtful: HashSet<_> = states().filter(doubtful).filter_map(|(left, _)| left.identity).collect();
         let mut places = HashMap::default();
+        if doubtful.is_empty() {
+            return Self(places);
+        }
         for (left, state) in states() {
             if let (Some(identity), true) = (left.identity, state.is_some_and(is_there))
                 && doubtful.contains(&identity)
