@@ -19,7 +19,7 @@ pub const FAMILIES: usize = 4;
 
 record! {
     /// Of all CPUs.
-    Counters, 160, {
+    Counters, 168, {
         /// Records the kernel side wanted to send, by [`Family`].
         emitted: [u64; 4],
         /// Records that found no room, by [`Family`].
@@ -36,6 +36,8 @@ record! {
         sockets_full: u64,
         /// Sockets made by processes in scope outside of the workload's control group.
         sockets_outside: u64,
+        /// Changes of connections' states that nobody saw, found when the socket was closed.
+        states_missed: u64,
         /// Flows that made room for others, their totals sent.
         flows_evicted: u64,
         /// Dropped records of flows whose facts a later one brought.

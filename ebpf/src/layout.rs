@@ -62,6 +62,10 @@ pub(crate) static HAS_GROUP: u32 = 0x5eed_0002;
 #[unsafe(no_mangle)]
 pub(crate) static WAIT_NS: u32 = 0x5eed_0003;
 
+/// A state whose coming nobody sees, for tests; none, if there is no such state.
+#[unsafe(no_mangle)]
+pub(crate) static UNSEEN_STATE: u32 = 0x5eed_0004;
+
 /// Pid of the root in its innermost pid namespace.
 #[unsafe(no_mangle)]
 pub(crate) static ROOT_PID: u32 = 0;

@@ -1,5 +1,5 @@
 //! Sockets that become something else: connected before they listen, listening before they are connected, bound anew. And
-//! those that were something before the command was given them.
+//! those that were something before the command was given them, or became something that nobody saw.
 
 use crate::support::network::Connection;
 use crate::support::privilege::needs;
@@ -180,4 +180,46 @@ fn ends_of_given_connections() {
         assert_eq!((given.result(), given.origin()), ("established", "inherited"), "{how}: {given:?}");
         assert_eq!(given.local(), format!("127.0.0.1:{}", fact(&run.stdout, "q")), "{how}: {given:?}");
     }
+}
+
+/// States of `net/tcp_states.h`.
+const ESTABLISHED: &str = "1";
+const CLOSE: &str = "7";
+
+/// Not every kernel runs a program with each change of a state: what a call was given back says it too.
+#[test]
+fn a_refusal_that_nobody_saw() {
+    needs!();
+    let refused = "r=socket AF_INET SOCK_STREAM 0 ; fails ECONNREFUSED connect r 127.0.0.1:1";
+    let receipt = calls(&[refused]).env("GLASSHOUSE_UNSEEN_STATE", CLOSE).run().complete(0);
+    assert_eq!(receipt.attempt("127.0.0.1:1"), ("refused".into(), "ECONNREFUSED".into()));
+    let one = receipt.outbound("127.0.0.1:1");
+    assert_eq!(one.states(), ["syn_sent", "close"], "{one:?}");
+    assert_eq!(receipt.failed_socket("connect ECONNREFUSED 127.0.0.1:1"), 0);
+}
+
+#[test]
+fn a_connection_that_nobody_saw_come_about() {
+    needs!();
+    let run = calls(&[LISTEN, "c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:p ; send c hello"])
+        .env("GLASSHOUSE_UNSEEN_STATE", ESTABLISHED)
+        .run();
+    let receipt = run.complete(0);
+    let client = receipt.outbound(&run.address("127.0.0.1"));
+    assert_eq!((client.result(), client.states()[1]), ("established", "established"), "{client:?}");
+}
+
+/// When it came and with which error is not known for certain then, and the receipt says so.
+#[test]
+fn an_end_that_nobody_saw() {
+    needs!();
+    let connection = "c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:p ; a=accept4 l ; send c hello";
+    let run = calls(&[LISTEN, connection, "receive_all a 5 ; linger a ; close a ; close c"])
+        .env("GLASSHOUSE_UNSEEN_STATE", CLOSE)
+        .run();
+    let receipt = run.receipt();
+    assert_eq!(receipt.reasons(), ["states_missed"]);
+    let client = receipt.outbound(&run.address("127.0.0.1"));
+    assert_eq!((client.result(), client.error()), ("established", "ECONNRESET"), "{client:?}");
+    assert_eq!(client.states(), ["syn_sent", "established", "close"], "{client:?}");
 }

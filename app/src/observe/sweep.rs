@@ -424,6 +424,17 @@ fn state_gaps(counters: &Counters, facts: &mut ObservationFacts) {
             ),
         });
     }
+    if counters.states_missed > 0 {
+        facts.gaps.push(Gap {
+            kind: GapKind::Loss,
+            code: "states_missed".into(),
+            detail: format!(
+                "{} connections were at their end before they were closed, and the kernel had run no program when that came: \
+                 it is told with the time at which it was found, and may lack the error",
+                counters.states_missed
+            ),
+        });
+    }
     for (count, (list, capacity), code, consequence) in [
         (counters.scope_full, SCOPE_LIMIT, "scope_full", "were started that could not be followed"),
         (counters.rare_full, RARE_LIMIT, "denied_full", "could not be counted"),

@@ -16,6 +16,7 @@ use super::{
     ERESTARTSYS,
     network_failed::{ADDRESS, IN_MESSAGE, IN_MESSAGES, NOWHERE, socket_failed, take_address},
     network_unix::{Sent, announce_with_path, each_sent},
+    sock::catch_up_with_call,
 };
 use crate::{
     fds,
@@ -176,6 +177,7 @@ pub(super) unsafe extern "C" fn on_ring_socket(
     } else if what == operation::CONNECT {
         let key = use_socket(start, process, sk, 0);
         let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 1 };
+        catch_up_with_call(entry, sk, errno as u32);
         let is_told = u64::from((*entry).failed) == errno;
         (*entry).failed = 0;
         return i32::from(!is_told);
@@ -206,6 +208,9 @@ unsafe extern "C" fn connected(start: u64, process: u64, sk: u64, is_done: u32) 
     if (*facts).family == AF_UNIX {
         announce_with_path(start, process, sk, key);
         return 0;
+    }
+    if has_states(facts) && is_done != 0 {
+        catch_up_with_call(entry, sk, 0);
     }
     if has_states(facts) || is_done == 0 || !matches!((*facts).family, AF_INET | AF_INET6) {
         return 0;

@@ -6,7 +6,7 @@ use glasshouse_common::{
     syscall::ABI_NATIVE,
 };
 
-use super::file::hash_bytes;
+use super::{file::hash_bytes, sock::catch_up_with_call};
 use crate::{
     emit::send,
     entries, file,
@@ -60,9 +60,12 @@ pub(super) unsafe extern "C" fn socket_failed(
             if what == operation::RECEIVE || what == operation::SEND && !was_none {
                 return 0;
             }
-            if what == operation::CONNECT && u64::from((*entry).failed) == errno {
-                (*entry).failed = 0;
-                return 0;
+            if what == operation::CONNECT {
+                catch_up_with_call(entry, sk, errno as u32);
+                if u64::from((*entry).failed) == errno {
+                    (*entry).failed = 0;
+                    return 0;
+                }
             }
         }
         if what == operation::RECEIVE && facts[1] == STREAM {

@@ -13,9 +13,10 @@ use glasshouse_common::{
 
 use super::{go_on, typed_probe};
 use crate::{
+    atomic::increment,
     flow::{begin_again, is_over, rest},
-    layout::{Kernel, offset, opaque},
-    maps::{LAST_STATE, SOCKETS, STATE_CHANGE},
+    layout::{Kernel, constant, offset, opaque},
+    maps::{COUNTERS, LAST_STATE, SOCKETS, STATE_CHANGE},
     scope,
     socket::{
         find_by_cookie, find_socket, has_states, is_by_inode, is_in_group, is_tcp, make_socket, own,
@@ -54,7 +55,14 @@ unsafe extern "C" fn sock_release(context: *mut bpf_sock) -> i32 {
     if let Some(entry) = SOCKETS.get_ptr_mut(&key) {
         // Connections go on until both sides have closed them.
         let state = Kernel(context as u64).read::<u8>(offset!(sock_state));
-        if !has_states(&raw const (*entry).facts) || u16::from(state) == CLOSE {
+        let has_states = has_states(&raw const (*entry).facts);
+        if !has_states || u16::from(state) == CLOSE {
+            if has_states && !matches!((*entry).facts.state, 0 | CLOSE) {
+                // A change was not seen; the error may have been taken by the process meanwhile.
+                increment(&raw mut COUNTERS.states_missed);
+                let sk = address_of(context);
+                catch_up(entry, sk, u32::from(CLOSE), Kernel(sk).read(offset!(sock_error)));
+            }
             end(key, entry, task::now());
         }
     }
@@ -81,6 +89,9 @@ typed_probe!(sock_state_change, sock_state_change_raw, "inet_sock_set_state", on
 #[inline(always)]
 unsafe fn on_state<const BTF: bool>(arguments: *const u64) {
     let new = *arguments.add(2) as u16;
+    if u32::from(new) == constant!(UNSEEN_STATE) {
+        return;
+    }
     let address = Kernel(arguments as u64).follow(0);
     // The second of the two has nothing to do, nearly always.
     if let Some(last) = LAST_STATE.get_ptr_mut(0) {
@@ -128,6 +139,45 @@ unsafe fn on_change<const BTF: bool>(arguments: *const u64) {
 unsafe fn is_own() -> bool {
     let tgid: u32 = task::load(task::current(), offset!(task_tgid));
     scope::find(tgid).is_some()
+}
+
+/// Has what a call to connect was given back told as a change of the socket's state, if nobody has seen that. `error` is 0
+/// if it was connected.
+#[inline(always)]
+pub(super) unsafe fn catch_up_with_call(entry: *mut Flow, sk: u64, error: u32) {
+    // In this order: a change is told before it is made.
+    let known = (&raw const (*entry).facts.state).read_volatile();
+    let state = u16::from(Kernel(sk).read::<u8>(offset!(sock_state)));
+    let new = if error == 0 { ESTABLISHED } else { CLOSE };
+    if known == SYN_SENT && state == new {
+        (*entry).failed = error;
+        catch_up(entry, sk, u32::from(new), error);
+    }
+}
+
+/// Tells of a change of a socket's state that nobody has seen: there are kernels that run no programs in the middle of
+/// certain tasks.
+#[unsafe(no_mangle)]
+#[inline(never)]
+unsafe extern "C" fn catch_up(entry: *mut Flow, sk: u64, new: u32, error: u32) -> i32 {
+    let entered = opaque(u64::from(new));
+    if entry.is_null() || entered >= STATES as u64 {
+        return 0;
+    }
+    let facts = &raw mut (*entry).facts;
+    let now = task::now();
+    if new as u16 == CLOSE {
+        (*facts).local_port = u16::from_be(Kernel(sk).read(offset!(inet_sport)));
+        (*facts).error = error;
+        (*facts).flags |= FLOW_ENDED;
+    } else {
+        take_ends(entry, sk);
+    }
+    (*facts).state = new as u16;
+    (&raw mut (*facts).entered).cast::<u64>().add(entered as usize).write_volatile(now);
+    (*facts).last_at = now;
+    send_flow(entry, now);
+    0
 }
 
 /// A connection goes into another state.

@@ -154,6 +154,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
     let has_group = u32::from(target.group.is_some());
     let longest_wait = || number_for_tests("GLASSHOUSE_WAIT_NS").unwrap_or(limits::WAIT_NS);
     let wait_ns = if constants.backpressure { longest_wait() } else { 0 };
+    let unseen_state = number_for_tests("GLASSHOUSE_UNSEEN_STATE").unwrap_or(u32::MAX);
     let seed = random();
     let arguments = |name: &str| {
         let probe = PROBES.iter().position(|probe| probe.name == name);
@@ -176,6 +177,7 @@ fn patch(object: &mut Object, constants: &Constants<'_>) -> Result<(), ObserveEr
         ("EXEC_CALLS", (execs.as_bytes(), true)),
         ("COMPAT_BIT", (compat_bit.as_bytes(), true)),
         ("WAIT_NS", (wait_ns.as_bytes(), true)),
+        ("UNSEEN_STATE", (unseen_state.as_bytes(), true)),
         ("HAS_GROUP", (has_group.as_bytes(), true)),
         ("ROOT_PID", (target.pid.as_bytes(), true)),
         ("ROOT_PID_NAMESPACE", (namespace.as_bytes(), true)),
