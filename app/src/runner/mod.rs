@@ -60,6 +60,9 @@ const KILL_AFTER: Duration = Duration::from_secs(5);
 /// How long the hashing of executed files may go on without progress once everything else is done.
 const HASH_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Events that are taken in at once, at most.
+const AT_ONCE: usize = 4_096;
+
 /// What becomes known in the course of a run.
 struct Run {
     receipt_id: String,
@@ -317,21 +320,24 @@ impl Run {
         end
     }
 
-    /// Takes in events, and leaves their list empty.
+    /// Takes in events, and leaves their list empty. So many at a time: what was left in the kernel comes all at once.
     fn take_in(&mut self, events: &mut Vec<Event>, interface: &mut impl Interface) {
-        for event in events.drain(..) {
-            self.hasher.observe(&event);
-            if let EventKind::Exec(exec) = &event.kind
-                && exec.is_root
-            {
-                // The command begins in the directory that is glasshouse's own root.
-                self.chroot = report::chroot(&exec.cwd).or_else(|| report::chroot(&exec.image.path));
+        let mut coming = events.drain(..).peekable();
+        while coming.peek().is_some() {
+            for event in coming.by_ref().take(AT_ONCE) {
+                self.hasher.observe(&event);
+                if let EventKind::Exec(exec) = &event.kind
+                    && exec.is_root
+                {
+                    // The command begins in the directory that is glasshouse's own root.
+                    self.chroot = report::chroot(&exec.cwd).or_else(|| report::chroot(&exec.image.path));
+                }
+                self.disclosure.pass(event, &mut self.disclosed);
             }
-            self.disclosure.pass(event, &mut self.disclosed);
+            self.apply(&self.disclosed, interface);
+            let disclosed = take(&mut self.disclosed);
+            self.disclosed = self.record(disclosed);
         }
-        self.apply(&self.disclosed, interface);
-        let disclosed = take(&mut self.disclosed);
-        self.disclosed = self.record(disclosed);
     }
 
     /// Takes in what was found out of files that were executed.
