@@ -117,8 +117,7 @@ impl<'a> Names<'a> {
         for change in &filesystem.changes {
             let Some(path) = change.path.as_ref().map(|path| &*path.kept().0) else { continue };
             let details = change.details.as_deref();
-            let new_path = details.and_then(|details| details.new_path.as_ref()?.as_ref());
-            let new_path = new_path.map(|path| &*path.kept().0);
+            let new_path = change.new_path.as_ref().and_then(Option::as_ref).map(|path| &*path.kept().0);
             match change.operation {
                 FileOperation::Mkdir => {
                     names.make(path);

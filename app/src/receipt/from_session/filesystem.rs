@@ -4,7 +4,7 @@ use std::{mem::take, sync::Arc};
 
 use super::{Clock, give_back, split, texts::Texts};
 use crate::{
-    event::{self, FileOperation as Operation, ProcessKey, Unconfirmed},
+    event::{self, ChangeDetail, FileOperation as Operation, ProcessKey, Unconfirmed},
     facts::{ArtifactFacts, ArtifactState},
     maps::{HashMap, HashSet},
     receipt::schema::{
@@ -27,11 +27,19 @@ pub(super) struct Builder<'a, 'b> {
     texts: &'a mut Texts<'b>,
     operations: HashMap<Vec<(Operation, u64)>, OperationCounts>,
     processes: HashMap<Vec<u64>, Arc<[u64]>>,
+    details: HashMap<ChangeDetail, Arc<ChangeDetails>>,
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
     pub(super) fn new(clock: Clock, ids: &'a HashMap<ProcessKey, u64>, texts: &'a mut Texts<'b>) -> Self {
-        Self { clock, ids, texts, operations: HashMap::default(), processes: HashMap::default() }
+        Self {
+            clock,
+            ids,
+            texts,
+            operations: HashMap::default(),
+            processes: HashMap::default(),
+            details: HashMap::default(),
+        }
     }
 
     /// The section.
@@ -143,8 +151,6 @@ impl<'a, 'b> Builder<'a, 'b> {
         let details = ChangeDetails {
             result: result_reason.map(|_| None),
             result_reason,
-            new_path,
-            new_path_reason,
             target,
             target_reason,
             attribute,
@@ -162,13 +168,23 @@ impl<'a, 'b> Builder<'a, 'b> {
             attributes_cleared: detail.cleared,
             propagation: detail.propagation,
         };
+        let details = (details != ChangeDetails::default()).then(|| {
+            // Nothing but numbers, which many have in common.
+            if change.text.is_none() && change.unconfirmed.is_none() {
+                Arc::clone(self.details.entry(detail).or_insert_with(|| Arc::new(details)))
+            } else {
+                Arc::new(details)
+            }
+        });
         FileChange {
             at: self.clock.timestamp(change.at),
             operation: operation(change.operation),
             path,
             path_reason,
             path_source: super::process::source(source),
-            details: (details != ChangeDetails::default()).then(|| Box::new(details)),
+            new_path,
+            new_path_reason,
+            details,
             mode: detail.mode.map(Mode),
             call: self.texts.call(change.call),
             process,

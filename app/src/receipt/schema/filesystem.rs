@@ -296,9 +296,15 @@ pub struct FileChange {
     pub path_reason: Option<Reason>,
     /// Where `path` comes from.
     pub path_source: PathSource,
+    /// Where to: the new path of a rename or a link, the mount point of a mount, where pivot_root puts the old root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_path: OptionalText,
+    /// Why `new_path` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_path_reason: Option<Reason>,
     /// What else belongs to it.
     #[serde(flatten)]
-    pub details: Option<Box<ChangeDetails>>,
+    pub details: Option<Arc<ChangeDetails>>,
     /// Permissions that were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -311,15 +317,9 @@ pub struct FileChange {
     pub process_reason: Option<Reason>,
 }
 
-/// What belongs to some changes only: apart, as most are the making of a file.
+/// What belongs to some changes only. Many have the same: the making of files above all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChangeDetails {
-    /// Where to: the new path of a rename or a link, the mount point of a mount, where pivot_root puts the old root.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub new_path: OptionalText,
-    /// Why `new_path` is null.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub new_path_reason: Option<Reason>,
     /// What a symbolic link points to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: OptionalText,
