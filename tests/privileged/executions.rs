@@ -178,8 +178,9 @@ fn a_program_on_a_private_mount_is_hashed_although_all_is_gone() {
     needs!("unshare", "mount");
     let target = program("exit_code");
     let script = format!(
-        "mount -t tmpfs none private && cp {} private/copy && sleep 0.1 && exec private/copy 3",
-        target.display()
+        "mount -t tmpfs none private && cp {} private/copy && sleep {} && exec private/copy 3",
+        target.display(),
+        a_moment()
     );
     let run = |options| {
         let watched = watch(["unshare", options, "sh", "-c", &script]);

@@ -214,7 +214,7 @@ fn a_connection_that_nobody_saw_come_about() {
 fn an_end_that_nobody_saw() {
     needs!();
     let connection = "c=socket AF_INET SOCK_STREAM 0 ; connect c 127.0.0.1:p ; a=accept4 l ; send c hello";
-    let run = calls(&[LISTEN, connection, "receive_all a 5 ; linger a ; close a ; close c"])
+    let run = calls(&[LISTEN, connection, "receive_all a 5 ; linger a ; close a ; readable c ; close c"])
         .env("GLASSHOUSE_UNSEEN_STATE", CLOSE)
         .run();
     let receipt = run.receipt();
