@@ -143,8 +143,12 @@ unsafe fn is_own() -> bool {
 
 /// Has what a call to connect was given back told as a change of the socket's state, if nobody has seen that. `error` is 0
 /// if it was connected.
-#[inline(always)]
-pub(super) unsafe fn catch_up_with_call(entry: *mut Flow, sk: u64, error: u32) {
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) unsafe extern "C" fn catch_up_with_call(entry: *mut Flow, sk: u64, error: u32) -> i32 {
+    if entry.is_null() {
+        return 0;
+    }
     // In this order: a change is told before it is made.
     let known = (&raw const (*entry).facts.state).read_volatile();
     let state = u16::from(Kernel(sk).read::<u8>(offset!(sock_state)));
@@ -153,6 +157,7 @@ pub(super) unsafe fn catch_up_with_call(entry: *mut Flow, sk: u64, error: u32) {
         (*entry).failed = error;
         catch_up(entry, sk, u32::from(new), error);
     }
+    0
 }
 
 /// Tells of a change of a socket's state that nobody has seen: there are kernels that run no programs in the middle of
