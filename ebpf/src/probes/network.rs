@@ -209,10 +209,11 @@ unsafe extern "C" fn connected(start: u64, process: u64, sk: u64, is_done: u32) 
         announce_with_path(start, process, sk, key);
         return 0;
     }
-    if has_states(facts) && is_done != 0 {
-        catch_up_with_call(entry, sk, 0);
+    if is_done == 0 || !matches!((*facts).family, AF_INET | AF_INET6) {
+        return 0;
     }
-    if has_states(facts) || is_done == 0 || !matches!((*facts).family, AF_INET | AF_INET6) {
+    if has_states(facts) {
+        catch_up_with_call(entry, sk, 0);
         return 0;
     }
     connected_datagram(key, sk);
