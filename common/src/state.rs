@@ -54,12 +54,10 @@ pub const fn counts_key(tgid: u32, abi: u32) -> u64 {
     (abi as u64) << 32 | tgid as u64
 }
 
-/// Which program goes on with a call that returns: one that has to do with files.
+/// Which program goes on with a call that returns: one that has to do with files, credentials or execs.
 pub const FILES: u32 = 0;
 /// See [`FILES`]: with sockets.
 pub const SOCKETS: u32 = 1;
-/// See [`FILES`]: with credentials or execs.
-pub const TASKS: u32 = 2;
 
 /// See [`Process::is_new_root`].
 pub const ADOPTED: u32 = 1;

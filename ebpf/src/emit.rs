@@ -12,7 +12,7 @@ use glasshouse_common::{FAMILIES, Family, kind};
 use crate::{
     atomic::{add, increment},
     layout::{constant, opaque},
-    maps::{ACTIVITY_RING, COUNTERS, NETWORK_RING, PRESSED, PROCESS_RING, scratch},
+    maps::{ACTIVITY_RING, COUNTERS, NETWORK_RING, PRESSED, PROCESS_RING, Scratch},
     task,
     text::Text,
 };
@@ -23,20 +23,20 @@ const WAKE_EVERY: u64 = 64 * 1024;
 
 /// Sends the record that has been put together, `size` bytes of it. Returns whether there was room.
 #[inline(always)]
-pub(crate) unsafe fn send(family: Family, size: u64) -> bool {
-    send_scratch(family as u32, RECORD, size, 0) != 0
+pub(crate) unsafe fn send(scratch: *mut Scratch, family: Family, size: u64) -> bool {
+    send_scratch(scratch, family as u32, RECORD, size, 0) != 0
 }
 
 /// The same, and wakes the collector at once if `urgent`.
 #[inline(always)]
-pub(crate) unsafe fn send_and_wake(family: Family, size: u64, urgent: bool) {
-    send_scratch(family as u32, RECORD, size, u32::from(urgent));
+pub(crate) unsafe fn send_and_wake(scratch: *mut Scratch, family: Family, size: u64, urgent: bool) {
+    send_scratch(scratch, family as u32, RECORD, size, u32::from(urgent));
 }
 
 /// Sends the text that has been put together, `size` bytes with its record. Returns 1 if there was room, else 0.
 #[inline(always)]
-pub(crate) unsafe fn send_text(text: u16, size: u64) -> i32 {
-    send_scratch(kind::family(kind::TEXT, text) as u32, 0, size, 0)
+pub(crate) unsafe fn send_text(scratch: *mut Scratch, text: u16, size: u64) -> i32 {
+    send_scratch(scratch, kind::family(kind::TEXT, text) as u32, 0, size, 0)
 }
 
 /// Where records lie that are no texts.
@@ -46,8 +46,16 @@ const _: () = assert!(RECORD < 64);
 /// A global function: the verifier looks at it once, and not at every call. `from` says where the record lies.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_scratch(family: u32, from: u32, size: u64, urgent: u32) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn send_scratch(
+    scratch: *mut Scratch,
+    family: u32,
+    from: u32,
+    size: u64,
+    urgent: u32,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let text = &raw mut (*scratch).text;
     let size = opaque(size);
     if size > size_of_val(&(*text).bytes) as u64 {

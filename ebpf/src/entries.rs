@@ -75,6 +75,13 @@ pub(crate) unsafe fn begin(new: *mut Access, now: u64) {
     (*new).moves = zero() as u32;
 }
 
+/// Counts one call in the entry in the scratch memory, for which there is no room: it is told by itself.
+#[inline(always)]
+pub(crate) unsafe fn count_one(new: *mut Access, now: u64) {
+    (*new).totals.failures = 1;
+    (*new).totals.last_at = now;
+}
+
 /// Puts what an entry has counted before its first record into the one in the scratch memory, from which that is made.
 #[inline(always)]
 pub(crate) unsafe fn take_first(entry: *mut Access, new: *mut Access) {
@@ -119,7 +126,8 @@ pub(crate) unsafe fn was_told(key: u64) -> bool {
     before == key
 }
 
-/// Makes an entry like the one in the scratch memory. Returns 0 if there is one, or no room.
+/// Makes an entry like the one in the scratch memory, which it finds by itself: what is put into a map must not come from an
+/// argument before Linux 6.3. Returns 0 if there is one, or no room.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) unsafe extern "C" fn make_entry(key: u64) -> i32 {

@@ -3,7 +3,7 @@
 use crate::{
     file::Found,
     layout::{Block, Kernel, Words, forget, offset},
-    maps::scratch,
+    maps::Scratch,
     task,
 };
 
@@ -16,8 +16,10 @@ const FILES_WORDS: usize = 5;
 /// of a pointer whose type it knows the verifier looks through all types of the kernel, milliseconds each.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn file_of(fd: u32) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn file_of(scratch: *mut Scratch, fd: u32) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
     let address = task::current_address().follow(offset!(task_files));
     let mut words = Words::<FILES_WORDS>::uninit();
     let files = Block::read(address, words.as_mut_ptr());
@@ -40,8 +42,8 @@ unsafe extern "C" fn file_of(fd: u32) -> u64 {
 
 /// See [`file_of`].
 #[inline(always)]
-pub(crate) unsafe fn of_descriptor(fd: u32) -> Kernel {
-    Kernel(file_of(fd))
+pub(crate) unsafe fn of_descriptor(scratch: *mut Scratch, fd: u32) -> Kernel {
+    Kernel(file_of(scratch, fd))
 }
 
 /// Whether other tasks can exchange the descriptors of the task that runs, as [`of_descriptor`] has just found.

@@ -93,8 +93,15 @@ pub(crate) unsafe fn note_move() {
 
 /// A use by the task that runs, of a descriptor.
 #[inline(always)]
-pub(crate) unsafe fn use_descriptor(start: u64, tgid: u32, fd: u32, operation: u32, amount: u64) -> u64 {
-    let file = fds::of_descriptor(fd);
+pub(crate) unsafe fn use_descriptor(
+    scratch: *mut Scratch,
+    start: u64,
+    tgid: u32,
+    fd: u32,
+    operation: u32,
+    amount: u64,
+) -> u64 {
+    let file = fds::of_descriptor(scratch, fd);
     if file.0 == 0 {
         return 0;
     }
@@ -114,25 +121,33 @@ pub(crate) unsafe extern "C" fn use_known(
     operation: u32,
     amount: u64,
 ) -> i32 {
-    let file = fds::of_descriptor(fd);
+    let Some(scratch) = scratch() else { return 0 };
+    let file = fds::of_descriptor(scratch, fd);
     if file.0 == 0 {
         return 1;
     }
-    let mut key = identify(start, tgid, file.0, 0);
-    if scratch().is_some_and(|scratch| (*scratch).file.is_socket != 0) {
+    let mut key = identify(scratch, start, tgid, file.0, 0);
+    if (*scratch).file.is_socket != 0 {
         return if socket::known(start, tgid, socket::of_file(file).0).is_some() { 1 } else { IS_SOCKET };
     }
-    let Some(entry) = known(&mut key, file.0, operation) else { return 0 };
-    count_known(entry, key, operation, amount, task::now());
+    let Some(entry) = known(scratch, &mut key, file.0, operation) else { return 0 };
+    count_known(scratch, entry, key, operation, amount, task::now());
     1
 }
 
 /// Counts a use of a file that was told before, and tells of it if that is due.
 #[inline(always)]
-unsafe fn count_known(entry: *mut Access, key: u64, operation: u32, amount: u64, now: u64) {
+unsafe fn count_known(
+    scratch: *mut Scratch,
+    entry: *mut Access,
+    key: u64,
+    operation: u32,
+    amount: u64,
+    now: u64,
+) {
     count(entry, operation, amount, now);
     if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
-        send_totals(key, now);
+        send_totals(scratch, key, now);
     }
 }
 
@@ -153,8 +168,10 @@ pub(crate) unsafe fn use_file(
 /// Puts what identifies the entry of a file into the scratch memory. Returns its key.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn identify(scratch: *mut Scratch, start: u64, tgid: u32, file: u64, asked: u64) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
     let new = &raw mut (*scratch).file.new;
     let mut words = Words::<FILE_WORDS>::uninit();
     let file = Block::read(Kernel(file), words.as_mut_ptr());
@@ -176,8 +193,8 @@ unsafe extern "C" fn identify(start: u64, tgid: u32, file: u64, asked: u64) -> u
 #[inline(never)]
 unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, asked: u64) -> u64 {
     let operation = (process >> 32) as u32;
-    let mut key = identify(start, process as u32, file, asked);
     let Some(scratch) = scratch() else { return 0 };
+    let mut key = identify(scratch, start, process as u32, file, asked);
     let found = &raw mut (*scratch).file;
     if (*found).is_socket != 0 {
         (*found).socket = socket::of_file(Kernel(file)).0;
@@ -186,14 +203,14 @@ unsafe extern "C" fn touch(start: u64, process: u64, file: u64, amount: u64, ask
         return 0;
     }
     let now = task::now();
-    let Some(entry) = known(&mut key, file, operation) else {
-        key = settle(file, u32::from(operation == operation::OPEN), now);
+    let Some(entry) = known(scratch, &mut key, file, operation) else {
+        key = settle(scratch, file, u32::from(operation == operation::OPEN), now);
         if key != 0 {
             use_settled(key, file, operation, amount, asked);
         }
         return key;
     };
-    count_known(entry, key, operation, amount, now);
+    count_known(scratch, entry, key, operation, amount, now);
     key
 }
 
@@ -205,8 +222,8 @@ pub(crate) unsafe fn moves() -> u64 {
 
 /// The entry of what was just identified, and its key, unless there is more to find out.
 #[inline(always)]
-unsafe fn known(key: &mut u64, file: u64, operation: u32) -> Option<*mut Access> {
-    let new = &raw const (*scratch()?).file.new;
+unsafe fn known(scratch: *mut Scratch, key: &mut u64, file: u64, operation: u32) -> Option<*mut Access> {
+    let new = &raw const (*scratch).file.new;
     let base = ACCESSES.get_ptr_mut(&*key)?;
     if !is_same(base, new) {
         return None;
@@ -244,12 +261,14 @@ unsafe fn note_moved(file: u64, key: u64) {
 /// time is in the scratch memory.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn settle(file: u64, is_open: u32, now: u64) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn settle(scratch: *mut Scratch, file: u64, is_open: u32, now: u64) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
     let new = &raw mut (*scratch).file.new;
     let mut key = key_of(new);
     let moves = moves() as u32;
-    path::walk(PathRef { mnt: (*new).mnt, dentry: (*new).dentry });
+    path::walk(scratch, PathRef { mnt: (*new).mnt, dentry: (*new).dentry });
     let place = (*scratch).walk.place;
     (*scratch).file.is_single = 0;
     begin(new, now);
@@ -308,7 +327,7 @@ unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u6
     count(entry, operation, amount, now);
     if (*entry).seen != 0 {
         if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
-            send_totals(key, now);
+            send_totals(scratch, key, now);
         }
         return 0;
     }
@@ -317,7 +336,7 @@ unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u6
     if asked != 0 {
         (*text).owner =
             Owner { at: (*entry).sent_at, start: (*entry).start, tgid: (*entry).tgid, tid: tid() };
-        text::user_string(kind::TEXT_ARGUMENT, (*scratch).file.asked);
+        text::user_string(scratch, kind::TEXT_ARGUMENT, (*scratch).file.asked);
     }
     let length = opaque((*walk).length);
     if length > u64::from(PATH_BYTES) + 255 {
@@ -329,7 +348,7 @@ unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u6
     (*record).header =
         task::header((*entry).sent_at, (*entry).start, (*entry).tgid, tid(), kind::FILE, size as u32);
     (*record).access = key;
-    path::file_facts(Kernel(file), offset_of!(FileRecord, facts));
+    path::file_facts(scratch, Kernel(file), offset_of!(FileRecord, facts));
     copy_totals(entry, &raw mut (*record).totals);
     (*entry).device = (*record).facts.device;
     (*record).magic = Kernel((*scratch).file.superblock).read(offset!(sb_magic));
@@ -347,7 +366,7 @@ unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u6
     (*record).reserved = 0;
     let path = (&raw mut (*text).bytes).cast::<u8>().add(size_of::<FileRecord>());
     bpf_probe_read_kernel(path.cast(), length as u32, (&raw const (*walk).bytes).cast());
-    send(Family::Files, size);
+    send(scratch, Family::Files, size);
     if is_single {
         clear_totals(entry);
         (*entry).dirty = 0;
@@ -361,8 +380,11 @@ unsafe extern "C" fn use_settled(key: u64, file: u64, operation: u32, amount: u6
 /// Sends an entry's totals. Returns whether there was room.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) unsafe extern "C" fn send_totals(key: u64, now: u64) -> i32 {
-    let (Some(entry), Some(scratch)) = (ACCESSES.get_ptr_mut(&key), scratch()) else { return 1 };
+pub(crate) unsafe extern "C" fn send_totals(scratch: *mut Scratch, key: u64, now: u64) -> i32 {
+    if scratch.is_null() {
+        return 1;
+    }
+    let Some(entry) = ACCESSES.get_ptr_mut(&key) else { return 1 };
     let record = (&raw mut (*scratch).text.bytes).cast::<FileTotalsRecord>();
     let size = size_of::<FileTotalsRecord>() as u32;
     (*record).header = task::header(now, (*entry).start, (*entry).tgid, tid(), kind::FILE_TOTALS, size);
@@ -370,7 +392,7 @@ pub(crate) unsafe extern "C" fn send_totals(key: u64, now: u64) -> i32 {
     // What is added from here on makes it dirty again.
     core::ptr::write_volatile(&raw mut (*entry).dirty, 0);
     copy_totals(entry, &raw mut (*record).totals);
-    let is_sent = send(Family::Files, u64::from(size));
+    let is_sent = send(scratch, Family::Files, u64::from(size));
     if !is_sent {
         increment(&raw mut COUNTERS.files_late);
     }

@@ -197,7 +197,7 @@ pub(crate) fn scratch() -> Option<*mut Scratch> {
 /// Programs that go on with a call when it returns, or with a request through a ring, by
 /// [`state::FILES`](glasshouse_common::state::FILES) and its like.
 #[map]
-pub(crate) static GOING_ON: ProgramArray = ProgramArray::with_max_entries(3, 0);
+pub(crate) static GOING_ON: ProgramArray = ProgramArray::with_max_entries(2, 0);
 
 /// The program that goes on with a change of a connection's state.
 #[map]

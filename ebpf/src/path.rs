@@ -11,7 +11,7 @@ use glasshouse_common::{
 
 use crate::{
     layout::{Block, Kernel, Words, constant, offset, opaque, zero},
-    maps::scratch,
+    maps::{Scratch, scratch},
     task,
 };
 
@@ -136,15 +136,17 @@ unsafe extern "C" fn is_topmost(mnt: u64, dentry: u64) -> i32 {
 
 /// Walks a path as the task that runs sees it. The result is in the scratch memory.
 #[inline(always)]
-pub(crate) unsafe fn walk(path: PathRef) {
-    walk_path(path.mnt, path.dentry);
+pub(crate) unsafe fn walk(scratch: *mut Scratch, path: PathRef) {
+    walk_path(scratch, path.mnt, path.dentry);
 }
 
 /// A global function: the verifier looks at it once, and not at every call.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn walk_path(mnt: u64, dentry: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn walk_path(scratch: *mut Scratch, mnt: u64, dentry: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let walk = &raw mut (*scratch).walk;
     let root = PathRef::at(task::current_address().follow(offset!(task_fs)).member(offset!(fs_root)));
     (*walk).dentry = dentry;
@@ -239,15 +241,17 @@ unsafe extern "C" fn step(index: u32, _context: *mut c_void) -> i64 {
 /// What the kernel says of the file at `file`, written into the record under construction, `at` bytes into it; zeroes
 /// throughout when that is null.
 #[inline(always)]
-pub(crate) unsafe fn file_facts(file: Kernel, at: usize) {
-    write_facts(file.0, at as u64);
+pub(crate) unsafe fn file_facts(scratch: *mut Scratch, file: Kernel, at: usize) {
+    write_facts(scratch, file.0, at as u64);
 }
 
 /// A global function: the verifier looks at it once, and not at every call.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn write_facts(file: u64, at: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn write_facts(scratch: *mut Scratch, file: u64, at: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let to =
         (&raw mut (*scratch).text.bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<FileFacts>();
     let file = Kernel(file);

@@ -29,7 +29,7 @@ use crate::{
     file::INHERITED,
     flow::{make_room, new_flow},
     layout::{Kernel, constant, forget, offset, opaque},
-    maps::{COUNTERS, GROUP, NO_FLOW, SOCKET_USERS, SOCKETS},
+    maps::{COUNTERS, GROUP, NO_FLOW, SOCKET_USERS, SOCKETS, Scratch, scratch},
     path::mix,
     probes::network_unix::announce_unix,
     scope, task,
@@ -316,7 +316,8 @@ pub(crate) unsafe fn known(start: u64, tgid: u32, sk: u64) -> Option<u64> {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) unsafe extern "C" fn is_known(start: u64, tgid: u32, fd: u32) -> i32 {
-    let sk = of_file(fds::of_descriptor(fd));
+    let Some(scratch) = scratch() else { return 0 };
+    let sk = of_file(fds::of_descriptor(scratch, fd));
     i32::from(known(start, tgid, sk.0).is_some())
 }
 
@@ -337,9 +338,15 @@ unsafe fn take_past(entry: *mut Flow, sk: u64) {
 /// Returns the key of its entry; 0 if it has none.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, amount: u64) -> u64 {
+pub(crate) unsafe extern "C" fn use_socket(
+    scratch: *mut Scratch,
+    start: u64,
+    process: u64,
+    sk: u64,
+    amount: u64,
+) -> u64 {
     let (tgid, operation) = (process as u32, (process >> 32) as u32);
-    if sk == 0 {
+    if sk == 0 || scratch.is_null() {
         return 0;
     }
     if let Some(key) = known(start, tgid, sk) {
@@ -385,7 +392,7 @@ pub(crate) unsafe extern "C" fn use_socket(start: u64, process: u64, sk: u64, am
         let is_told = (*entry).announced != 0
             || matches!(operation, operation::SOCKET | operation::CONNECT..=operation::ACCEPT);
         if (*facts).family == AF_UNIX && !is_told && !sends_datagrams(facts, operation) {
-            announce_unix(start, process, sk, key);
+            announce_unix(scratch, start, process, sk, key);
         }
         if (*facts).family != AF_UNIX || (*entry).announced != 0 {
             let now = task::now();

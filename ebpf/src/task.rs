@@ -10,7 +10,7 @@ use glasshouse_common::{
 
 use crate::{
     layout::{Block, Kernel, Words, constant, known_call, offset, opaque},
-    maps::scratch,
+    maps::Scratch,
 };
 
 /// Seconds since boot, suspend included, in nanoseconds.
@@ -34,8 +34,7 @@ pub(crate) fn current_address() -> Kernel {
 /// A pointer that the verifier knows the type of, as a plain address, which global functions take. It forgets the
 /// type of what lies in a map.
 #[inline(always)]
-pub(crate) unsafe fn address_of(typed: u64) -> Kernel {
-    let Some(scratch) = scratch() else { return Kernel(0) };
+pub(crate) unsafe fn address_of(scratch: *mut Scratch, typed: u64) -> Kernel {
     let cursor = &raw mut (*scratch).walk.cursor;
     core::ptr::write_volatile(cursor, typed);
     Kernel(core::ptr::read_volatile(cursor))
@@ -99,15 +98,17 @@ pub(crate) unsafe fn namespace_pid(task: Kernel) -> (u32, u32, u32) {
 
 /// Writes the credentials and namespaces of a task into the record under construction, `at` bytes into it.
 #[inline(always)]
-pub(crate) unsafe fn credentials(task: Kernel, at: usize) {
-    write_credentials(task.0, at as u64);
+pub(crate) unsafe fn credentials(scratch: *mut Scratch, task: Kernel, at: usize) {
+    write_credentials(scratch, task.0, at as u64);
 }
 
 /// A global function: the verifier looks at it once, and not at every call.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn write_credentials(task: u64, at: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn write_credentials(scratch: *mut Scratch, task: u64, at: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let task = Kernel(task);
     let to =
         (&raw mut (*scratch).text.bytes).cast::<u8>().add((opaque(at) & 0xff) as usize).cast::<Credentials>();

@@ -16,7 +16,7 @@ use glasshouse_common::{
 use crate::{
     emit::{send_text, wait_for_room},
     layout::{opaque, zero},
-    maps::scratch,
+    maps::{Scratch, scratch},
     path::{PathRef, walk},
 };
 
@@ -59,10 +59,8 @@ pub(crate) unsafe fn aside(text: *mut Text) -> *mut u8 {
 
 /// Says whose texts follow.
 #[inline(always)]
-pub(crate) unsafe fn set_owner(owner: Owner) {
-    if let Some(scratch) = scratch() {
-        (*scratch).text.owner = owner;
-    }
+pub(crate) unsafe fn set_owner(scratch: *mut Scratch, owner: Owner) {
+    (*scratch).text.owner = owner;
 }
 
 #[inline(always)]
@@ -89,19 +87,22 @@ unsafe fn begin(text: *mut Text, which: u32) {
 
 /// Sends `length` bytes of the buffer. Returns 1 if there was room, else 0.
 #[inline(always)]
-unsafe fn finish(text: *mut Text, length: u64) -> i32 {
+unsafe fn finish(scratch: *mut Scratch, length: u64) -> i32 {
+    let text = &raw mut (*scratch).text;
     let size = length + size_of::<TextRecord>() as u64;
     (*text).record.length = length as u32;
     (*text).record.header.size = size as u32;
-    send_text((*text).record.text, size)
+    send_text(scratch, (*text).record.text, size)
 }
 
 /// Sends the path that leads to `dentry`.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64) -> i32 {
-    walk(PathRef { mnt, dentry });
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn send_path(scratch: *mut Scratch, which: u32, mnt: u64, dentry: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    walk(scratch, PathRef { mnt, dentry });
     let (walked, text) = (&raw const (*scratch).walk, &raw mut (*scratch).text);
     begin(text, which);
     let length = opaque((*walked).length);
@@ -116,33 +117,35 @@ unsafe extern "C" fn send_path(which: u32, mnt: u64, dentry: u64) -> i32 {
         length as u32,
         (&raw const (*walked).bytes).cast(),
     );
-    finish(text, length);
+    finish(scratch, length);
     0
 }
 
 /// Sends the path that leads to a dentry, as the task that runs sees it.
 #[inline(always)]
-pub(crate) unsafe fn path(which: u16, path: PathRef) {
-    send_path(u32::from(which), path.mnt, path.dentry);
+pub(crate) unsafe fn path(scratch: *mut Scratch, which: u16, path: PathRef) {
+    send_path(scratch, u32::from(which), path.mnt, path.dentry);
 }
 
 /// Sends a string in kernel memory. Returns 1 if there was room, else 0.
 #[inline(always)]
-pub(crate) unsafe fn kernel_string(which: u16, address: u64) -> i32 {
-    send_string(u32::from(which), address, 0)
+pub(crate) unsafe fn kernel_string(scratch: *mut Scratch, which: u16, address: u64) -> i32 {
+    send_string(scratch, u32::from(which), address, 0)
 }
 
 /// Sends a string in the memory of the task that runs.
 #[inline(always)]
-pub(crate) unsafe fn user_string(which: u16, address: u64) {
-    send_string(u32::from(which), address, 1);
+pub(crate) unsafe fn user_string(scratch: *mut Scratch, which: u16, address: u64) {
+    send_string(scratch, u32::from(which), address, 1);
 }
 
 /// Sends a string in kernel memory, or in that of the task that runs.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_string(which: u32, address: u64, is_user: u32) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn send_string(scratch: *mut Scratch, which: u32, address: u64, is_user: u32) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let text = &raw mut (*scratch).text;
     begin(text, which);
     let bytes = (&raw mut (*text).bytes).cast();
@@ -165,14 +168,22 @@ unsafe extern "C" fn send_string(which: u32, address: u64, is_user: u32) -> i32 
         (*text).record.flags = flags::TEXT_TRUNCATED;
         length = u64::from(PATH_BYTES);
     }
-    finish(text, length)
+    finish(scratch, length)
 }
 
 /// Sends `total` bytes of the memory of the task that runs, as far as `limit` allows.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_user_bytes(which: u32, address: u64, total: u64, limit: u32) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn send_user_bytes(
+    scratch: *mut Scratch,
+    which: u32,
+    address: u64,
+    total: u64,
+    limit: u32,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let text = &raw mut (*scratch).text;
     begin(text, which);
     (*text).record.total = if total > u64::from(u32::MAX) { u32::MAX } else { total as u32 };
@@ -188,9 +199,9 @@ unsafe extern "C" fn send_user_bytes(which: u32, address: u64, total: u64, limit
 
 /// Sends what lies from `start` to `end` in the memory of the task that runs, as far as `limit` allows.
 #[inline(always)]
-pub(crate) unsafe fn user_bytes(which: u16, start: u64, end: u64, limit: u32) {
+pub(crate) unsafe fn user_bytes(scratch: *mut Scratch, which: u16, start: u64, end: u64, limit: u32) {
     if end > start {
-        send_user_bytes(u32::from(which), start, end - start, limit);
+        send_user_bytes(scratch, u32::from(which), start, end - start, limit);
     }
 }
 
@@ -212,7 +223,7 @@ unsafe extern "C" fn chunk(_index: u32, _context: *mut c_void) -> i64 {
         length = 0;
         (*text).left = 0;
     }
-    finish(text, length);
+    finish(scratch, length);
     (*text).record.offset += length as u32;
     (*text).address += length;
     (*text).left -= length;

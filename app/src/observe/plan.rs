@@ -92,7 +92,7 @@ pub const PROBES: &[Probe] = &[
         typed: false,
         counts: false,
         required: true,
-        purpose: "calls and requests that have to do with files",
+        purpose: "files, credentials, execs and new processes",
     },
     Probe {
         name: "sys_exit_sockets",
@@ -101,14 +101,6 @@ pub const PROBES: &[Probe] = &[
         counts: false,
         required: true,
         purpose: "calls and requests that have to do with sockets",
-    },
-    Probe {
-        name: "sys_exit_tasks",
-        hook: Hook::GoingOn(&["sys_exit"], "GOING_ON", state::TASKS),
-        typed: false,
-        counts: false,
-        required: true,
-        purpose: "credentials and failed execs",
     },
     Probe {
         name: "fork",

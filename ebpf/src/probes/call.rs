@@ -9,16 +9,13 @@ use glasshouse_common::{
     syscall::{NO_ARGUMENT, PR_SET_NAME, PR_SET_PTRACER, PRCTL_CREDENTIALS, PRCTL_TOLD, ToldCall},
 };
 
-use super::{
-    file::{hash_bytes, word},
-    syscall::tell_credentials,
-};
+use super::{file::word, name::hash_bytes, syscall::tell_credentials};
 use crate::{
     emit::send,
     entries, fds,
     file::{self, Found},
     layout::{forget, launder, offset, opaque, zero},
-    maps::scratch,
+    maps::Scratch,
     path::{PathRef, mix_chosen},
     task, text, totals,
 };
@@ -31,15 +28,23 @@ const ESRCH: i64 = 3;
 /// entry, as attempts are that fail alike.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn told(
+    scratch: *mut Scratch,
+    start: u64,
+    tgid: u64,
+    result: i64,
+    call: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let found = &raw mut (*scratch).file;
     let mut what = ToldCall(forget(word((call >> 32) as u32, call as u32).0));
     if what.0 & ToldCall::OPTIONS != 0 {
         let option = (*found).arguments[0] & 0xffff_ffff;
         if option != PR_SET_PTRACER && (option > 63 || PRCTL_TOLD >> (option & 63) & 1 == 0) {
             if result >= 0 && option <= 63 && PRCTL_CREDENTIALS >> (option & 63) & 1 != 0 {
-                tell_credentials(start, tgid as u32, call);
+                tell_credentials(scratch, start, tgid as u32, call);
             }
             return 0;
         }
@@ -51,7 +56,7 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
     let errno = forget(if result < 0 { -result as u64 } else { 0 }) as i64;
     (*found).asked = zero();
     if what.argument(ToldCall::DESCRIPTOR) != NO_ARGUMENT && (errno == 0 || errno == EPERM) {
-        process_of(argument(found, what, ToldCall::DESCRIPTOR) as u32);
+        process_of(scratch, argument(found, what, ToldCall::DESCRIPTOR) as u32);
     }
     (*found).length = zero();
     if what.argument(ToldCall::TEXT) != NO_ARGUMENT {
@@ -64,7 +69,7 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
         // Who tries all numbers of processes that there are not must not fill the map with them.
         kept &= !(1 << what.argument(ToldCall::TARGET));
     }
-    let hash = keep_arguments(kept, call);
+    let hash = keep_arguments(scratch, kept, call);
     (*found).base = PathRef { mnt: zero(), dentry: zero() };
     let now = task::now();
     let failed = operation::CALL << 16 | errno as u32 & 0xffff;
@@ -74,10 +79,9 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
     let Some(entry) = entries::find_or_make(key) else {
         // There is no room to count it: it is told by itself.
         let new = &raw mut (*found).new;
-        (*new).totals.failures = 1;
+        entries::count_one(new, now);
         (*new).totals.bytes_written = bytes;
-        (*new).totals.last_at = now;
-        if announce_call(entries::number_of_one(key, now), result, call, has_text) != 0 {
+        if announce_call(scratch, entries::number_of_one(key, now), result, call, has_text) != 0 {
             entries::note_full();
         }
         return 0;
@@ -85,10 +89,10 @@ pub(super) unsafe extern "C" fn told(start: u64, tgid: u64, result: i64, call: u
     totals::count_call(entry, bytes, now);
     if (*entry).seen == 0 {
         entries::take_first(entry, &raw mut (*found).new);
-        let lost = announce_call(key, result, call, has_text);
+        let lost = announce_call(scratch, key, result, call, has_text);
         totals::sent(entry, lost as u64, now);
     } else if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
-        file::send_totals(key, now);
+        file::send_totals(scratch, key, now);
     }
     0
 }
@@ -103,8 +107,10 @@ unsafe fn argument(found: *const Found, call: ToldCall, shift: u32) -> u64 {
 /// Returns a hash of what makes calls alike.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn keep_arguments(kept: u64, call: u64) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn keep_arguments(scratch: *mut Scratch, kept: u64, call: u64) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
     let found = &raw mut (*scratch).file;
     let arguments = &raw mut (*found).arguments;
     (*arguments)[0] &= mask(kept, 0);
@@ -113,7 +119,7 @@ unsafe extern "C" fn keep_arguments(kept: u64, call: u64) -> u64 {
     (*arguments)[3] &= mask(kept, 3);
     (*arguments)[4] &= mask(kept, 4);
     (*arguments)[5] &= mask(kept, 5);
-    let mut hash = mix_chosen(hash_bytes((*found).length), call);
+    let mut hash = mix_chosen(hash_bytes(scratch, (*found).length), call);
     hash = mix_chosen(hash, (*found).asked);
     hash = mix_chosen(hash, (*arguments)[0]);
     hash = mix_chosen(hash, (*arguments)[1]);
@@ -133,9 +139,11 @@ fn mask(kept: u64, argument: u32) -> u64 {
 /// Puts the process that a descriptor leads to, as the initial pid namespace numbers it, into the scratch memory.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn process_of(fd: u32) -> i32 {
-    let opened = fds::of_descriptor(fd);
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn process_of(scratch: *mut Scratch, fd: u32) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let opened = fds::of_descriptor(scratch, fd);
     let mut pid = opened.follow(offset!(file_inode)).follow(offset!(inode_private));
     if pid.0 == 0 {
         // Before Linux 6.9 all such descriptors shared one inode.
@@ -149,8 +157,16 @@ unsafe extern "C" fn process_of(fd: u32) -> i32 {
 /// many of its records found no room.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn announce_call(key: u64, result: i64, call: u64, has_text: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn announce_call(
+    scratch: *mut Scratch,
+    key: u64,
+    result: i64,
+    call: u64,
+    has_text: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let (text, found) = (&raw mut (*scratch).text, &raw const (*scratch).file);
     let entry = &raw mut (*scratch).file.new;
     let lost = (*text).lost;
@@ -178,6 +194,6 @@ unsafe extern "C" fn announce_call(key: u64, result: i64, call: u64, has_text: u
         (*record).length = length as u32 - 1;
     }
     bpf_probe_read_kernel((&raw mut (*record).text).cast(), CALL_TEXT_BYTES, text::aside(text).cast());
-    send(Family::Files, u64::from(size));
+    send(scratch, Family::Files, u64::from(size));
     ((*text).lost - lost) as i32
 }

@@ -10,7 +10,7 @@ use crate::{
     fds,
     file::{self, Found, NOTHING},
     layout::{Kernel, Words, offset, zero},
-    maps::scratch,
+    maps::{Scratch, scratch},
     socket::use_socket,
     task,
     text::{Owner, set_owner},
@@ -34,38 +34,42 @@ const REQUESTS: u32 = 1_024;
 /// A descriptor was used, or a mapping.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn used(start: u64, process: u64, word: u64, result: i64) -> i32 {
-    let (tgid, word) = (process as u32, FileCall(word));
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn used(scratch: *mut Scratch) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let noted = &raw const (*scratch).call;
+    let (start, tgid, word, result) = ((*noted).start, (*noted).tgid, (*noted).word, (*noted).result);
+    let word = FileCall(word);
     let found = &raw mut (*scratch).file;
     let fd = argument(found, word, FileCall::FD) as u32;
     let bytes = result as u64;
     match word.operation() {
         operation::TRANSFER => {
             let to = argument(found, word, FileCall::SECOND) as u32;
-            file::use_descriptor(start, tgid, fd, operation::READ, bytes);
-            file::use_descriptor(start, tgid, to, operation::WRITE, bytes);
+            file::use_descriptor(scratch, start, tgid, fd, operation::READ, bytes);
+            file::use_descriptor(scratch, start, tgid, to, operation::WRITE, bytes);
         }
         operation::MAP => {
             let map_flags = argument(found, word, FileCall::FLAGS);
             if map_flags & MAP_ANONYMOUS == 0 {
-                let file = fds::of_descriptor(fd);
+                let file = fds::of_descriptor(scratch, fd);
                 mapped(start, tgid, file.0, argument(found, word, FileCall::FIRST), map_flags & MAP_SHARED);
             }
         }
         operation::PROTECT => {
             let protection = argument(found, word, FileCall::FIRST);
             if protection & (PROT_WRITE | PROT_EXEC) != 0 {
-                let file = mapped_file(found, argument(found, word, FileCall::SECOND));
+                let file = mapped_file(scratch, argument(found, word, FileCall::SECOND));
                 mapped(start, tgid, file.0, protection, (*found).hash & VM_SHARED);
             }
         }
         operation::SUBMIT => {
-            begin_requests(found, start, tgid, word, result);
+            begin_requests(scratch, start, tgid, word, result);
             bpf_loop(REQUESTS, submit_one as *mut c_void, core::ptr::null_mut(), 0);
         }
         operation => {
-            file::use_descriptor(start, tgid, fd, operation, bytes);
+            file::use_descriptor(scratch, start, tgid, fd, operation, bytes);
         }
     }
     0
@@ -90,7 +94,8 @@ unsafe extern "C" fn mapped(start: u64, tgid: u32, file: u64, protection: u64, i
 /// The file that is mapped at an address of the task that runs; null if there is none. The flags of the mapping are in
 /// `hash` then.
 #[inline(always)]
-unsafe fn mapped_file(found: *mut Found, address: u64) -> Kernel {
+unsafe fn mapped_file(scratch: *mut Scratch, address: u64) -> Kernel {
+    let found = &raw mut (*scratch).file;
     (*found).at = zero();
     (*found).hash = zero();
     let task = bpf_get_current_task_btf();
@@ -99,8 +104,8 @@ unsafe fn mapped_file(found: *mut Found, address: u64) -> Kernel {
 }
 
 unsafe extern "C" fn look_at_mapping(_task: u64, mapping: u64, _context: *mut c_void) -> i64 {
-    let mapping = task::address_of(mapping);
     let Some(scratch) = scratch() else { return 0 };
+    let mapping = task::address_of(scratch, mapping);
     let found = &raw mut (*scratch).file;
     (*found).at = mapping.read(offset!(vma_file));
     (*found).hash = mapping.read(offset!(vma_flags));
@@ -109,17 +114,23 @@ unsafe extern "C" fn look_at_mapping(_task: u64, mapping: u64, _context: *mut c_
 
 /// Begins with the requests of an io_submit.
 #[inline(always)]
-unsafe fn begin_requests(found: *mut Found, start: u64, tgid: u32, word: FileCall, result: i64) {
-    set_owner(Owner { at: zero(), start, tgid, tid: 0 });
+unsafe fn begin_requests(scratch: *mut Scratch, start: u64, tgid: u32, word: FileCall, result: i64) {
+    let found = &raw mut (*scratch).file;
+    set_owner(scratch, Owner { at: zero(), start, tgid, tid: 0 });
     (*found).left = result as u64;
     (*found).at = argument(found, word, FileCall::FIRST);
 }
 
 /// The same requests again, for those of sockets.
 #[inline(always)]
-pub(super) unsafe fn submit_to_sockets(start: u64, tgid: u32, word: FileCall, result: i64) {
-    let Some(scratch) = scratch() else { return };
-    begin_requests(&raw mut (*scratch).file, start, tgid, word, result);
+pub(super) unsafe fn submit_to_sockets(
+    scratch: *mut Scratch,
+    start: u64,
+    tgid: u32,
+    word: FileCall,
+    result: i64,
+) {
+    begin_requests(scratch, start, tgid, word, result);
     bpf_loop(REQUESTS, submit_one_to_socket as *mut c_void, core::ptr::null_mut(), 0);
 }
 
@@ -162,7 +173,7 @@ unsafe extern "C" fn submit_one(_index: u32, _context: *mut c_void) -> i64 {
     let owner = (*scratch).text.owner;
     let Some(request) = next_request(&raw mut (*scratch).file) else { return 1 };
     if request.operation != NOTHING {
-        file::use_descriptor(owner.start, owner.tgid, request.fd, request.operation, request.length);
+        file::use_descriptor(scratch, owner.start, owner.tgid, request.fd, request.operation, request.length);
     }
     0
 }
@@ -173,7 +184,7 @@ unsafe extern "C" fn submit_one_to_socket(_index: u32, _context: *mut c_void) ->
     let Some(request) = next_request(&raw mut (*scratch).file) else { return 1 };
     if request.operation != NOTHING {
         let process = u64::from(owner.tgid) | u64::from(request.operation) << 32;
-        use_socket(owner.start, process, socket_at(request.fd), request.length);
+        use_socket(scratch, owner.start, process, socket_at(scratch, request.fd), request.length);
     }
     0
 }

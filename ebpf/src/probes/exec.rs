@@ -7,7 +7,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_loop};
 use glasshouse_common::{
     CredentialsRecord, ExecRecord, Family, FileFacts, FileId, flags, kind,
     limits::{ARGV_BYTES, ENV_BYTES, TASK_WORKS},
-    state::{ADOPTED, NEW_IMAGE, Process, TASKS},
+    state::{ADOPTED, FILES, NEW_IMAGE, Process},
     syscall::ABI_NATIVE,
 };
 
@@ -20,7 +20,7 @@ use crate::{
     fds,
     file::tid,
     layout::{Kernel, constant, entry, forget, offset, opaque, zero},
-    maps::{EXECUTED, ROOT_SEEN, scratch},
+    maps::{EXECUTED, ROOT_SEEN, Scratch, scratch},
     path::{self, PathRef},
     scope, socket, task,
     text::{self, Owner},
@@ -36,7 +36,7 @@ const S_IFREG: u16 = 0o100_000;
 probe!(prepare_exec, "sched_prepare_exec", on_prepare_exec);
 probe!(exec, "sched_process_exec", on_exec);
 
-/// What the program for tasks goes on with, as the class of the [`Call`] that it is given: an exec that is being prepared.
+/// What the program for files and tasks goes on with, as the class of the [`Call`] that it is given: an exec that is being prepared.
 pub(crate) const PREPARES: u32 = 0x300;
 /// A new image.
 pub(crate) const EXECUTES: u32 = 0x301;
@@ -56,7 +56,7 @@ unsafe fn on_exec(arguments: *const u64) {
 unsafe fn go_on_if_own(arguments: *const u64, class: u32) {
     let tgid: u32 = task::load(task::current(), offset!(task_tgid));
     if scope::find(tgid).is_some() || core::ptr::read_volatile(&raw const ROOT_SEEN) == 0 {
-        go_on_with(arguments, TASKS, Call::of(class, tgid));
+        go_on_with(arguments, FILES, Call::of(class, tgid));
     }
 }
 
@@ -64,16 +64,19 @@ unsafe fn go_on_if_own(arguments: *const u64, class: u32) {
 /// name, which may be nowhere any more if the image cannot be loaded: from here on there is no way back.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn prepares(tgid: u32, bprm: u64) -> i32 {
+pub(super) unsafe extern "C" fn prepares(scratch: *mut Scratch, tgid: u32, bprm: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let current = task::current();
     let adopted = adopt_root(tgid);
     let Some(process) = scope::find(tgid) else { return 0 };
     if adopted != 0 {
         // The image may be one that changes its user, or that cannot be loaded: what it began with is said before that.
-        send_root_credentials(process, current, tgid);
+        send_root_credentials(scratch, process, current, tgid);
     }
-    text::set_owner(Owner { at: task::now(), start: (*process).start, tgid, tid: tid() });
-    let named = text::kernel_string(kind::TEXT_PREPARED, Kernel(bprm).read(offset!(bprm_filename)));
+    text::set_owner(scratch, Owner { at: task::now(), start: (*process).start, tgid, tid: tid() });
+    let named = text::kernel_string(scratch, kind::TEXT_PREPARED, Kernel(bprm).read(offset!(bprm_filename)));
     (*process).exec_named = named as u16;
     let number: u64 = task::load(task::current_regs(), offset!(regs_number));
     (*process).exec_task = task::current_address().0 as u32;
@@ -83,17 +86,20 @@ pub(super) unsafe extern "C" fn prepares(tgid: u32, bprm: u64) -> i32 {
 }
 
 #[inline(always)]
-unsafe fn send_root_credentials(root: *mut Process, current: *const u8, tgid: u32) {
-    let Some(scratch) = scratch() else { return };
+unsafe fn send_root_credentials(scratch: *mut Scratch, root: *mut Process, current: *const u8, tgid: u32) {
     let record = (&raw mut (*scratch).text.bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
     let tid: u32 = task::load(current, offset!(task_pid));
     (*record).header = task::header(task::now(), (*root).start, tgid, tid, kind::ROOT_CREDENTIALS, size);
-    task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
+    task::credentials(
+        scratch,
+        task::current_address(),
+        core::mem::offset_of!(CredentialsRecord, credentials),
+    );
     (*record).call = zero() as u32;
     (*record).abi = zero() as u32;
     (*record).argument = u64::from(constant!(ROOT_PID_NAMESPACE)) << 32 | u64::from(constant!(ROOT_PID));
-    send_and_wake(Family::Process, u64::from(size), false);
+    send_and_wake(scratch, Family::Process, u64::from(size), false);
 }
 
 /// Puts the process of the task that runs in scope, if it is the root and has not been yet. It is recognised by its pid in its
@@ -131,7 +137,10 @@ pub(super) unsafe extern "C" fn failed_flags(tgid: u32) -> i32 {
 /// Tells of a new image.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> i32 {
+pub(super) unsafe extern "C" fn executes(scratch: *mut Scratch, tgid: u32, old_tid: u32, bprm: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let trusted = task::current();
     let current = task::current_address();
     adopt_root(tgid);
@@ -141,25 +150,32 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let at = task::now();
     let owner = Owner { at, start: (*process).start, tgid, tid };
-    text::set_owner(owner);
+    text::set_owner(scratch, owner);
     let mm = current.follow(offset!(task_mm));
     let image = mm.follow(offset!(mm_exe_file));
     let fs = current.follow(offset!(task_fs));
     let filename: u64 = bprm.read(offset!(bprm_filename));
 
     text::user_bytes(
+        scratch,
         kind::TEXT_ARGV,
         mm.read(offset!(mm_arg_start)),
         mm.read(offset!(mm_arg_end)),
         ARGV_BYTES,
     );
-    text::user_bytes(kind::TEXT_ENV, mm.read(offset!(mm_env_start)), mm.read(offset!(mm_env_end)), ENV_BYTES);
-    text::path(kind::TEXT_IMAGE_PATH, PathRef::at(image.member(offset!(file_path))));
-    text::path(kind::TEXT_CWD, PathRef::at(fs.member(offset!(fs_pwd))));
+    text::user_bytes(
+        scratch,
+        kind::TEXT_ENV,
+        mm.read(offset!(mm_env_start)),
+        mm.read(offset!(mm_env_end)),
+        ENV_BYTES,
+    );
+    text::path(scratch, kind::TEXT_IMAGE_PATH, PathRef::at(image.member(offset!(file_path))));
+    text::path(scratch, kind::TEXT_CWD, PathRef::at(fs.member(offset!(fs_pwd))));
     // Read again below: the verifier would follow what it learns here.
     let named = &raw mut (*process).exec_named;
     if core::ptr::read_volatile(named) == 0 {
-        text::kernel_string(kind::TEXT_FILENAME, filename);
+        text::kernel_string(scratch, kind::TEXT_FILENAME, filename);
     }
 
     let mut bits = u32::from(core::ptr::read_volatile(named)) * flags::EXEC_NAMED;
@@ -168,9 +184,9 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
     if bprm.read::<u64>(offset!(bprm_interp)) != filename {
         let kept = u32::from(bprm.read::<u8>(offset!(bprm_have_execfd))) & 1;
         bits |= flags::EXEC_INTERPRETED | kept * flags::EXEC_KEPT;
-        script = Kernel(interpreted(bprm.0, kept));
+        script = Kernel(interpreted(scratch, bprm.0, kept));
         if script.0 != 0 {
-            text::path(kind::TEXT_SCRIPT_PATH, PathRef::at(script.member(offset!(file_path))));
+            text::path(scratch, kind::TEXT_SCRIPT_PATH, PathRef::at(script.member(offset!(file_path))));
         }
     }
     if root {
@@ -192,13 +208,12 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
     (*process).image_abi = task::abi(trusted);
     scope::count_call(tgid, abi, number);
 
-    let Some(scratch) = scratch() else { return 0 };
     let record = (&raw mut (*scratch).text.bytes).cast::<ExecRecord>();
     let size = size_of::<ExecRecord>() as u32;
     (*record).header = task::header(at, owner.start, tgid, tid, kind::EXEC, size);
-    path::file_facts(image, core::mem::offset_of!(ExecRecord, image));
-    path::file_facts(script, core::mem::offset_of!(ExecRecord, script));
-    task::credentials(current, core::mem::offset_of!(ExecRecord, credentials));
+    path::file_facts(scratch, image, core::mem::offset_of!(ExecRecord, image));
+    path::file_facts(scratch, script, core::mem::offset_of!(ExecRecord, script));
+    task::credentials(scratch, current, core::mem::offset_of!(ExecRecord, credentials));
     let parent = current.follow(offset!(task_real_parent));
     (*record).parent_start = task::start(parent);
     (*record).parent_tgid = parent.read(offset!(task_tgid));
@@ -213,11 +228,11 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
     (*record).ns_pid = pid;
     (*record).pid_ns = namespace;
     (*record).ns_level = level;
-    let mut new = is_new(core::mem::offset_of!(ExecRecord, image) as u32);
+    let mut new = is_new(scratch, core::mem::offset_of!(ExecRecord, image) as u32);
     if script.0 != 0 {
-        new |= is_new(core::mem::offset_of!(ExecRecord, script) as u32);
+        new |= is_new(scratch, core::mem::offset_of!(ExecRecord, script) as u32);
     }
-    send_and_wake(Family::Process, u64::from(size), new != 0);
+    send_and_wake(scratch, Family::Process, u64::from(size), new != 0);
     // The files that it has open are told when the call returns.
     (*process).is_new_root = u32::from(root) * NEW_IMAGE;
     0
@@ -227,8 +242,10 @@ pub(super) unsafe extern "C" fn executes(tgid: u32, old_tid: u32, bprm: u64) -> 
 /// hash it, does not sleep on. Its facts lie in the record under construction, `at` bytes into it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn is_new(at: u32) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn is_new(scratch: *mut Scratch, at: u32) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let at = (opaque(u64::from(at)) & 0xff) as usize;
     let facts = (&raw const (*scratch).text.bytes).cast::<u8>().add(at).cast::<FileFacts>();
     let id = FileId {
@@ -255,11 +272,14 @@ unsafe fn infer_call(process: *mut Process, bprm: Kernel) -> (u32, u32) {
 /// it as a descriptor, and by now nobody else has the table of these.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn interpreted(bprm: u64, kept: u32) -> u64 {
-    if kept != 0 {
-        return fds::of_descriptor(Kernel(bprm).read(offset!(bprm_execfd))).0;
+unsafe extern "C" fn interpreted(scratch: *mut Scratch, bprm: u64, kept: u32) -> u64 {
+    if scratch.is_null() {
+        return 0;
     }
-    find_script(task::current_address()).0
+    if kept != 0 {
+        return fds::of_descriptor(scratch, Kernel(bprm).read(offset!(bprm_execfd))).0;
+    }
+    find_script(scratch, task::current_address()).0
 }
 
 /// The kernel has put its last reference to the script by now, but a file is closed only on the return to user
@@ -267,8 +287,7 @@ unsafe extern "C" fn interpreted(bprm: u64, kept: u32) -> u64 {
 /// executed file that this call put, so it is the last of them in the list. Not all works are files: the timer's lie in
 /// the task.
 #[inline(always)]
-unsafe fn find_script(current: Kernel) -> Kernel {
-    let Some(scratch) = scratch() else { return Kernel(0) };
+unsafe fn find_script(scratch: *mut Scratch, current: Kernel) -> Kernel {
     let walk = &raw mut (*scratch).walk;
     (*walk).cursor = current.read(offset!(task_works));
     (*walk).found = 0;

@@ -16,7 +16,7 @@ use crate::{
     emit::send,
     held,
     layout::{Kernel, offset, opaque},
-    maps::{COUNTS, scratch},
+    maps::{COUNTS, Scratch, scratch},
     path::Walk,
     scope, task,
     text::{self, Owner},
@@ -46,25 +46,25 @@ unsafe fn on_exit(_arguments: *const u64) {
     if incremented(&raw mut (*process).threads_ended) <= (*process).threads_started {
         return;
     }
+    let Some(scratch) = scratch() else { return };
     let start = (*process).start;
-    held::end_process(process, tgid);
+    held::end_process(scratch, process, tgid);
     let at = task::now();
     let tid: u32 = task::load(trusted, offset!(task_pid));
     let pool_index = (*process).pool_index;
-    text::set_owner(Owner { at, start, tgid, tid });
-    send_counts(tgid, ABI_NATIVE, pool_index);
+    text::set_owner(scratch, Owner { at, start, tgid, tid });
+    send_counts(scratch, tgid, ABI_NATIVE, pool_index);
     if COUNTS.get_ptr(&counts_key(tgid, ABI_COMPAT)).is_some() {
-        send_counts(tgid, ABI_COMPAT, NOT_POOLED);
+        send_counts(scratch, tgid, ABI_COMPAT, NOT_POOLED);
         let _ = COUNTS.remove(&counts_key(tgid, ABI_COMPAT));
     }
 
-    let Some(scratch) = scratch() else { return };
     let record = (&raw mut (*scratch).text.bytes).cast::<ExitRecord>();
     let size = size_of::<ExitRecord>() as u32;
     (*record).header = task::header(at, start, tgid, tid, kind::EXIT, size);
     (*record).threads_started = (*process).threads_started as u32;
     tell_end(trusted, record, &raw mut (*scratch).walk);
-    send(Family::Process, u64::from(size));
+    send(scratch, Family::Process, u64::from(size));
     scope::remove(tgid, pool_index);
 }
 
@@ -120,8 +120,10 @@ unsafe extern "C" fn add_thread_time(_index: u32, _context: *mut c_void) -> i64 
 /// Sends the counts of one ABI, and sets them to zero.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_counts(tgid: u32, abi: u32, pool_index: u32) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn send_counts(scratch: *mut Scratch, tgid: u32, abi: u32, pool_index: u32) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let walk = &raw mut (*scratch).walk;
     // `cursor` and `total`: whose they are; `in_root`: word of the bitmap; `found`: its bits that are left; `length`:
     // entries so far.
@@ -143,7 +145,7 @@ unsafe extern "C" fn send_counts(tgid: u32, abi: u32, pool_index: u32) -> i32 {
         task::header((*owner).at, (*owner).start, tgid, (*owner).tid, kind::SYSCALLS, size as u32);
     (*record).count = count as u32;
     (*record).flags = bits;
-    send(Family::Syscalls, size);
+    send(scratch, Family::Syscalls, size);
     0
 }
 

@@ -7,13 +7,16 @@ use glasshouse_common::{
     syscall::{FileCall, NO_ARGUMENT},
 };
 
-use super::file::{argument, find_base, hash_bytes, nth_path, send_argument, send_base};
+use super::{
+    file::{argument, find_base, nth_path, send_argument, send_base},
+    name::hash_bytes,
+};
 use crate::{
     emit::send,
     entries, fds,
     file::{self, Found},
     layout::{Kernel, offset, opaque, zero},
-    maps::scratch,
+    maps::Scratch,
     path::{PathRef, mix},
     task,
     text::{self, Owner},
@@ -24,15 +27,19 @@ use crate::{
 /// large map; only when it is made again, or could not be told, equal attempts are counted in one entry.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
-    let (tgid, word) = (process as u32, FileCall(word));
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn failed(scratch: *mut Scratch) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let noted = &raw const (*scratch).call;
+    let (start, tgid, word) = ((*noted).start, (*noted).tgid, FileCall((*noted).word));
+    let (result, call) = ((*noted).result, (*noted).call);
     let found = &raw mut (*scratch).file;
     let mut hash = zero();
     (*found).length = 0;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         // By descriptor: the file itself.
-        let file = fds::of_descriptor(argument(found, word, FileCall::FD) as u32);
+        let file = fds::of_descriptor(scratch, argument(found, word, FileCall::FD) as u32);
         if file.0 == 0 {
             return 0;
         }
@@ -40,9 +47,9 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
         hash = identity((*found).base, 1);
     } else {
         if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
-            hash = hash_path(word.0, 1);
+            hash = hash_path(scratch, word.0, 1);
         }
-        hash = mix(hash, hash_path(word.0, 0));
+        hash = mix(hash, hash_path(scratch, word.0, 0));
     }
     let errno = -result as u32;
     let what = word.operation() << 16 | errno & 0xffff;
@@ -54,9 +61,8 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     let entry = if is_known { entries::find_or_make(key) } else { None };
     let Some(entry) = entry else {
         let new = &raw mut (*found).new;
-        (*new).totals.failures = 1;
-        (*new).totals.last_at = now;
-        let lost = announce_failure(0, word.0, errno, call);
+        entries::count_one(new, now);
+        let lost = announce_failure(scratch, 0, word.0, errno, call);
         entries::clear_totals(new);
         if lost != 0 {
             count_untold(key, now, lost as u32);
@@ -67,11 +73,11 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
     if (*entry).seen == 0 {
         let new = &raw mut (*found).new;
         entries::take_first(entry, new);
-        let lost = announce_failure(key, word.0, errno, call);
+        let lost = announce_failure(scratch, key, word.0, errno, call);
         entries::clear_totals(new);
         totals::sent(entry, lost as u64, now);
     } else if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
-        file::send_totals(key, now);
+        file::send_totals(scratch, key, now);
     }
     0
 }
@@ -80,16 +86,18 @@ pub(super) unsafe extern "C" fn failed(start: u64, process: u64, word: u64, resu
 /// to, which is in the scratch memory then, with the path's length and first byte.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn hash_path(word: u64, second: u32) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn hash_path(scratch: *mut Scratch, word: u64, second: u32) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
     let found = &raw mut (*scratch).file;
     let word = nth_path(word, second);
     let own = text::aside(&raw mut (*scratch).text);
     *own = 0;
     let name = argument(found, word, FileCall::PATH);
     let taken = bpf_probe_read_user_str(own.cast(), PATH_BYTES, name as *const _) as u64;
-    let hash = hash_bytes(taken);
-    let first = find_base(found, word, *own);
+    let hash = hash_bytes(scratch, taken);
+    let first = find_base(scratch, word, *own);
     (*found).first = u64::from(first);
     // What went wrong has no length.
     (*found).length = if taken > u64::from(PATH_BYTES) { 0 } else { taken };
@@ -127,8 +135,16 @@ unsafe fn is_whole(found: *const Found) -> bool {
 /// by itself. Returns how many of its records found no room.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn announce_failure(
+    scratch: *mut Scratch,
+    key: u64,
+    word: u64,
+    errno: u32,
+    call: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let entry = &raw const (*scratch).file.new;
     let word = FileCall(word);
     let (text, found) = (&raw mut (*scratch).text, &raw const (*scratch).file);
@@ -137,14 +153,14 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
         Owner { at: (*entry).sent_at, start: (*entry).start, tgid: (*entry).tgid, tid: file::tid() };
     let mut bits = flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
-        text::path(kind::TEXT_BASE, (*scratch).file.base);
+        text::path(scratch, kind::TEXT_BASE, (*scratch).file.base);
     } else if word.argument(FileCall::NEW_PATH) == NO_ARGUMENT && is_whole(found) {
-        bits = send_base((*found).base, (*found).first as u32, 0) | flags::CHANGE_FOLLOWS;
+        bits = send_base(scratch, (*found).base, (*found).first as u32, 0) | flags::CHANGE_FOLLOWS;
     } else {
-        bits = send_argument(word.0, 0) as u32;
+        bits = send_argument(scratch, word.0, 0) as u32;
     }
     if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
-        bits |= send_argument(word.0, 1) as u32;
+        bits |= send_argument(scratch, word.0, 1) as u32;
     }
     bits |= (argument(found, word, FileCall::FLAGS) as u32) << flags::CALL_FLAGS;
     let record = (&raw mut (*text).bytes).cast::<FileFailedRecord>();
@@ -170,6 +186,6 @@ unsafe extern "C" fn announce_failure(key: u64, word: u64, errno: u32, call: u64
         size += length;
         (*record).header.size = size as u32;
     }
-    send(Family::Files, size);
+    send(scratch, Family::Files, size);
     ((*text).lost - lost) as i32
 }

@@ -7,27 +7,21 @@
 //! upper half; none that they do not use, for the compiler then passes what the verifier refuses. The call's arguments are
 //! in the scratch memory by then.
 
-use core::ffi::c_void;
-
-use aya_ebpf::helpers::generated::{
-    bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user, bpf_probe_read_user_str, bpf_strtoul,
-};
+use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str, bpf_strtoul};
 use glasshouse_common::{
-    Family, FileChangeRecord, flags, kind,
-    limits::{COMPONENT_BYTES, PATH_BYTES},
-    operation,
+    Family, FileChangeRecord, flags, kind, operation,
     socket::AF_UNIX,
     syscall::{FileCall, NO_ARGUMENT, TABLE_LEN},
 };
 
-use super::{ERESTARTSYS, descriptor, failed};
+use super::{ERESTARTSYS, descriptor, failed, name::other_name};
 use crate::{
     emit::send,
     fds,
     file::{self, CREATED, Found, NOTHING, TRUNCATED},
-    layout::{Block, Kernel, Words, constant, entry, forget, offset, opaque},
-    maps::{Scratch, scratch},
-    path::{self, PathRef, mix_chosen},
+    layout::{Kernel, entry, forget, offset, opaque},
+    maps::Scratch,
+    path::{self, PathRef},
     task,
     text::{self, Owner},
 };
@@ -46,9 +40,6 @@ const O_TRUNC: u64 = 0o1000;
 const O_TMPFILE: u64 = 0o20_000_000;
 /// `FMODE_CREATED` of `linux/fs.h`: opening made the file.
 const FMODE_CREATED: u32 = 0x10_0000;
-/// Bytes of the end of a name by which names are told apart.
-const TAIL_BYTES: u64 = 64;
-
 /// The word of a call.
 #[inline(always)]
 pub(crate) unsafe fn word(abi: u32, number: u32) -> FileCall {
@@ -66,8 +57,7 @@ pub(super) unsafe fn argument(found: *const Found, call: FileCall, shift: u32) -
 /// Makes a path of the second argument, the address of a socket: of one in the file system, which begins behind its
 /// family. Returns whether it is one.
 #[inline(always)]
-unsafe fn take_address() -> bool {
-    let Some(scratch) = scratch() else { return false };
+unsafe fn take_address(scratch: *mut Scratch) -> bool {
     let address = &raw mut (*scratch).file.arguments[1];
     let is_path = user_word(*address) as u16 == AF_UNIX && user_byte(*address + 2) != 0;
     *address += 2;
@@ -76,9 +66,10 @@ unsafe fn take_address() -> bool {
 
 /// A call of class `CLASS_FILE` returns.
 #[inline(always)]
-pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64, call: u64) {
-    let process = u64::from(tgid);
-    if word.0 & FileCall::SOCKET_ADDRESS != 0 && !take_address() {
+pub(crate) unsafe fn on_call(scratch: *mut Scratch) {
+    let noted = &raw const (*scratch).call;
+    let (word, result) = (FileCall((*noted).word), (*noted).result);
+    if word.0 & FileCall::SOCKET_ADDRESS != 0 && !take_address(scratch) {
         return;
     }
     match word.operation() {
@@ -92,12 +83,12 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
             if word.argument(FileCall::PATH) != NO_ARGUMENT
                 || operation::concerns_file(word.operation()) && word.argument(FileCall::FD) != NO_ARGUMENT
             {
-                failed::failed(start, process, word.0, result, call);
+                failed::failed(scratch);
             }
         }
         _ if word.0 & FileCall::FAILURES != 0 => {}
         operation::OPEN => {
-            opened(start, process, word.0, result, call);
+            opened(scratch);
         }
         operation::READ
         | operation::WRITE
@@ -106,10 +97,10 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
         | operation::MAP
         | operation::PROTECT
         | operation::SUBMIT => {
-            descriptor::used(start, process, word.0, result);
+            descriptor::used(scratch);
         }
         _ => {
-            changed(start, process, word.0, call);
+            changed(scratch);
         }
     }
 }
@@ -117,13 +108,16 @@ pub(crate) unsafe fn on_call(start: u64, tgid: u32, word: FileCall, result: i64,
 /// A file was opened.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, call: u64) -> i32 {
-    let (tgid, word) = (process as u32, FileCall(word));
-    let file = fds::of_descriptor(result as u32);
+unsafe extern "C" fn opened(scratch: *mut Scratch) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let noted = &raw const (*scratch).call;
+    let (start, tgid, word, call) = ((*noted).start, (*noted).tgid, FileCall((*noted).word), (*noted).call);
+    let file = fds::of_descriptor(scratch, (*noted).result as u32);
     if file.0 == 0 {
         return 0;
     }
-    let Some(scratch) = scratch() else { return 0 };
     let found = &raw mut (*scratch).file;
     let mut open_flags = argument(found, word, FileCall::FLAGS);
     let mut mode = argument(found, word, FileCall::FIRST);
@@ -148,7 +142,7 @@ unsafe extern "C" fn opened(start: u64, process: u64, word: u64, result: i64, ca
     if has_path && fds::descriptors_are_shared(found) {
         let name = argument(found, word, FileCall::PATH);
         (*found).asked = name;
-        asked = other_name(name, file.member(offset!(file_path)).read(offset!(path_dentry)));
+        asked = other_name(scratch, name, file.member(offset!(file_path)).read(offset!(path_dentry)));
     }
     let operation = if word.0 & FileCall::RECEIVES != 0 { NOTHING } else { operation::OPEN };
     let key = file::use_file(start, tgid, file, operation, made, asked);
@@ -206,77 +200,6 @@ unsafe fn user_byte(address: u64) -> u8 {
     value
 }
 
-/// Whether the last component of the name at `address` is another than that of the dentry: 0 if not, or if it cannot be
-/// told, as for `.` and `..`; else a hash of the name's end.
-#[unsafe(no_mangle)]
-#[inline(never)]
-unsafe extern "C" fn other_name(address: u64, dentry: u64) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
-    let (found, asked) = (&raw mut (*scratch).file, (&raw mut (*scratch).text.bytes).cast::<u8>());
-    let taken = bpf_probe_read_user_str(asked.cast(), PATH_BYTES, address as *const _);
-    if taken < 2 {
-        return 0;
-    }
-    // With a slash before it, and without one at its end.
-    let byte = |at: u64| *asked.add((opaque(at) & 0xfff) as usize);
-    let mut end = opaque(taken as u64 - 1) & 0xfff;
-    end = opaque(end - u64::from(byte(end.wrapping_sub(1)) == b'/')) & 0xfff;
-    let mut words = Words::<2>::uninit();
-    let name = Block::read(Kernel(dentry).member(offset!(dentry_name_hash)), words.as_mut_ptr());
-    let length = u64::from(name.get::<u32>(offset!(dentry_name_length) - offset!(dentry_name_hash)));
-    if length <= end
-        && length < 256
-        && (length == end || byte(end.wrapping_sub(length).wrapping_sub(1)) == b'/')
-    {
-        let own = (&raw mut (*scratch).walk.bytes).cast();
-        let name: u64 = name.get(offset!(dentry_name) - offset!(dentry_name_hash));
-        bpf_probe_read_kernel(own, (opaque(length) & 0xff) as u32, name as *const _);
-        (*found).hash = 0;
-        (*found).at = end.wrapping_sub(length);
-        (*found).left = length;
-        bpf_loop(COMPONENT_BYTES / 8, compare_word as *mut c_void, core::ptr::null_mut(), 0);
-        if (*found).hash == 0 {
-            return 0;
-        }
-    }
-    if end == 0 || byte(end.wrapping_sub(1)) == b'/' || ends_in_dots(asked, end) {
-        return 0;
-    }
-    let tail = if end > TAIL_BYTES { TAIL_BYTES } else { end };
-    let from = asked.add((opaque(end.wrapping_sub(tail)) & 0xfff) as usize);
-    let to = text::aside(&raw mut (*scratch).text);
-    bpf_probe_read_kernel(to.cast(), (opaque(tail) & 0x7f) as u32, from.cast());
-    hash_bytes(tail) | 1
-}
-
-/// Compares a word of the name that was asked for with one of the dentry's.
-unsafe extern "C" fn compare_word(index: u32, _context: *mut c_void) -> i64 {
-    let Some(scratch) = scratch() else { return 1 };
-    let found = &raw mut (*scratch).file;
-    let (at, left) = (opaque((*found).at) & 0xfff, (*found).left);
-    let asked = (&raw const (*scratch).text.bytes).cast::<u8>().add(at as usize).cast::<u64>();
-    let own =
-        (&raw const (*scratch).walk.bytes).cast::<u8>().add((opaque(u64::from(index) * 8) & 0xf8) as usize);
-    let mut differs = core::ptr::read_unaligned(asked) ^ core::ptr::read(own.cast::<u64>());
-    if left < 8 {
-        differs &= (1 << (left * 8)) - 1;
-    }
-    (*found).hash = differs;
-    (*found).at = at + 8;
-    (*found).left = left.wrapping_sub(8);
-    i64::from(left <= 8 || differs != 0)
-}
-
-/// Whether the last component of a name is `.` or `..`.
-#[inline(always)]
-unsafe fn ends_in_dots(name: *const u8, end: u64) -> bool {
-    let byte = |back: u64| *name.add((opaque(end.wrapping_sub(back)) & 0xfff) as usize);
-    if byte(1) != b'.' {
-        return false;
-    }
-    end == 1 || byte(2) == b'/' || byte(2) == b'.' && (end == 2 || byte(3) == b'/')
-}
-
 /// What a record of a change says beside its header.
 #[derive(Clone, Copy)]
 struct Change {
@@ -305,15 +228,18 @@ unsafe fn send_change(scratch: *mut Scratch, change: Change, call: u64) {
     (*record).flags = change.bits;
     (*record).call = call as u32;
     (*record).abi = (call >> 32) as u32;
-    send(Family::Files, u64::from(size));
+    send(scratch, Family::Files, u64::from(size));
 }
 
 /// A call that changes something succeeded.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> i32 {
-    let (tgid, word) = (process as u32, FileCall(word));
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn changed(scratch: *mut Scratch) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let noted = &raw const (*scratch).call;
+    let (start, tgid, word, call) = ((*noted).start, (*noted).tgid, FileCall((*noted).word), (*noted).call);
     let found = &raw const (*scratch).file;
     let operation = word.operation();
     (*scratch).text.owner = Owner { at: task::now(), start, tgid, tid: file::tid() };
@@ -323,15 +249,15 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
         // Where it has led to is a fact.
         let fs = task::current_address().follow(offset!(task_fs));
         let member = if operation == operation::CHDIR { offset!(fs_pwd) } else { offset!(fs_root) };
-        text::path(kind::TEXT_BASE, PathRef::at(fs.member(member)));
+        text::path(scratch, kind::TEXT_BASE, PathRef::at(fs.member(member)));
         bits |= flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
     } else if word.argument(FileCall::PATH) != NO_ARGUMENT
         && user_byte(argument(found, word, FileCall::PATH)) != 0
     {
         if operation == operation::LINK {
-            access = use_named(start, tgid, argument(found, word, FileCall::PATH));
+            access = use_named(scratch, start, tgid, argument(found, word, FileCall::PATH));
         }
-        bits |= send_argument(word.0, 0) as u32;
+        bits |= send_argument(scratch, word.0, 0) as u32;
     } else {
         // By descriptor: its own argument, or the directory's with an empty path.
         let has_fd = word.argument(FileCall::FD) != NO_ARGUMENT;
@@ -339,15 +265,15 @@ unsafe extern "C" fn changed(start: u64, process: u64, word: u64, call: u64) -> 
         if word.argument(shift) != NO_ARGUMENT {
             let fd = argument(found, word, shift) as u32;
             let used = if operation == operation::TRUNCATE { operation::TRUNCATE } else { NOTHING };
-            access = file::use_descriptor(start, tgid, fd, used, 0);
+            access = file::use_descriptor(scratch, start, tgid, fd, used, 0);
         }
     }
     let mut bits = forget(u64::from(bits)) as u32;
     if word.argument(FileCall::NEW_PATH) != NO_ARGUMENT {
-        bits |= send_argument(word.0, 1) as u32;
+        bits |= send_argument(scratch, word.0, 1) as u32;
     }
     if word.argument(FileCall::TEXT) != NO_ARGUMENT {
-        text::user_string(kind::TEXT_EXTRA, argument(found, word, FileCall::TEXT));
+        text::user_string(scratch, kind::TEXT_EXTRA, argument(found, word, FileCall::TEXT));
         bits |= flags::CHANGE_EXTRA;
     }
     let mut change = Change {
@@ -380,11 +306,13 @@ pub(super) const RESOLVE_IN_ROOT: u64 = 0x10;
 /// the use; 0 if it is no such path.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn use_named(start: u64, tgid: u32, address: u64) -> u64 {
+unsafe extern "C" fn use_named(scratch: *mut Scratch, start: u64, tgid: u32, address: u64) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
     // In two words that overlap, and its length.
     const OWN: (u64, u64) = (u64::from_le_bytes(*b"/proc/se"), u64::from_le_bytes(*b"self/fd/"));
     const LENGTH: usize = 14;
-    let Some(scratch) = scratch() else { return 0 };
     let name = text::aside(&raw mut (*scratch).text);
     let taken = bpf_probe_read_user_str(name.cast(), 32, address as *const _);
     let mut fd = 0_u64;
@@ -394,19 +322,20 @@ unsafe extern "C" fn use_named(start: u64, tgid: u32, address: u64) -> u64 {
     if opaque(differs(0, OWN.0) | differs(6, OWN.1) | (digits + LENGTH as i64 + 1 - taken) as u64) != 0 {
         return 0;
     }
-    file::use_descriptor(start, tgid, fd as u32, NOTHING, 0)
+    file::use_descriptor(scratch, start, tgid, fd as u32, NOTHING, 0)
 }
 
 /// Finds the directory that the path of a call is relative to, by the path's first byte. Puts it into the scratch memory.
 /// Returns the first byte, or [`IN_ROOT`].
 #[inline(always)]
-pub(super) unsafe fn find_base(found: *mut Found, word: FileCall, first: u8) -> u32 {
+pub(super) unsafe fn find_base(scratch: *mut Scratch, word: FileCall, first: u8) -> u32 {
+    let found = &raw const (*scratch).file;
     let has_none = word.argument(FileCall::BASE) == NO_ARGUMENT;
     let fd = if has_none { AT_FDCWD as u32 } else { argument(found, word, FileCall::BASE) as u32 };
     // The flags of openat2 are the first of three words.
     let has_how = word.0 >> FileCall::FLAGS_IN_MEMORY.trailing_zeros() & 1;
     let how = argument(found, word, FileCall::FLAGS) & opaque(has_how).wrapping_neg();
-    base_path(fd, u32::from(first), how) as u32
+    base_path(scratch, fd, u32::from(first), how) as u32
 }
 
 /// The directory that a path is relative to, for one that begins with `first`, is put into the scratch memory. Returns the
@@ -414,8 +343,10 @@ pub(super) unsafe fn find_base(found: *mut Found, word: FileCall, first: u8) -> 
 /// none. A global function: the verifier looks at it once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32, how: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn base_path(scratch: *mut Scratch, fd: u32, first: u32, how: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let mut resolve = forget(0);
     if how != 0 {
         resolve = user_word(how + 16);
@@ -426,7 +357,7 @@ pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32, how: u64) -> i32 
         let fs = task::current_address().follow(offset!(task_fs));
         fs.member(if first == u32::from(b'/') { offset!(fs_root) } else { offset!(fs_pwd) })
     } else {
-        fds::of_descriptor(fd).member(offset!(file_path))
+        fds::of_descriptor(scratch, fd).member(offset!(file_path))
     };
     (*scratch).file.base = PathRef::at(path);
     first as i32
@@ -434,7 +365,7 @@ pub(super) unsafe extern "C" fn base_path(fd: u32, first: u32, how: u64) -> i32 
 
 /// Sends what a path argument is relative to, if it is not the root of the mount namespace. Returns the argument's flags.
 #[inline(always)]
-pub(super) unsafe fn send_base(base: PathRef, first: u32, second: u32) -> u32 {
+pub(super) unsafe fn send_base(scratch: *mut Scratch, base: PathRef, first: u32, second: u32) -> u32 {
     const { assert!(flags::CHANGE_IN_ROOT == IN_ROOT << 3) };
     let bits = flags::CHANGE_ARGUMENT | (first & IN_ROOT) << 3;
     if base.dentry == 0 {
@@ -443,7 +374,7 @@ pub(super) unsafe fn send_base(base: PathRef, first: u32, second: u32) -> u32 {
     if first == u32::from(b'/') && path::is_namespace_root(base) {
         return bits;
     }
-    text::path(if second != 0 { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
+    text::path(scratch, if second != 0 { kind::TEXT_NEW_BASE } else { kind::TEXT_BASE }, base);
     bits | flags::CHANGE_BASE
 }
 
@@ -457,42 +388,20 @@ pub(super) fn nth_path(word: u64, second: u32) -> FileCall {
 /// Sends a path argument of a call, the first or the second, with what it is relative to. Returns the flags that say so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn send_argument(word: u64, second: u32) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn send_argument(scratch: *mut Scratch, word: u64, second: u32) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let found = &raw mut (*scratch).file;
     let word = nth_path(word, second);
     let address = argument(found, word, FileCall::PATH);
-    let first = find_base(found, word, user_byte(address));
+    let first = find_base(scratch, word, user_byte(address));
     let base = (*found).base;
-    let bits = send_base(base, first, second);
-    text::user_string(if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, address);
+    let bits = send_base(scratch, base, first, second);
+    text::user_string(
+        scratch,
+        if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT },
+        address,
+    );
     (bits << (opaque(u64::from(second) * 2) & 31)) as i32
-}
-
-/// A hash of so many bytes of what lies aside. What is no length has one of its own.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(super) unsafe extern "C" fn hash_bytes(length: u64) -> u64 {
-    let Some(scratch) = scratch() else { return 0 };
-    let found = &raw mut (*scratch).file;
-    (*found).hash = mix_chosen(constant!(SEED), length);
-    (*found).left = length;
-    if length as i64 > 0 {
-        bpf_loop(PATH_BYTES / 8, hash_word as *mut c_void, core::ptr::null_mut(), 0);
-    }
-    (*found).hash
-}
-
-unsafe extern "C" fn hash_word(index: u32, _context: *mut c_void) -> i64 {
-    let Some(scratch) = scratch() else { return 1 };
-    let found = &raw mut (*scratch).file;
-    let at = opaque(u64::from(index) * 8) & 0xff8;
-    let left = (*found).left;
-    let mut word = *text::aside(&raw mut (*scratch).text).add(at as usize).cast::<u64>();
-    if left < 8 {
-        word &= (1 << (left * 8)) - 1;
-    }
-    (*found).hash = mix_chosen((*found).hash, word);
-    (*found).left = left.wrapping_sub(8);
-    i64::from(left <= 8)
 }

@@ -1,6 +1,6 @@
 //! New processes and threads: `task_newtask(child, clone_flags)`, in the caller's context, before the child runs.
 
-use glasshouse_common::{Family, ForkRecord, kind, state::TASKS};
+use glasshouse_common::{Family, ForkRecord, kind, state::FILES};
 
 use super::{
     probe,
@@ -11,7 +11,7 @@ use crate::{
     emit::send,
     file::tid,
     layout::{Kernel, offset},
-    maps::scratch,
+    maps::Scratch,
     scope, task,
 };
 
@@ -22,7 +22,7 @@ const CLONE_THREAD: u64 = 0x0001_0000;
 
 probe!(fork, "task_newtask", on_fork);
 
-/// What the program for tasks goes on with, as the class of the [`Call`] that it is given: a new process.
+/// What the program for files and tasks goes on with, as the class of the [`Call`] that it is given: a new process.
 pub(crate) const FORKS: u32 = 0x302;
 
 #[inline(always)]
@@ -33,13 +33,16 @@ unsafe fn on_fork(arguments: *const u64) {
         increment(&raw mut (*caller).threads_started);
         return;
     }
-    go_on_with(arguments, TASKS, Call::of(FORKS, tgid));
+    go_on_with(arguments, FILES, Call::of(FORKS, tgid));
 }
 
 /// Tells of a new process.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn forks(tgid: u32, child: u64, clone_flags: u64) -> i32 {
+pub(super) unsafe extern "C" fn forks(scratch: *mut Scratch, tgid: u32, child: u64, clone_flags: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let child = Kernel(child);
     let Some(caller) = scope::find(tgid) else { return 0 };
     let child_tgid: u32 = child.read(offset!(task_tgid));
@@ -48,7 +51,6 @@ pub(super) unsafe extern "C" fn forks(tgid: u32, child: u64, clone_flags: u64) -
     let start = (*caller).start;
     scope::add(child_tgid, child_start, (*caller).image_abi, false);
 
-    let Some(scratch) = scratch() else { return 0 };
     let record = (&raw mut (*scratch).text.bytes).cast::<ForkRecord>();
     let tid = tid();
     let size = size_of::<ForkRecord>() as u32;
@@ -70,8 +72,8 @@ pub(super) unsafe extern "C" fn forks(tgid: u32, child: u64, clone_flags: u64) -
     (*record).child_ns_pid = pid;
     (*record).child_pid_ns = namespace;
     (*record).child_ns_level = level;
-    task::credentials(child, core::mem::offset_of!(ForkRecord, credentials));
+    task::credentials(scratch, child, core::mem::offset_of!(ForkRecord, credentials));
     child.read_to(offset!(task_comm), &raw mut (*record).comm);
-    send(Family::Process, u64::from(size));
+    send(scratch, Family::Process, u64::from(size));
     0
 }

@@ -13,6 +13,7 @@ mod exit;
 mod failed;
 mod file;
 mod fork;
+mod name;
 pub(crate) mod network;
 mod network_failed;
 pub(crate) mod network_unix;

@@ -22,7 +22,7 @@ use crate::{
     fds,
     flow::{Ends, begin_again, count_flow, flow_of, is_over},
     layout::{Kernel, forget, offset, opaque, zero},
-    maps::{SOCKETS, scratch},
+    maps::{SOCKETS, Scratch, scratch},
     socket::{
         changed, has_states, is_addressed, is_inode, of_file, send_flow, sends_datagrams, take_ends,
         use_socket,
@@ -70,16 +70,14 @@ static SOCKETCALLS: [u32; 32] = {
 /// follow: the verifier looks at each once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn on_socket_call(
-    start: u64,
-    tgid: u64,
-    word: u64,
-    result: i64,
-    call: u64,
-) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn on_socket_call(scratch: *mut Scratch) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let noted = &raw const (*scratch).call;
+    let (start, tgid, word) = ((*noted).start, u64::from((*noted).tgid), FileCall((*noted).word));
+    let (result, call) = ((*noted).result, (*noted).call);
     let found = &raw const (*scratch).file;
-    let word = FileCall(word);
     let mut what = word.operation();
     let mut address = word.argument(FileCall::PATH) as u32;
     if what == operation::MKNOD {
@@ -89,29 +87,34 @@ pub(super) unsafe extern "C" fn on_socket_call(
         let done = core::ptr::read_volatile((&raw const SOCKETCALLS).cast::<u32>().add(number as usize));
         let arguments = (*found).arguments[1];
         (what, address) = (done & 0xffff, done >> 16);
-        take_socketcall(arguments);
+        take_socketcall(scratch, arguments);
     } else if word.0 & FileCall::FLAGS_IN_MEMORY != 0 {
         address = if word.0 & FileCall::COUNTS_MESSAGES != 0 { IN_MESSAGES } else { IN_MESSAGE };
     }
     let (what, address) = (forget(u64::from(what)) as u32, forget(u64::from(address)) as u32);
     let fd = (*found).arguments[0] as u32;
-    let process = tgid & 0xffff_ffff | u64::from(what) << 32;
+    let process = tgid | u64::from(what) << 32;
     let errno = if result < 0 { -result as u64 } else { 0 };
     if errno == 0 || what == operation::CONNECT && errno == EINPROGRESS {
         match what {
-            operation::CONNECT => _ = connected(start, process, socket_at(fd), u32::from(errno == 0)),
-            operation::BIND | operation::LISTEN => _ = named(start, process, socket_at(fd)),
-            operation::ACCEPT => _ = accepted(start, process, socket_at(result as u32), socket_at(fd)),
-            operation::SOCKET_PAIR => _ = made_pair(start, process),
+            operation::CONNECT => {
+                _ = connected(scratch, start, process, socket_at(scratch, fd), u32::from(errno == 0))
+            }
+            operation::BIND | operation::LISTEN => _ = named(scratch, start, process, socket_at(scratch, fd)),
+            operation::ACCEPT => {
+                let sk = socket_at(scratch, result as u32);
+                accepted(scratch, start, process, sk, socket_at(scratch, fd));
+            }
+            operation::SOCKET_PAIR => _ = made_pair(scratch, start, process),
             _ => {
                 let fd = if what == operation::SOCKET { result as u32 } else { fd };
-                let sk = socket_at(fd);
+                let sk = socket_at(scratch, fd);
                 let (messages, amount) =
                     if address == IN_MESSAGES { (result as u32, 0) } else { (1, result as u64) };
-                let key = use_socket(start, process, sk, amount);
+                let key = use_socket(scratch, start, process, sk, amount);
                 if what == operation::SEND || what == operation::RECEIVE {
                     let call = call | u64::from(address) << ADDRESS;
-                    if count_datagram(key, what, amount, call) != 0 {
+                    if count_datagram(scratch, key, what, amount, call) != 0 {
                         let mut sent = Sent { start, process, sk, key, call };
                         bpf_loop(messages, each_sent as *mut c_void, (&raw mut sent).cast(), 0);
                         if let Some(entry) = SOCKETS.get_ptr_mut(&key) {
@@ -122,7 +125,7 @@ pub(super) unsafe extern "C" fn on_socket_call(
             }
         }
     } else if errno < ERESTARTSYS as u64 && is_failure(errno, what) {
-        socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, socket_at(fd));
+        socket_failed(start, process, errno, call | u64::from(address) << ADDRESS, socket_at(scratch, fd));
     }
     0
 }
@@ -137,8 +140,10 @@ fn is_failure(errno: u64, what: u32) -> bool {
 /// Puts the arguments of a `socketcall` in place of its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn take_socketcall(address: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn take_socketcall(scratch: *mut Scratch, address: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let arguments = &raw mut (*scratch).file.arguments;
     let mut words = [zero() as u32; 6];
     bpf_probe_read_user((&raw mut words).cast(), 24, address as *const _);
@@ -153,8 +158,11 @@ unsafe extern "C" fn take_socketcall(address: u64) -> i32 {
 /// The socket of a descriptor of the task that runs; 0 if it is none.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) unsafe extern "C" fn socket_at(fd: u32) -> u64 {
-    let file = fds::of_descriptor(fd);
+pub(crate) unsafe extern "C" fn socket_at(scratch: *mut Scratch, fd: u32) -> u64 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let file = fds::of_descriptor(scratch, fd);
     if file.0 == 0 || !is_inode(file.follow(offset!(file_inode))) { 0 } else { of_file(file).0 }
 }
 
@@ -169,13 +177,14 @@ pub(super) unsafe extern "C" fn on_ring_socket(
     result: i64,
     opcode: u64,
 ) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
     let what = (process >> 32) as u32;
     let errno = if result < 0 { -result as u64 } else { 0 };
     let sk = if file == 0 { 0 } else { of_file(Kernel(file)).0 };
     if what == operation::CONNECT && matches!(errno, 0 | EINPROGRESS) {
-        connected(start, process, sk, u32::from(errno == 0));
+        connected(scratch, start, process, sk, u32::from(errno == 0));
     } else if what == operation::CONNECT {
-        let key = use_socket(start, process, sk, 0);
+        let key = use_socket(scratch, start, process, sk, 0);
         let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 1 };
         catch_up_with_call(entry, sk, errno as u32);
         let is_told = u64::from((*entry).failed) == errno;
@@ -189,11 +198,11 @@ pub(super) unsafe extern "C" fn on_ring_socket(
         let call = opcode | u64::from(ABI_RING) << 32 | u64::from(NOWHERE) << ADDRESS;
         socket_failed(start, process, errno, call, sk);
     } else if what == operation::ACCEPT {
-        accepted(start, process, socket_at(result as u32), sk);
+        accepted(scratch, start, process, socket_at(scratch, result as u32), sk);
     } else if what == operation::SOCKET {
-        use_socket(start, process, socket_at(result as u32), 0);
+        use_socket(scratch, start, process, socket_at(scratch, result as u32), 0);
     } else {
-        named(start, process, sk);
+        named(scratch, start, process, sk);
     }
     0
 }
@@ -201,12 +210,21 @@ pub(super) unsafe extern "C" fn on_ring_socket(
 /// A socket was connected, or is being so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn connected(start: u64, process: u64, sk: u64, is_done: u32) -> i32 {
-    let key = use_socket(start, process, sk, 0);
+unsafe extern "C" fn connected(
+    scratch: *mut Scratch,
+    start: u64,
+    process: u64,
+    sk: u64,
+    is_done: u32,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let key = use_socket(scratch, start, process, sk, 0);
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
     if (*facts).family == AF_UNIX {
-        announce_with_path(start, process, sk, key);
+        announce_with_path(scratch, start, process, sk, key);
         return 0;
     }
     if is_done == 0 || !matches!((*facts).family, AF_INET | AF_INET6) {
@@ -262,8 +280,11 @@ unsafe extern "C" fn connected_datagram(socket: u64, sk: u64) -> i32 {
 /// A socket was bound, or listens.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn named(start: u64, process: u64, sk: u64) -> i32 {
-    let key = use_socket(start, process, sk, 0);
+unsafe extern "C" fn named(scratch: *mut Scratch, start: u64, process: u64, sk: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let key = use_socket(scratch, start, process, sk, 0);
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
     let listens = (process >> 32) as u32 == operation::LISTEN;
@@ -281,7 +302,7 @@ unsafe extern "C" fn named(start: u64, process: u64, sk: u64) -> i32 {
         return 0;
     }
     if (*facts).family == AF_UNIX {
-        announce_with_path(start, process, sk, key);
+        announce_with_path(scratch, start, process, sk, key);
         return 0;
     }
     core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
@@ -296,17 +317,26 @@ unsafe extern "C" fn named(start: u64, process: u64, sk: u64) -> i32 {
 /// A connection was accepted.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn accepted(start: u64, process: u64, sk: u64, listener: u64) -> i32 {
-    let waited = use_socket(start, process & 0xffff_ffff, listener, 0);
+unsafe extern "C" fn accepted(
+    scratch: *mut Scratch,
+    start: u64,
+    process: u64,
+    sk: u64,
+    listener: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let waited = use_socket(scratch, start, process & 0xffff_ffff, listener, 0);
     let listener = match SOCKETS.get_ptr_mut(&waited) {
         Some(listener) => (*listener).facts.socket,
         None => 0,
     };
-    let key = use_socket(start, process, sk, 0);
+    let key = use_socket(scratch, start, process, sk, 0);
     let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     (*entry).facts.listener = listener;
     if (*entry).facts.family == AF_UNIX {
-        announce_with_path(start, process, sk, key);
+        announce_with_path(scratch, start, process, sk, key);
     } else {
         send_flow(entry, task::now());
     }
@@ -317,14 +347,23 @@ unsafe extern "C" fn accepted(start: u64, process: u64, sk: u64, listener: u64) 
 /// 1 if those are datagrams of a unix socket, of which there is more to tell.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn count_datagram(key: u64, what: u32, amount: u64, call: u64) -> i32 {
-    let (Some(entry), Some(scratch)) = (SOCKETS.get_ptr_mut(&key), scratch()) else { return 0 };
+unsafe extern "C" fn count_datagram(
+    scratch: *mut Scratch,
+    key: u64,
+    what: u32,
+    amount: u64,
+    call: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     let facts = &raw mut (*entry).facts;
     if (*facts).flags & FLOW_BY_CALLS == 0 || !is_addressed(facts, what) {
         return i32::from(sends_datagrams(facts, what));
     }
     let mut ends = Ends::nothing();
-    if take_address(call) >= INET_BYTES {
+    if take_address(scratch, call) >= INET_BYTES {
         let address = text::aside(&raw mut (*scratch).text);
         ends.key.port = u64::from(u16::from_be_bytes([*address.add(2), *address.add(3)]));
         let remote = (&raw mut ends.key.remote).cast::<u8>();
@@ -347,11 +386,13 @@ unsafe extern "C" fn count_datagram(key: u64, what: u32, amount: u64, call: u64)
 /// Two sockets were made, connected with each other.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn made_pair(start: u64, process: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn made_pair(scratch: *mut Scratch, start: u64, process: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let mut fds = [0_u32; 2];
     bpf_probe_read_user((&raw mut fds).cast(), 8, (*scratch).file.arguments[3] as *const _);
-    use_socket(start, process, socket_at(fds[0]), 0);
-    use_socket(start, process, socket_at(fds[1]), 0);
+    use_socket(scratch, start, process, socket_at(scratch, fds[0]), 0);
+    use_socket(scratch, start, process, socket_at(scratch, fds[1]), 0);
     0
 }

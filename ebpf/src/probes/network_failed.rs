@@ -6,12 +6,12 @@ use glasshouse_common::{
     syscall::ABI_NATIVE,
 };
 
-use super::{file::hash_bytes, sock::catch_up_with_call};
+use super::{name::hash_bytes, sock::catch_up_with_call};
 use crate::{
     emit::send,
     entries, file,
     layout::{opaque, zero},
-    maps::{SOCKETS, scratch},
+    maps::{SOCKETS, Scratch, scratch},
     path::{PathRef, mix_chosen},
     socket::{has_states, use_socket},
     task, text, totals,
@@ -48,7 +48,7 @@ pub(super) unsafe extern "C" fn socket_failed(
         facts[1] = (*found).arguments[1] as u16 & 0xf;
         facts[2] = (*found).arguments[2] as u16;
     } else {
-        let key = use_socket(start, process, sk, 0);
+        let key = use_socket(scratch, start, process, sk, 0);
         let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
         let of = &raw const (*entry).facts;
         facts[0] = (*of).family;
@@ -72,21 +72,23 @@ pub(super) unsafe extern "C" fn socket_failed(
             return 0;
         }
     }
-    let length = take_address(call);
+    let length = take_address(scratch, call);
     let made = u64::from(facts[0])
         | u64::from(facts[1]) << 16
         | u64::from(facts[2]) << 32
         | u64::from(length as u32) << 48;
     (*found).socket = made;
-    count_socket_failure(start, process, errno, call);
+    count_socket_failure(scratch, start, process, errno, call);
     0
 }
 
 /// Reads the address that a call was given, the first of several, to where it lies aside. Returns its length.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn take_address(call: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn take_address(scratch: *mut Scratch, call: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let arguments = (&raw const (*scratch).file.arguments).cast::<u64>();
     let which = opaque(call >> ADDRESS) & 15;
     if which == u64::from(NOWHERE) {
@@ -123,13 +125,21 @@ pub(super) unsafe extern "C" fn take_address(call: u64) -> i32 {
 /// Counts a failed call, whose address lies aside, and tells the first of its kind.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, call: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+unsafe extern "C" fn count_socket_failure(
+    scratch: *mut Scratch,
+    start: u64,
+    process: u64,
+    errno: u64,
+    call: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let found = &raw mut (*scratch).file;
     let (tgid, what) = (process as u32, (process >> 32) as u32);
     let made = (*found).socket;
     let length = opaque(made >> 48) & 0x7f;
-    let hash = mix_chosen(hash_bytes(length), made);
+    let hash = mix_chosen(hash_bytes(scratch, length), made);
     (*found).base = PathRef { mnt: zero(), dentry: zero() };
     let now = task::now();
     let key = entries::begin_failure(found, start, tgid, hash, what << 16 | errno as u32 & 0xffff, now);
@@ -139,7 +149,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
         totals::count_failure(entry, now);
         if (*entry).seen != 0 {
             if now > (*entry).sent_at + ACCESS_INTERVAL_NS {
-                file::send_totals(key, now);
+                file::send_totals(scratch, key, now);
             }
             return 0;
         }
@@ -147,8 +157,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
         key
     } else {
         // There is no room to count it: it is told by itself.
-        (*new).totals.failures = 1;
-        (*new).totals.last_at = now;
+        entries::count_one(new, now);
         entries::number_of_one(key, now)
     };
     let text = &raw mut (*scratch).text;
@@ -171,7 +180,7 @@ unsafe extern "C" fn count_socket_failure(start: u64, process: u64, errno: u64, 
     if length <= ADDRESS_BYTES {
         bpf_probe_read_kernel(to, length as u32, text::aside(text).cast());
     }
-    send(Family::Files, u64::from(size));
+    send(scratch, Family::Files, u64::from(size));
     let lost = (*text).lost - lost;
     match entry {
         Some(entry) => totals::sent(entry, lost, now),

@@ -8,7 +8,7 @@ use glasshouse_common::{
 };
 
 use super::{
-    file::hash_bytes,
+    name::hash_bytes,
     network_failed::{ADDRESS, ADDRESS_BYTES, IN_MESSAGES, take_address},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     emit::send,
     file::{self, INHERITED},
     layout::{Kernel, forget, offset, opaque, zero},
-    maps::{SOCKET_USERS, SOCKETS, scratch},
+    maps::{SOCKET_USERS, SOCKETS, Scratch, scratch},
     path::{PathRef, mix},
     scope,
     socket::user,
@@ -44,34 +44,50 @@ fn named_end(sk: Kernel) -> (Kernel, Kernel) {
 /// Tells of a unix socket, with the file that its name leads to.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn announce_with_path(start: u64, process: u64, sk: u64, key: u64) -> i32 {
+pub(super) unsafe extern "C" fn announce_with_path(
+    scratch: *mut Scratch,
+    start: u64,
+    process: u64,
+    sk: u64,
+    key: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let (named, address) = named_end(Kernel(sk));
     if address.0 != 0 {
         let path = PathRef::at(named.member(offset!(unix_path)));
         if path.dentry != 0 {
-            send_socket_path(start, process as u32, path);
+            send_socket_path(scratch, start, process as u32, path);
         }
     }
-    announce_unix(start, process, sk, key)
+    announce_unix(scratch, start, process, sk, key)
 }
 
 /// Sends a path of the unix socket that is about to be told of.
 #[inline(always)]
-unsafe fn send_socket_path(start: u64, tgid: u32, path: PathRef) {
+unsafe fn send_socket_path(scratch: *mut Scratch, start: u64, tgid: u32, path: PathRef) {
     let at = task::now();
-    text::set_owner(Owner { at, start, tgid, tid: file::tid() });
-    text::path(kind::TEXT_SOCKET_PATH, path);
-    if let Some(scratch) = scratch() {
-        (*scratch).file.path_at = at;
-    }
+    text::set_owner(scratch, Owner { at, start, tgid, tid: file::tid() });
+    text::path(scratch, kind::TEXT_SOCKET_PATH, path);
+    (*scratch).file.path_at = at;
 }
 
 /// Tells of a unix socket: its name or that of its peer, and whose the peer is; or the name that it has sent to. Its path has
 /// been sent, if `path_at` says when.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) unsafe extern "C" fn announce_unix(start: u64, process: u64, sk: u64, key: u64) -> i32 {
-    let (Some(entry), Some(scratch)) = (SOCKETS.get_ptr_mut(&key), scratch()) else { return 0 };
+pub(crate) unsafe extern "C" fn announce_unix(
+    scratch: *mut Scratch,
+    start: u64,
+    process: u64,
+    sk: u64,
+    key: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
+    let Some(entry) = SOCKETS.get_ptr_mut(&key) else { return 0 };
     (*entry).announced = 1;
     let sk = Kernel(sk);
     let (tgid, what) = (process as u32, (process >> 32) as u32);
@@ -132,7 +148,7 @@ pub(crate) unsafe extern "C" fn announce_unix(start: u64, process: u64, sk: u64,
     }
     bpf_probe_read_kernel((&raw mut (*record).name).cast(), length as u32, from.wrapping_add(2).cast());
     (*record).name_length = length as u16;
-    send(Family::Network, u64::from(size));
+    send(scratch, Family::Network, u64::from(size));
     0
 }
 
@@ -173,13 +189,13 @@ pub(super) unsafe extern "C" fn each_sent(_index: u32, sent: *mut Sent) -> i64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 unsafe extern "C" fn sent_to(start: u64, process: u64, sk: u64, key: u64, call: u64) -> i32 {
-    let mut length = opaque(take_address(call) as u64);
     let (Some(entry), Some(scratch)) = (SOCKETS.get_ptr_mut(&key), scratch()) else { return 0 };
+    let mut length = opaque(take_address(scratch, call) as u64);
     let text = &raw mut (*scratch).text;
     if length < 3 || length > ADDRESS_BYTES {
         // To the one that it is connected to.
         if (*entry).announced == 0 {
-            announce_unix(start, process, sk, key);
+            announce_unix(scratch, start, process, sk, key);
         }
         return 0;
     }
@@ -190,7 +206,7 @@ unsafe extern "C" fn sent_to(start: u64, process: u64, sk: u64, key: u64, call: 
         length = bpf_probe_read_kernel_str(to, length as u32 - 1, path) as u64 + 1;
     }
     (first, length) = (forget(first), forget(length));
-    let who = mix(user((*entry).facts.socket, start, process as u32), hash_bytes(length));
+    let who = mix(user((*entry).facts.socket, start, process as u32), hash_bytes(scratch, length));
     if SOCKET_USERS.get_ptr(&who).is_some() {
         return 0;
     }
@@ -198,11 +214,11 @@ unsafe extern "C" fn sent_to(start: u64, process: u64, sk: u64, key: u64, call: 
         let fs = task::current_address().follow(offset!(task_fs));
         let base =
             fs.0 + u64::from(if first == u64::from(b'/') { offset!(fs_root) } else { offset!(fs_pwd) });
-        send_socket_path(start, process as u32, PathRef::at(Kernel(forget(base))));
+        send_socket_path(scratch, start, process as u32, PathRef::at(Kernel(forget(base))));
     }
     (*scratch).file.sent_to = length;
     let lost = (*text).lost;
-    announce_unix(start, process, sk, key);
+    announce_unix(scratch, start, process, sk, key);
     if (*text).lost == lost {
         let told = opaque(1);
         let _ = SOCKET_USERS.insert(&who, &told, 0);

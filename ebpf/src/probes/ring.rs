@@ -26,7 +26,7 @@ use crate::{
     emit::send,
     fds, file,
     layout::{Kernel, OFFSETS, RING_OPERATIONS, constant, offset, opaque},
-    maps::{RING_REQUESTS, RING_UNTOLD, scratch},
+    maps::{RING_REQUESTS, RING_UNTOLD, Scratch, scratch},
     path::mix,
     scope, task,
     text::{self, Owner},
@@ -180,20 +180,21 @@ pub(super) unsafe extern "C" fn submitted(
     opcode: u32,
     skips: u32,
 ) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
     let operation = operation_of(opcode);
     let part = |which: usize| part(request, operation, which as u32);
     let at = task::now();
     let owner = Owner { at, start, tgid, tid: file::tid() };
-    text::set_owner(owner);
+    text::set_owner(scratch, owner);
     // Of what is opened: how it is looked up.
     let is_open = opaque(u64::from(operation ^ operation::OPEN).wrapping_sub(1)) >> 63;
     let in_root = (part(EXTRA) & RESOLVE_IN_ROOT & is_open.wrapping_neg()) << 4;
-    let mut bits = send_name(in_root as u32, part(DIR) as u32, part(PATH)) as u32;
+    let mut bits = send_name(scratch, in_root as u32, part(DIR) as u32, part(PATH)) as u32;
     if operation == operation::RENAME || operation == operation::LINK {
-        bits |= send_name(1, part(NEW_DIR) as u32, part(NEW_PATH)) as u32;
+        bits |= send_name(scratch, 1, part(NEW_DIR) as u32, part(NEW_PATH)) as u32;
     }
     if operation == operation::SYMLINK {
-        text::kernel_string(kind::TEXT_EXTRA, Kernel(part(EXTRA)).follow(offset!(filename_name)).0);
+        text::kernel_string(scratch, kind::TEXT_EXTRA, Kernel(part(EXTRA)).follow(offset!(filename_name)).0);
         bits |= flags::CHANGE_EXTRA;
     }
     // The low half of an open's flags holds all that have a meaning; those of the others have no more.
@@ -211,7 +212,6 @@ pub(super) unsafe extern "C" fn submitted(
     if skips != 0 || RING_REQUESTS.insert(&request, &waiting, 0).is_err() {
         bits |= flags::CHANGE_UNCONFIRMED;
     }
-    let Some(scratch) = scratch() else { return 0 };
     let record = (&raw mut (*scratch).text.bytes).cast::<FileChangeRecord>();
     let size = size_of::<FileChangeRecord>() as u32;
     (*record).header = task::header(at, start, tgid, owner.tid, kind::RING_REQUEST, size);
@@ -223,7 +223,7 @@ pub(super) unsafe extern "C" fn submitted(
     (*record).flags = bits;
     (*record).call = opcode;
     (*record).abi = ABI_RING;
-    send(Family::Files, u64::from(size));
+    send(scratch, Family::Files, u64::from(size));
     0
 }
 
@@ -231,14 +231,20 @@ pub(super) unsafe extern "C" fn submitted(
 /// Returns the flags that say so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-unsafe extern "C" fn send_name(which: u32, dir: u32, filename: u64) -> i32 {
+unsafe extern "C" fn send_name(scratch: *mut Scratch, which: u32, dir: u32, filename: u64) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let name = Kernel(filename).follow(offset!(filename_name));
     let (first, second) = (u32::from(name.read::<u8>(0)) | which & IN_ROOT, which & 1);
-    let Some(scratch) = scratch() else { return 0 };
-    base_path(dir, first, 0);
+    base_path(scratch, dir, first, 0);
     let base = (*scratch).file.base;
-    let bits = send_base(base, first, second);
-    text::kernel_string(if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT }, name.0);
+    let bits = send_base(scratch, base, first, second);
+    text::kernel_string(
+        scratch,
+        if second != 0 { kind::TEXT_NEW_ARGUMENT } else { kind::TEXT_ARGUMENT },
+        name.0,
+    );
     (bits << (opaque(u64::from(second) * 2) & 31)) as i32
 }
 
@@ -306,7 +312,15 @@ pub(super) unsafe fn on_socket(start: u64, tgid: u32, word: u64, file: u64, resu
 /// A request that has a path was completed.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn completed(request: u64, result: u32, current: u32) -> i32 {
+pub(super) unsafe extern "C" fn completed(
+    scratch: *mut Scratch,
+    request: u64,
+    result: u32,
+    current: u32,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let Some(waiting) = RING_REQUESTS.get_ptr_mut(&request) else { return 0 };
     let (number, start, tgid) = ((*waiting).request, (*waiting).start, (*waiting).tgid);
     let (operation, open_flags) = ((*waiting).operation, (*waiting).open_flags);
@@ -314,7 +328,7 @@ pub(super) unsafe extern "C" fn completed(request: u64, result: u32, current: u3
     let mut access = 0;
     let mut made = 0;
     if operation == operation::OPEN && result as i32 >= 0 && current == tgid {
-        let file = fds::of_descriptor(result);
+        let file = fds::of_descriptor(scratch, result);
         if file.0 != 0 {
             made = made_by_open(file, open_flags);
             access = file::use_file(start, tgid, file, operation::OPEN, made, 0);
@@ -323,7 +337,6 @@ pub(super) unsafe extern "C" fn completed(request: u64, result: u32, current: u3
     if operation == operation::RENAME && result == 0 {
         file::note_move();
     }
-    let Some(scratch) = scratch() else { return 0 };
     let record = (&raw mut (*scratch).text.bytes).cast::<RingResultRecord>();
     let size = size_of::<RingResultRecord>() as u32;
     (*record).header = task::header(task::now(), start, tgid, file::tid(), kind::RING_RESULT, size);
@@ -332,6 +345,6 @@ pub(super) unsafe extern "C" fn completed(request: u64, result: u32, current: u3
     (*record).result = result as i32;
     (*record).made = made as u32;
     (*record).reserved = 0;
-    send(Family::Files, u64::from(size));
+    send(scratch, Family::Files, u64::from(size));
     0
 }

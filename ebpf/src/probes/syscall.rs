@@ -3,7 +3,7 @@
 
 use glasshouse_common::{
     CredentialsRecord, ExecFailedRecord, Family, kind, operation,
-    state::{FILES, NEW_IMAGE, SOCKETS, TASKS},
+    state::{FILES, NEW_IMAGE, SOCKETS},
     syscall::{
         ABI_NATIVE, CLASS_CLONE, CLASS_CREDENTIALS, CLASS_EXECVE, CLASS_EXECVEAT, CLASS_EXIT, CLASS_FILE,
         CLASS_IOCTL, CLASS_NONE, CLASS_SHIFT, CLASS_SOCKET, CLASS_TOLD, FS_IOC_FSSETXATTR, FS_IOC_SETFLAGS,
@@ -99,8 +99,8 @@ unsafe fn on_sys_exit(arguments: *const u64) {
     }
     let has_no_more = (1 ^ has_failed) & call.0 >> FileCall::FAILURES.trailing_zeros();
     if (known | has_no_more) & 1 == 0 {
-        const { assert!(FILES == 0 && SOCKETS == 1 && TASKS == 2 && IS_SOCKET == 2) };
-        let which = is_in(class, 1 << CLASS_SOCKET) | known >> 1 | (1 ^ is_in(class, TAKES_WORD)) << 1;
+        const { assert!(FILES == 0 && SOCKETS == 1 && IS_SOCKET == 2) };
+        let which = is_in(class, 1 << CLASS_SOCKET) | known >> 1;
         let number = u64::from(number) | u64::from(abi) << 32;
         let call = Call { start, word: call.0, result, call: number, class, tgid };
         go_on_with(arguments, which as u32, call);
@@ -172,19 +172,30 @@ pub(super) unsafe fn go_on_with(arguments: *const u64, which: u32, call: Call) {
 
 probe!(sys_exit_files, "sys_exit", on_files);
 probe!(sys_exit_sockets, "sys_exit", on_sockets);
-probe!(sys_exit_tasks, "sys_exit", on_tasks);
 
+// Tasks are with files, of which those that they begin with and execute are told: two programs would be longer.
 #[inline(always)]
 unsafe fn on_files(arguments: *const u64) {
     let Some(scratch) = scratch() else { return };
-    of_files(arguments, scratch);
-    end_of_call(scratch);
+    let noted = &raw const (*scratch).call;
+    match (*noted).class {
+        exec::PREPARES => _ = exec::prepares(scratch, (*noted).tgid, *arguments.add(1)),
+        exec::EXECUTES => {
+            _ = exec::executes(scratch, (*noted).tgid, *arguments.add(1) as u32, *arguments.add(2));
+        }
+        fork::FORKS => _ = fork::forks(scratch, (*noted).tgid, *arguments, *arguments.add(1)),
+        _ => {
+            of_files(arguments, scratch);
+            end_of_call(scratch);
+        }
+    }
 }
 
 /// Where a task has come to the end of its call, and not in the middle of something, it waits for room.
 #[inline(always)]
 unsafe fn end_of_call(scratch: *const Scratch) {
-    if matches!((*scratch).call.class, CLASS_FILE | CLASS_SOCKET) {
+    const { assert!(CLASS_IOCTL < ring::SUBMITTED) };
+    if (*scratch).call.class <= CLASS_IOCTL {
         wait_for_room();
     }
 }
@@ -198,14 +209,13 @@ unsafe fn of_files(arguments: *const u64, scratch: *mut Scratch) {
     match (*noted).class {
         CLASS_FILE | CLASS_SOCKET => {
             keep_arguments(arguments, scratch);
-            file::on_call(start, tgid, FileCall(word), result, call);
+            file::on_call(scratch);
         }
         ring::SUBMITTED => _ = ring::submitted(start, tgid, call, word as u32, result as u32),
-        ring::COMPLETED => _ = ring::completed(call, result as u32, tgid),
+        ring::COMPLETED => _ = ring::completed(scratch, call, result as u32, tgid),
         ring::USED => _ = use_file(start, tgid, Kernel(call), word as u32, result as u64, 0),
-        ring::SKIPPED => _ = use_descriptor(start, tgid, call as u32, word as u32, 0),
-        // An exec: observation starts.
-        _ => announce_inherited(start, tgid),
+        ring::SKIPPED => _ = use_descriptor(scratch, start, tgid, call as u32, word as u32, 0),
+        _ => of_task(arguments, scratch),
     }
     if (*scratch).file.socket != 0 {
         // Of several descriptors all are looked at again.
@@ -234,67 +244,56 @@ unsafe fn of_sockets(arguments: *const u64, scratch: *mut Scratch) {
         CLASS_FILE | CLASS_SOCKET => {
             keep_arguments(arguments, scratch);
             if FileCall(word).operation() == operation::SUBMIT {
-                descriptor::submit_to_sockets(start, tgid, FileCall(word), result);
+                descriptor::submit_to_sockets(scratch, start, tgid, FileCall(word), result);
                 return;
             }
-            network::on_socket_call(start, u64::from(tgid), word, result, call);
+            network::on_socket_call(scratch);
             if FileCall(word).operation() == operation::MKNOD {
                 go_on(arguments, &GOING_ON, FILES);
             }
         }
         SOCKET_USED => {
             let found = &raw const (*scratch).file;
-            _ = socket::use_socket(start, (*found).used_by, (*found).socket, (*found).used_amount);
+            _ = socket::use_socket(scratch, start, (*found).used_by, (*found).socket, (*found).used_amount);
         }
         ring::ON_SOCKET => ring::on_socket(start, tgid, word, call, result),
-        _ => announce_sockets(start, tgid),
+        _ => announce_sockets(scratch, start, tgid),
     }
 }
 
+/// A call that has to do with what a task is.
 #[inline(always)]
-unsafe fn on_tasks(arguments: *const u64) {
-    let Some(scratch) = scratch() else { return };
-    let noted = &raw const (*scratch).call;
-    match (*noted).class {
-        exec::PREPARES => _ = exec::prepares((*noted).tgid, *arguments.add(1)),
-        exec::EXECUTES => _ = exec::executes((*noted).tgid, *arguments.add(1) as u32, *arguments.add(2)),
-        fork::FORKS => _ = fork::forks((*noted).tgid, *arguments, *arguments.add(1)),
-        _ => {
-            on_task_call(arguments, scratch);
-            wait_for_room();
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn on_task_call(arguments: *const u64, scratch: *mut Scratch) {
-    let noted = &raw const (*scratch).call;
+unsafe fn of_task(arguments: *const u64, scratch: *mut Scratch) {
     keep_arguments(arguments, scratch);
-    let (start, tgid, result, class) = ((*noted).start, (*noted).tgid, (*noted).result, (*noted).class);
+    let noted = &raw const (*scratch).call;
+    let (start, tgid, result) = ((*noted).start, (*noted).tgid, (*noted).result);
     let call = (*noted).call;
-    if class == CLASS_TOLD {
-        call::told(start, u64::from(tgid), result, call);
-        return;
-    }
-    if class == CLASS_CREDENTIALS {
-        if result >= 0 {
-            tell_credentials(start, tgid, call);
+    match (*noted).class {
+        CLASS_TOLD => _ = call::told(scratch, start, u64::from(tgid), result, call),
+        CLASS_CREDENTIALS => {
+            if result >= 0 {
+                tell_credentials(scratch, start, tgid, call);
+            }
         }
-        return;
-    }
-    if result != 0 {
-        if result > -ERESTARTSYS {
-            on_exec_failed(scratch, start, tgid, class, result);
+        class if result != 0 => {
+            if result > -ERESTARTSYS {
+                on_exec_failed(scratch, start, tgid, class, result);
+            }
         }
-    } else if (*scratch).file.arguments[1] != 0 {
         // A new image begins with empty registers. Here there is none: it was only asked whether the file may be executed
         // (`AT_EXECVE_CHECK`, Linux 6.14).
-        scope::count_call(tgid, (call >> 32) as u32, call as u32);
-    } else if let Some(process) = scope::find(tgid)
-        && (*process).is_new_root == NEW_IMAGE
-    {
-        (*process).is_new_root = 0;
-        go_on(arguments, &GOING_ON, FILES);
+        _ if (*scratch).file.arguments[1] != 0 => {
+            scope::count_call(tgid, (call >> 32) as u32, call as u32);
+        }
+        _ => {
+            if let Some(process) = scope::find(tgid)
+                && (*process).is_new_root == NEW_IMAGE
+            {
+                // Observation starts.
+                (*process).is_new_root = 0;
+                announce_inherited(scratch, start, tgid);
+            }
+        }
     }
 }
 
@@ -326,11 +325,15 @@ unsafe fn keep_arguments(arguments: *const u64, scratch: *mut Scratch) {
 unsafe fn on_exec_failed(scratch: *mut Scratch, start: u64, tgid: u32, class: u32, result: i64) {
     let (text, arguments) = (&raw mut (*scratch).text, &raw const (*scratch).file.arguments);
     let owner = Owner { at: task::now(), start, tgid, tid: tid() };
-    text::set_owner(owner);
+    text::set_owner(scratch, owner);
     let is_at = class == CLASS_EXECVEAT;
     let bits = exec::failed_flags(tgid) as u32;
     if bits == 0 {
-        text::user_string(kind::TEXT_FILENAME, if is_at { (*arguments)[1] } else { (*arguments)[0] });
+        text::user_string(
+            scratch,
+            kind::TEXT_FILENAME,
+            if is_at { (*arguments)[1] } else { (*arguments)[0] },
+        );
     }
     let record = (&raw mut (*text).bytes).cast::<ExecFailedRecord>();
     let size = size_of::<ExecFailedRecord>() as u32;
@@ -341,21 +344,32 @@ unsafe fn on_exec_failed(scratch: *mut Scratch, start: u64, tgid: u32, class: u3
     (*record).dirfd = if is_at { (*arguments)[0] as i32 } else { AT_FDCWD };
     (*record).at_flags = if is_at { (*arguments)[4] as u32 } else { 0 };
     (*record).flags = bits;
-    send(Family::Process, u64::from(size));
+    send(scratch, Family::Process, u64::from(size));
 }
 
 /// Tells of the credentials that a call has left.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe extern "C" fn tell_credentials(start: u64, tgid: u32, call: u64) -> i32 {
-    let Some(scratch) = scratch() else { return 0 };
+pub(super) unsafe extern "C" fn tell_credentials(
+    scratch: *mut Scratch,
+    start: u64,
+    tgid: u32,
+    call: u64,
+) -> i32 {
+    if scratch.is_null() {
+        return 0;
+    }
     let record = (&raw mut (*scratch).text.bytes).cast::<CredentialsRecord>();
     let size = size_of::<CredentialsRecord>() as u32;
     (*record).header = task::header(task::now(), start, tgid, tid(), kind::CREDENTIALS, size);
-    task::credentials(task::current_address(), core::mem::offset_of!(CredentialsRecord, credentials));
+    task::credentials(
+        scratch,
+        task::current_address(),
+        core::mem::offset_of!(CredentialsRecord, credentials),
+    );
     (*record).call = call as u32;
     (*record).abi = (call >> 32) as u32;
     (*record).argument = (*scratch).file.arguments[0];
-    send(Family::Process, u64::from(size));
+    send(scratch, Family::Process, u64::from(size));
     0
 }
