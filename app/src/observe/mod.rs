@@ -148,7 +148,9 @@ impl Ground {
 impl Groundwork {
     /// Begins it.
     pub fn begin() -> Self {
-        Self(threads::spawn("groundwork", Ground::lay))
+        let thread = threads::spawn("groundwork", Ground::lay);
+        threads::let_begin();
+        Self(thread)
     }
 
     fn finish(self) -> Result<Ground, ObserveError> {

@@ -31,14 +31,14 @@ pub(super) use ring::Ring;
 pub(super) use sys::{Attachment, ProgramStats};
 pub(super) use vmlinux::{VMLINUX, Vmlinux};
 
-use prepare::{Maps, leave_cpu};
+use prepare::Maps;
 
 use super::{
     ObserveError, Target,
     kernel::{Kernel, Tracepoint},
     plan::{Hook, PROBES, Probe},
 };
-use crate::{facts::ProbeFacts, syscalls::Table};
+use crate::{facts::ProbeFacts, syscalls::Table, threads};
 
 /// The eBPF object, rebuilt from `ebpf/` by `ebpf/build`.
 pub static OBJECT: &[u8] = aligned_object();
@@ -338,12 +338,8 @@ fn load_probes(
         }
         loaded
     };
-    let here = nix::sched::sched_getcpu();
     let mut loaded = std::thread::scope(|scope| {
-        let beside = std::thread::Builder::new().spawn_scoped(scope, || {
-            leave_cpu(here);
-            work()
-        });
+        let beside = threads::spawn_beside(scope, work);
         let mut loaded = work();
         loaded.extend(beside.ok().and_then(|thread| thread.join().ok()).unwrap_or_default());
         loaded

@@ -21,7 +21,7 @@ use aya_obj::{
 };
 
 use super::{OBJECT, ObserveError, Ring, failed, is_refusal, no_map, not_permitted, number_for_tests, sys};
-use crate::observe::page_bytes;
+use crate::{observe::page_bytes, threads};
 
 /// The object, with its maps and types in the kernel. What is known before there is a target.
 pub(in crate::observe) struct Prepared {
@@ -58,12 +58,9 @@ impl Prepared {
     ) -> (Result<Self, ObserveError>, T) {
         let shared = OnceLock::new();
         let (shared_here, other) = (&shared, &other);
-        let here = nix::sched::sched_getcpu();
         std::thread::scope(|scope| {
-            let beside = std::thread::Builder::new().spawn_scoped(scope, move || {
-                leave_cpu(here);
-                (other(), shared_here.get().map(MapsToMake::make))
-            });
+            let beside =
+                threads::spawn_beside(scope, move || (other(), shared_here.get().map(MapsToMake::make)));
             let begun = parse_object().and_then(|mut object| {
                 let maps = shared.get_or_init(|| MapsToMake::of(&object));
                 let numbers = relocate(&mut object)?;
@@ -167,17 +164,6 @@ fn load_types(object: &mut Object) -> Result<OwnedFd, ObserveError> {
             failed("the kernel refused the types of the eBPF object", error)
         }
     })
-}
-
-/// Has the calling thread run on another CPU, if there is one. A new thread may begin on the one that it was started on and
-/// share it for a time slice of milliseconds, the length of a start, while another lies idle.
-pub(super) fn leave_cpu(cpu: nix::Result<usize>) {
-    use nix::{sched, unistd::Pid};
-    let this = Pid::from_raw(0);
-    if let (Ok(cpu), Ok(mut allowed)) = (cpu, sched::sched_getaffinity(this)) {
-        // Refused where it was the only one.
-        let _ = allowed.unset(cpu).and_then(|()| sched::sched_setaffinity(this, &allowed));
-    }
 }
 
 /// Joins each program with the functions that it calls, and has it name maps by their numbers: the places that they have in
