@@ -9,6 +9,8 @@ mod offsets;
 mod prepare;
 mod ring;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod vmlinux;
 
 use std::{
@@ -471,30 +473,5 @@ impl Loaded {
     pub(super) fn array<V: aya::Pod>(&mut self, name: &str) -> Result<Array<MapData, V>, ObserveError> {
         let map = self.take(name)?;
         Array::try_from(Map::Array(map)).map_err(|error| unusable(name, error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Since Linux 6.13 a program that calls no other may be given a stack per CPU, which it would share with the run that comes
-    /// in the middle of it: see `NOWHERE` of the eBPF side.
-    #[test]
-    fn what_runs_in_the_middle_of_itself_calls_other_programs() {
-        const CALL: u8 = 0x85;
-        const TAIL_CALL: i32 = 12;
-        let Ok(object) = Object::parse(OBJECT) else { panic!("the object is damaged") };
-        for name in ["sock_state_change", "sock_state_change_raw"] {
-            let function = object.programs.get(name).map(|program| program.function_key());
-            let Some(function) = function.and_then(|key| object.functions.get(&key)) else {
-                panic!("no program {name}")
-            };
-            let calls = function
-                .instructions
-                .iter()
-                .any(|word| (word.code, word.src_reg(), word.imm) == (CALL, 0, TAIL_CALL));
-            assert!(calls, "{name}");
-        }
     }
 }

@@ -168,7 +168,7 @@ fn load_types(object: &mut Object) -> Result<OwnedFd, ObserveError> {
 
 /// Joins each program with the functions that it calls, and has it name maps by their numbers: the places that they have in
 /// what is returned. It takes as long as making them, and so does not wait for them.
-fn relocate(object: &mut Object) -> Result<Vec<String>, ObserveError> {
+pub(super) fn relocate(object: &mut Object) -> Result<Vec<String>, ObserveError> {
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
     let maps = std::mem::take(&mut object.maps);
     let numbered = maps.iter().zip(0..).map(|((name, map), number)| (name.as_str(), number, map));
