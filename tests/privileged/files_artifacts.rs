@@ -40,6 +40,29 @@ fn created_and_modified() {
     assert_eq!(created.0["sha256"].as_str(), sum.split(' ').next());
 }
 
+#[test]
+fn what_takes_the_place_of_another_file_says_so() {
+    needs!();
+    let script = "sed -i s/c/C/ edited; rm removed; echo x > removed; mv moved away; echo x > moved; echo x > fresh; \
+                  echo x > twice; rm twice; echo x > twice; echo x >> grown";
+    let watched = watch(["sh", "-c", script]);
+    let folder = watched.folder();
+    for name in ["edited", "removed", "moved", "grown"] {
+        fs::write(folder.join(name), "content").unwrap();
+    }
+    let run = watched.run();
+    let receipt = run.complete(0);
+    for name in ["edited", "removed", "moved", "fresh", "twice", "grown"] {
+        let artifact = receipt.artifact(folder.join(name));
+        let expected = if name == "grown" { "modified" } else { "created" };
+        assert_eq!(artifact.change(), expected, "{name}");
+        let replaces = ["edited", "removed", "moved"].contains(&name);
+        assert_eq!(artifact.0.get("replaces").is_some(), replaces, "{name}");
+    }
+    assert_eq!(receipt.artifacts().len(), 6, "{:?}", receipt.artifacts());
+    assert!(run.stderr.lines().any(|line| line.trim_start().starts_with("replaced")), "{}", run.stderr);
+}
+
 /// A temporary file that is renamed into place is an artifact there, whatever was there before.
 #[test]
 fn renamed_into_place() {

@@ -45,13 +45,16 @@ pub(super) fn write(out: &mut dyn Write, receipt: &Receipt) -> io::Result<()> {
     line(out, "files", &used(filesystem))?;
     let there = |artifact: &&Artifact| artifact.sha256_reason != Some(Reason::Gone);
     let artifacts = || receipt.artifacts.iter().filter(there);
-    let of = |change| move |artifact: &&Artifact| artifact.change == change;
-    let created = artifacts().filter(of(ArtifactChange::Created)).map(|artifact| shown(&artifact.path));
-    let modified = artifacts().filter(of(ArtifactChange::Modified)).map(|artifact| shown(&artifact.path));
+    let of = |change, replaces| {
+        let is_of = move |artifact: &&Artifact| (artifact.change, artifact.replaces) == (change, replaces);
+        artifacts().filter(is_of).map(|artifact| shown(&artifact.path))
+    };
+    let created = of(ArtifactChange::Created, false);
     let names = Names::of(filesystem);
     let directories = names.directories.iter().map(|path| shown_bytes(path) + "/");
     paths(out, "created", created.chain(directories))?;
-    paths(out, "modified", modified)?;
+    paths(out, "replaced", of(ArtifactChange::Created, true))?;
+    paths(out, "modified", of(ArtifactChange::Modified, false))?;
     paths(out, "deleted", names.deleted().map(shown_bytes))?;
     let made = |file: &&UsedFile| file.operations.0.iter().any(|(one, _)| MAKING.contains(one));
     let gone = filesystem.files.iter().filter(|file| file.transient).filter(made).count() as u64;

@@ -19,6 +19,9 @@ pub struct Artifact {
     pub path_source: PathSource,
     /// Made or changed.
     pub change: ArtifactChange,
+    /// Only if true: it was created under the name of another file, which the run had used there, or has removed or renamed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
     /// SHA-256 of its content at the end of the run.
     pub sha256: Option<Sha256>,
     /// Why `sha256` is null.

@@ -28,6 +28,8 @@ pub struct LeftBehind {
     pub standing: Standing,
     /// Made or changed.
     pub change: LeftChange,
+    /// It was made under the name of another file, which was there before.
+    pub replaces: bool,
     /// A regular file or a symbolic link.
     pub kind: FileKind,
     /// Device and inode, where they are known.

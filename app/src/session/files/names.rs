@@ -6,7 +6,10 @@
 //! what such a path does to a file is not noticed, and the file is then listed under a name that it has no more. Whoever
 //! looks there will say so, and finds it where something of its name was moved to ([`elsewhere`](super::elsewhere)).
 
+mod before;
 mod end;
+
+use before::Before;
 
 use super::{
     Access, Change, FileKey, Files, Target, TextId,
@@ -81,6 +84,7 @@ struct Names<'a> {
     paths: Vec<(u32, u32)>,
     /// What was given another name and is not known under the one that the program gave: that, and the new one's node.
     moved: Vec<(&'a [u8], u32)>,
+    before: Before<'a>,
 }
 
 impl<'a> Names<'a> {
@@ -96,6 +100,7 @@ impl<'a> Names<'a> {
             uses: Vec::new(),
             paths: Vec::new(),
             moved: Vec::new(),
+            before: Before::default(),
         }
     }
 
@@ -136,10 +141,14 @@ impl<'a> Names<'a> {
             FileOperation::Create => self.created(change),
             FileOperation::Truncate => self.truncated(change),
             FileOperation::Delete | FileOperation::RemoveDirectory if is_certain => {
-                let node = self.target_path(change).and_then(|path| self.tree.find(path));
+                let path = self.target_path(change);
+                let node = path.and_then(|path| self.tree.find(path));
+                let object = node.map_or(NONE, |node| self.tree.nodes[node as usize].object);
                 if let Target::Path(path) = change.target {
-                    let object = node.map_or(NONE, |node| self.tree.nodes[node as usize].object);
                     self.paths.push((path, object));
+                }
+                if change.operation == FileOperation::Delete && !self.is_made(object) {
+                    self.before.lost(path);
                 }
                 if let Some(node) = node {
                     self.remove(node);
@@ -235,6 +244,9 @@ impl<'a> Names<'a> {
         }
         if exchange {
             if let Some(other) = self.tree.make(to) {
+                for (node, path) in [(source, from), (other, to)] {
+                    self.displaced(node, path);
+                }
                 self.tree.exchange(source, other);
             }
             return;
@@ -254,7 +266,12 @@ impl<'a> Names<'a> {
             if self.tree.is_within(source, there) {
                 return;
             }
+            self.displaced(there, to);
             self.remove(there);
+        }
+        if !self.is_made(self.tree.nodes[source as usize].object) {
+            self.before.lost(Some(from));
+            self.before.given(Some(to));
         }
         self.tree.detach(source);
         self.tree.attach(source, parent, name);
@@ -305,6 +322,9 @@ impl<'a> Names<'a> {
             }
             Target::None => None,
         };
+        if !self.is_made(object.unwrap_or(NONE)) {
+            self.before.given(self.new_path(change));
+        }
         if let Some(object) = object {
             self.objects[object as usize].deleted = false;
             self.bind_claimed(change.new_path, object);
@@ -327,6 +347,19 @@ impl<'a> Names<'a> {
     fn object_of(&self, id: AccessId) -> Option<u32> {
         let (key, _) = self.files.file_of(self.files.accesses.get(&id)?)?;
         self.by_inode.get(&(key.device, key.inode)).copied()
+    }
+
+    /// What has a name is about to lose it to another.
+    fn displaced(&mut self, node: u32, path: &'a [u8]) {
+        let object = self.tree.nodes[node as usize].object;
+        if object != NONE && !self.is_made(object) {
+            self.before.lost(Some(path));
+        }
+    }
+
+    /// Whether the run has made an object.
+    fn is_made(&self, object: u32) -> bool {
+        self.objects.get(object as usize).is_some_and(|object| object.created)
     }
 
     fn object(&mut self, kind: FileKind, identity: Option<((u32, u32), u64)>) -> u32 {

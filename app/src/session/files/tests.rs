@@ -23,7 +23,11 @@ fn left(events: &[Event]) -> Vec<String> {
             Standing::Unsure => "~",
             Standing::Guess => "?",
         };
-        let change = if left.change == LeftChange::Created { "created" } else { "modified" };
+        let change = match (left.change, left.replaces) {
+            (LeftChange::Created, false) => "created",
+            (LeftChange::Created, true) => "replaces",
+            (LeftChange::Modified, _) => "modified",
+        };
         let inode = left.identity.map_or("-".into(), |(_, inode)| inode.to_string());
         format!("{}{guess} {change} {inode}", name(&left.path))
     };
@@ -235,9 +239,9 @@ fn names_are_followed() {
     let rename = |from, to| change_to(Rename, from, to, 0);
     check(&[], &["/b modified 2", "/d/a created 1"]);
     check(&[rename("/d/a", "/c")], &["/b modified 2", "/c created 1"]);
-    check(&[rename("/d/a", "/b")], &["/b created 1"]);
+    check(&[rename("/d/a", "/b")], &["/b replaces 1"]);
     check(&[rename("/d", "/e"), rename("/e", "/x/y")], &["/b modified 2", "/x/y/a created 1"]);
-    check(&[change_to(Rename, "/d/a", "/b", 2)], &["/b created 1", "/d/a modified 2"]);
+    check(&[change_to(Rename, "/d/a", "/b", 2)], &["/b replaces 1", "/d/a modified 2"]);
     check(&[change_to(Rename, "/d", "/b", 2)], &["/b/a created 1", "/d modified 2"]);
     check(&[change(Delete, "/d/a"), change(RemoveDirectory, "/d")], &["/b modified 2"]);
     check(&[change_to(Link, "/d/a", "/h", 0)], &["/b modified 2", "/d/a created 1", "/h created 1"]);
@@ -252,6 +256,30 @@ fn names_are_followed() {
     check(&[rename("/d/a", "/d")], &["/b modified 2", "/d/a created 1"]);
     check(&[rename("/other", "/fresh")], &["/b modified 2", "/d/a created 1"]);
     check(&[change_to(Link, "/etc/hosts", "/h", 0)], &["/b modified 2", "/d/a created 1"]);
+}
+
+#[test]
+fn what_is_made_in_the_place_of_another_file_says_so() {
+    let check = |before: &[EventKind], expected: &str| {
+        let mut events: Vec<_> = (20..).zip(before).map(|(time, kind)| at(time, kind.clone())).collect();
+        events.extend([at(40, create(9)), at(40, seen(9, "/a", 9, made(3)))]);
+        let left = left(&events);
+        assert!(left.contains(&format!("/a {expected} 9")), "{left:?} after {before:?}");
+    };
+    let rename = |from, to| change_to(Rename, from, to, 0);
+    let link = |from, to| change_to(Link, from, to, 0);
+    check(&[], "created");
+    check(&[change(Delete, "/a")], "replaces");
+    check(&[seen(1, "/a", 1, read(3)), change(Delete, "/a")], "replaces");
+    check(&[rename("/a", "/b")], "replaces");
+    // What the run has put there itself was not there before.
+    check(&[create(1), seen(1, "/a", 1, made(3)), change(Delete, "/a")], "created");
+    check(&[rename("/b", "/a"), change(Delete, "/a")], "created");
+    check(&[link("/b", "/a"), change(Delete, "/a")], "created");
+    check(&[seen(1, "/b", 1, read(3)), rename("/b", "/a"), rename("/a", "/c")], "created");
+    check(&[change(RemoveDirectory, "/a")], "created");
+    // But then another had that name first.
+    check(&[rename("/a", "/b"), rename("/b", "/a"), change(Delete, "/a")], "replaces");
 }
 
 #[test]

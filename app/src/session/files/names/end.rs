@@ -30,9 +30,10 @@ impl Names<'_> {
             let (path, claimed) = self.tree.path(number)?;
             let source = if claimed { PathSource::Argument } else { PathSource::Kernel };
             let unsure = node.only_read || mounts.is_below(&path);
-            let mut left = self.left_behind(object, self.shared(path), source)?;
-            left.standing = if unsure { Standing::Unsure } else { Standing::Known };
-            Some(left)
+            let replaces = object.created && self.before.had(&path);
+            let left = self.left_behind(object, self.shared(path), source)?;
+            let standing = if unsure { Standing::Unsure } else { Standing::Known };
+            Some(LeftBehind { standing, replaces, ..left })
         });
         let nameless = self.objects.iter().filter(|object| object.names == 0 && object.is_left());
         let nameless = nameless.filter_map(|object| {
@@ -67,8 +68,10 @@ impl Names<'_> {
                 let unknown = self.tree.nodes[node as usize].object == NONE;
                 let place = self.tree.path(node).filter(|(place, _)| unknown && **place != *path);
                 if let Some((place, _)) = place {
+                    let replaces = left[known].change == LeftChange::Created && self.before.had(&place);
                     let (path, source) = (self.shared(place), PathSource::Argument);
-                    left.push(LeftBehind { path, source, standing: Standing::Guess, ..left[known].clone() });
+                    let standing = Standing::Guess;
+                    left.push(LeftBehind { path, source, standing, replaces, ..left[known].clone() });
                 }
             }
         }
@@ -77,6 +80,7 @@ impl Names<'_> {
     fn left_behind(&self, object: &Object, path: Text, source: PathSource) -> Option<LeftBehind> {
         let target = object.aside.as_ref().and_then(|aside| aside.target);
         Some(LeftBehind {
+            replaces: false,
             path,
             source,
             standing: Standing::Known,
