@@ -406,7 +406,8 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
             let changes = (20..).zip(changes).map(|(at, kind)| event(at, key(50, 102), kind.clone()));
             let text = summary(&changes.collect::<Vec<_>>(), &facts(), None);
             let told = |line: &&str| {
-                ["created", "deleted", "temporary"].contains(&line.trim().split(' ').next().unwrap())
+                ["created", "replaced", "deleted", "temporary"]
+                    .contains(&line.trim().split(' ').next().unwrap())
             };
             let lines: Vec<_> =
                 text.lines().filter(told).map(|line| line.trim().replace("     ", "")).collect();
@@ -430,7 +431,7 @@ glasshouse: exited with code 0 after 2.0 ms (user 2.0 ms, system 0.0 ms, peak me
         assert_eq!(text(&[change(Delete, "/a")]), "deleted  /a");
         let made = [create(1), seen(1, "/a", 1, made(1))];
         let again = [&[change(Delete, "/a")], &made[..]].concat();
-        assert_eq!(text(&again), "created  /a");
+        assert_eq!(text(&again), "replaced /a");
         let both = "deleted  /a; temporary1 file made and removed again";
         assert_eq!(text(&[&again[..], &[change(Delete, "/a")]].concat()), both);
         assert_eq!(text(&[change(Delete, "/log.2"), rename("/log.1", "/log.2")]), "");

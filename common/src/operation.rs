@@ -116,7 +116,12 @@ pub const fn is_change(operation: u32) -> bool {
         || operation >= CHATTR && operation <= MOUNT_SETATTR
 }
 
-/// Whether a failure by a descriptor says something of its file: who reads or writes what is not open does so of none.
+/// Whether an operation reads or writes content.
+pub const fn is_of_content(operation: u32) -> bool {
+    operation == READ || operation == WRITE || operation == READ_DIRECTORY
+}
+
+/// Whether a failure by a descriptor says something of its file, if there is one.
 pub const fn concerns_file(operation: u32) -> bool {
-    is_change(operation) || operation == GETXATTR
+    is_change(operation) || operation == GETXATTR || is_of_content(operation)
 }

@@ -28,6 +28,41 @@ fn ten_thousand_attempts_are_one_entry() {
 }
 
 #[test]
+fn reads_and_writes() {
+    needs!();
+    let watched = calls(&[
+        "d=openat AT_FDCWD sub O_RDONLY|O_DIRECTORY",
+        "3x fails EISDIR read d 10",
+        "f=openat AT_FDCWD file O_RDONLY ; fails EBADF write f 10 ; fails EBADF pwrite64 f 10 0 ; fails ENOTDIR getdents64 f 100",
+        "w=openat AT_FDCWD file O_WRONLY ; fails EBADF read w 10",
+        "x=openat AT_FDCWD /dev/full O_WRONLY",
+        "2x fails ENOSPC write x 10",
+        "p=openat AT_FDCWD fifo O_RDWR|O_NONBLOCK ; fails EAGAIN read p 10",
+        "fails EBADF read 99 10",
+    ]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    fs::create_dir(folder.join("sub")).unwrap();
+    nix::unistd::mkfifo(&folder.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_below(&folder);
+    let expected = [
+        ("read EISDIR sub", 3),
+        ("read EBADF file", 1),
+        ("read_directory ENOTDIR file", 1),
+        ("write EBADF file", 2),
+    ];
+    assert_eq!(failed, expected.map(|(line, count)| (line.to_owned(), count)).into());
+    let uses = receipt.failed_uses();
+    let full: Vec<_> = uses.iter().filter(|one| one.path() == Some("/dev/full".into())).collect();
+    assert_eq!(
+        full.iter().map(|one| (one.operation(), one.errno(), one.count())).collect::<Vec<_>>(),
+        [("write", "ENOSPC", 2)]
+    );
+    assert!(!uses.iter().any(|one| one.errno() == "EAGAIN"), "{uses:?}");
+}
+
+#[test]
 fn every_reason() {
     needs!();
     let watched = calls(&[
@@ -423,7 +458,8 @@ fn failures_of_an_open_file() {
     assert_eq!(file.bytes_written(), 0);
     assert_eq!(receipt.changes_below(&folder), Vec::<String>::new());
     let failed = receipt.failed_below(&folder);
-    assert_eq!(failed, [("truncate EINVAL file".to_owned(), 1)].into());
+    let expected = [("read EISDIR ", 1), ("truncate EINVAL file", 1), ("write EBADF file", 3)];
+    assert_eq!(failed, expected.map(|(line, count)| (line.to_owned(), count)).into());
 }
 
 /// What the kernel calls files without a name is no path, and which of them it was is not told.

@@ -4,6 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user_st
 use glasshouse_common::{
     Family, FileFailedRecord, flags, kind,
     limits::{ACCESS_INTERVAL_NS, PATH_BYTES},
+    operation,
     syscall::{FileCall, NO_ARGUMENT},
 };
 
@@ -40,7 +41,7 @@ pub(super) unsafe extern "C" fn failed(scratch: *mut Scratch) -> i32 {
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         // By descriptor: the file itself.
         let file = fds::of_descriptor(scratch, argument(found, word, FileCall::FD) as u32);
-        if file.0 == 0 {
+        if file.0 == 0 || operation::is_of_content(word.operation()) && !has_content(file) {
             return 0;
         }
         (*found).base = PathRef::at(file.member(offset!(file_path)));
@@ -80,6 +81,17 @@ pub(super) unsafe extern "C" fn failed(scratch: *mut Scratch) -> i32 {
         file::send_totals(scratch, key, now);
     }
     0
+}
+
+/// Types of files (as `S_IFMT` of `linux/stat.h` has them, by 12 bits to the right) that have content, which pipes, sockets and
+/// what has no type only pass on: devices of either kind, directories, regular files.
+const HAVE_CONTENT: u64 = 1 << 2 | 1 << 6 | 1 << 4 | 1 << 8;
+
+/// Whether a file is one of these.
+#[inline(always)]
+unsafe fn has_content(file: Kernel) -> bool {
+    let mode: u16 = file.follow(offset!(file_inode)).read(offset!(inode_mode));
+    opaque(HAVE_CONTENT >> (mode >> 12)) & 1 != 0
 }
 
 /// Reads a path argument, the first or the second, to where texts lie aside. Returns a hash of it and of what it is relative

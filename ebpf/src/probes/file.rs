@@ -26,7 +26,8 @@ use crate::{
     text::{self, Owner},
 };
 
-/// `EINVAL` of `asm-generic/errno-base.h`.
+/// `EAGAIN` and `EINVAL` of `asm-generic/errno-base.h`.
+const EAGAIN: i64 = 11;
 const EINVAL: i64 = 22;
 /// `ERANGE`, `ENODATA`, `EOPNOTSUPP` of `asm-generic/errno.h`.
 const ERANGE: i64 = 34;
@@ -77,6 +78,8 @@ pub(crate) unsafe fn on_call(scratch: *mut Scratch) {
         _ if result <= -ERESTARTSYS => {}
         // It is no symbolic link, which many programs ask of every directory on their way.
         operation::READLINK if result == -EINVAL => {}
+        // There is nothing yet, or no room: it was asked not to wait for that.
+        operation::READ | operation::WRITE if result == -EAGAIN => {}
         // It has no such attribute, or more than there was room for: every `ls -l` asks.
         operation::GETXATTR | operation::LISTXATTR if matches!(-result, ENODATA | EOPNOTSUPP | ERANGE) => {}
         _ if result < 0 => {

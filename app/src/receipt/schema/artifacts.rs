@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Bytes, Device, Mode, OptionalText, PathSource, Reason, Sha256, Value};
+use super::{Bytes, Device, Mode, OptionalText, PathSource, Reason, Sha256, Value, is_false};
 
 /// A file that the run made or changed and left behind.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -20,7 +20,7 @@ pub struct Artifact {
     /// Made or changed.
     pub change: ArtifactChange,
     /// Only if true: it was created under the name of another file, which the run had used there, or has removed or renamed.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "is_false")]
     pub replaces: bool,
     /// SHA-256 of its content at the end of the run.
     pub sha256: Option<Sha256>,
