@@ -236,9 +236,13 @@ unsafe extern "C" fn set_state(key: u64, sk: u64, old: u32, new: u32) -> i32 {
     (*facts).last_at = now;
     core::ptr::write_volatile(&raw mut (*entry).dirty, 1);
     if new != CLOSE {
-        // One that nobody has accepted yet is told with its owner.
-        let is_news =
-            (*entry).seen == 0 || new == ESTABLISHED || now.wrapping_sub((*entry).sent_at) > FLOW_INTERVAL_NS;
+        // One that nobody has accepted yet is told with its owner, and one that is asked for with what becomes of that: mostly
+        // at once, else when the peer is asked again, a second later.
+        let is_news = if (*entry).seen == 0 {
+            new != SYN_SENT || constant!(HAS_GROUP) == 0
+        } else {
+            new == ESTABLISHED || now.wrapping_sub((*entry).sent_at) > FLOW_INTERVAL_NS
+        };
         if (*entry).tgid != 0 && is_news {
             send_flow(entry, now);
         }
