@@ -68,6 +68,8 @@ pub const CHANGE_FOLLOWS: u32 = 1 << 10;
 /// Change: what the first path argument is relative to stands for the root directory (`RESOLVE_IN_ROOT` of openat2), also of
 /// one that begins with a slash.
 pub const CHANGE_IN_ROOT: u32 = 1 << 11;
+/// Failed: the call is one of a descriptor that another task may have exchanged before it returned.
+pub const FAILED_RACED: u32 = 1 << 14;
 /// Failed: the lower half of the call's flags is in the bits from here on.
 pub const CALL_FLAGS: u32 = 16;
 /// Change: asked for through a ring without a completion; whether it happened is not known.

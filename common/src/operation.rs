@@ -118,7 +118,7 @@ pub const fn is_change(operation: u32) -> bool {
 
 /// Whether an operation reads or writes content.
 pub const fn is_of_content(operation: u32) -> bool {
-    operation == READ || operation == WRITE || operation == READ_DIRECTORY
+    operation == READ || operation == WRITE || operation == READ_DIRECTORY || operation == TRANSFER
 }
 
 /// Whether a failure by a descriptor says something of its file, if there is one.

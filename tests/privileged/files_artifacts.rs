@@ -1,7 +1,7 @@
 //! What a run leaves behind: files it made or changed, with their hashes.
 
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
@@ -40,27 +40,52 @@ fn created_and_modified() {
     assert_eq!(created.0["sha256"].as_str(), sum.split(' ').next());
 }
 
+/// Each in a run of its own: which inode number a file gets is chance, and says nothing.
 #[test]
 fn what_takes_the_place_of_another_file_says_so() {
     needs!();
-    let script = "sed -i s/c/C/ edited; rm removed; echo x > removed; mv moved away; echo x > moved; echo x > fresh; \
-                  echo x > twice; rm twice; echo x > twice; echo x >> grown";
-    let watched = watch(["sh", "-c", script]);
-    let folder = watched.folder();
-    for name in ["edited", "removed", "moved", "grown"] {
-        fs::write(folder.join(name), "content").unwrap();
+    let check = |script: &str, expected: bool| {
+        let watched = watch(["sh", "-c", script]);
+        let folder = watched.folder();
+        fs::write(folder.join("f"), "content").unwrap();
+        fs::create_dir(folder.join("a")).unwrap();
+        symlink("a", folder.join("b")).unwrap();
+        let run = watched.run();
+        let receipt = run.complete(0);
+        let made = receipt.artifacts();
+        assert!(!made.is_empty(), "{script}");
+        for artifact in &made {
+            let replaces = artifact.0.get("replaces").is_some();
+            assert_eq!((artifact.change(), replaces), ("created", expected), "{script}: {artifact:?}");
+        }
+        assert_eq!(run.stderr.contains("\n  replaced "), expected, "{}", run.stderr);
+    };
+    for script in [
+        "sed -i s/c/C/ f",
+        "cat f >/dev/null; echo x > g; mv g f",
+        "cat f >/dev/null; echo x > g; ln f h; mv g f",
+        "cat f >/dev/null; mv f k; echo x > f",
+        "rm f; echo x > f",
+        "rm f; ln -s x f",
+        "cp --remove-destination /etc/hostname f",
+    ] {
+        check(script, true);
     }
-    let run = watched.run();
-    let receipt = run.complete(0);
-    for name in ["edited", "removed", "moved", "fresh", "twice", "grown"] {
-        let artifact = receipt.artifact(folder.join(name));
-        let expected = if name == "grown" { "modified" } else { "created" };
-        assert_eq!(artifact.change(), expected, "{name}");
-        let replaces = ["edited", "removed", "moved"].contains(&name);
-        assert_eq!(artifact.0.get("replaces").is_some(), replaces, "{name}");
+    for script in [
+        "echo x > new; mv new newer",
+        "echo x > new; rm new; echo x > new",
+        "echo x > new; mv new newer; echo x > new2; mv new2 newer; cat newer >/dev/null",
+        "cat new 2>/dev/null; echo x > new",
+        // What the run itself has put there, by another path.
+        "echo x > b/g; mv b/g b/n; rm a/n; echo y > a/n",
+        "echo x > b/g; ln b/g b/n; rm a/n b/g; echo y > a/n",
+        "ln -s x b/n; rm a/n; echo y > a/n",
+        "echo x > b/g; mv b/g b/n; cat a/n >/dev/null; echo y > b/g; mv b/g b/n",
+        "echo x > /proc/self/cwd/g; mv /proc/self/cwd/g /proc/self/cwd/n; rm n; echo y > n",
+        "unshare -m sh -c 'mount --bind . a; echo x > a/g; umount a; rm g; echo y > g'",
+    ] {
+        check(script, false);
     }
-    assert_eq!(receipt.artifacts().len(), 6, "{:?}", receipt.artifacts());
-    assert!(run.stderr.lines().any(|line| line.trim_start().starts_with("replaced")), "{}", run.stderr);
 }
 
 /// A temporary file that is renamed into place is an artifact there, whatever was there before.

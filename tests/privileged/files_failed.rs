@@ -62,6 +62,55 @@ fn reads_and_writes() {
     assert!(!uses.iter().any(|one| one.errno() == "EAGAIN"), "{uses:?}");
 }
 
+/// Of a transfer it is known which of its two files had no room.
+#[test]
+fn a_transfer_that_finds_no_room() {
+    needs!("python3");
+    let script = "import os, resource\n\
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n\
+        out = os.open('out', os.O_WRONLY | os.O_CREAT)\n\
+        os.lseek(out, 4096, os.SEEK_SET)\n\
+        for expected in ['EFBIG', 'EBADF']:\n\
+        \ttry: os.sendfile(out, os.open('file', os.O_RDONLY), 0, 10)\n\
+        \texcept OSError as error: assert os.strerror(error.errno) and error.errno in (27, 9), error\n\
+        \tout = os.open('file', os.O_RDONLY)";
+    let watched = watch(["python3", "-c", script]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "0123456789").unwrap();
+    let receipt = watched.run().complete(0);
+    let failed = receipt.failed_below(&folder);
+    assert_eq!(failed.get("write EFBIG out"), Some(&1), "{failed:?}");
+    assert!(!failed.keys().any(|line| line.contains("EBADF")), "{failed:?}");
+}
+
+/// While one thread waits for something to read, another may give its descriptor to another file.
+#[test]
+fn what_another_thread_has_exchanged_meanwhile() {
+    needs!("python3");
+    let script = "import os, socket, struct, threading, time\n\
+        server = socket.create_server(('127.0.0.1', 0))\n\
+        client = socket.create_connection(server.getsockname())\n\
+        peer = server.accept()[0]\n\
+        def wait():\n\
+        \ttry: os.read(client.fileno(), 10)\n\
+        \texcept ConnectionResetError: pass\n\
+        thread = threading.Thread(target=wait)\n\
+        thread.start()\n\
+        time.sleep(0.3)\n\
+        os.dup2(os.open('file', os.O_RDONLY), client.fileno())\n\
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n\
+        peer.close()\n\
+        thread.join()";
+    let watched = watch(["python3", "-c", script]);
+    let folder = watched.folder();
+    fs::write(folder.join("file"), "").unwrap();
+    let receipt = watched.run().complete(0);
+    let uses = receipt.failed_uses();
+    let claimed: Vec<_> = uses.iter().filter(|one| one.path() == Some(folder.join("file"))).collect();
+    assert_eq!(claimed.len(), 1, "{uses:?}");
+    assert_eq!((claimed[0].errno(), claimed[0].0["path_source"].as_str()), ("ECONNRESET", Some("raced")));
+}
+
 #[test]
 fn every_reason() {
     needs!();

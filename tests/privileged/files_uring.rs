@@ -112,6 +112,26 @@ fn requests_that_are_refused_at_once() {
     assert!(spots.contains("io_uring:openat 2"), "{spots}");
 }
 
+/// Which file a read or a write that failed was to move bytes of is not told; that there was one is.
+#[test]
+fn reads_and_writes_that_fail() {
+    needs!();
+    let steps = [
+        "d=openat sub 0 0",
+        "fails EISDIR read d 10",
+        "fails EISDIR read d 10",
+        "f=openat file 0 0",
+        "fails EBADF write f 10",
+    ];
+    let watched = uring(false, &steps);
+    let folder = watched.folder();
+    fs::create_dir(folder.join("sub")).unwrap();
+    fs::write(folder.join("file"), "content").unwrap();
+    let Some(receipt) = watched.run().complete_if_supported() else { return };
+    let spots = receipt.at("/observation/blind_spots").to_string();
+    assert!(spots.contains("io_uring:read 2") && spots.contains("io_uring:write 1"), "{spots}");
+}
+
 /// A request may ask for no completion: that it was made is known, and how it ended is not.
 #[test]
 fn completions_that_are_skipped() {

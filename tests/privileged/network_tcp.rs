@@ -206,6 +206,7 @@ fn in_progress_at_the_end() {
     });
     assert!(["in_progress", "abandoned"].contains(&open.result()), "{open:?}");
     assert_eq!(open.result() == "in_progress", open.0["closed_at"].is_null(), "{open:?}");
+    assert!(open.0["local"]["port"].as_u64().is_some_and(|port| port != 0), "{open:?}");
 }
 
 #[test]

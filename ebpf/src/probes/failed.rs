@@ -40,8 +40,10 @@ pub(super) unsafe extern "C" fn failed(scratch: *mut Scratch) -> i32 {
     (*found).length = 0;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         // By descriptor: the file itself.
-        let file = fds::of_descriptor(scratch, argument(found, word, FileCall::FD) as u32);
-        if file.0 == 0 || operation::is_of_content(word.operation()) && !has_content(file) {
+        let operation = word.operation();
+        let shift = if operation == operation::TRANSFER { FileCall::SECOND } else { FileCall::FD };
+        let file = fds::of_descriptor(scratch, argument(found, word, shift) as u32);
+        if file.0 == 0 || operation::is_of_content(operation) && !has_content(file, result == -EIO) {
             return 0;
         }
         (*found).base = PathRef::at(file.member(offset!(file_path)));
@@ -83,15 +85,18 @@ pub(super) unsafe extern "C" fn failed(scratch: *mut Scratch) -> i32 {
     0
 }
 
+/// `EIO` of `asm-generic/errno-base.h`.
+const EIO: i64 = 5;
 /// Types of files (as `S_IFMT` of `linux/stat.h` has them, by 12 bits to the right) that have content, which pipes, sockets and
 /// what has no type only pass on: devices of either kind, directories, regular files.
 const HAVE_CONTENT: u64 = 1 << 2 | 1 << 6 | 1 << 4 | 1 << 8;
 
-/// Whether a file is one of these.
+/// Whether a file is one of these. A terminal that was hung up gives EIO, where there is nothing more.
 #[inline(always)]
-unsafe fn has_content(file: Kernel) -> bool {
+pub(super) unsafe fn has_content(file: Kernel, is_io: bool) -> bool {
     let mode: u16 = file.follow(offset!(file_inode)).read(offset!(inode_mode));
-    opaque(HAVE_CONTENT >> (mode >> 12)) & 1 != 0
+    let types = HAVE_CONTENT & !(u64::from(is_io) << 2);
+    opaque(types >> (mode >> 12)) & 1 != 0
 }
 
 /// Reads a path argument, the first or the second, to where texts lie aside. Returns a hash of it and of what it is relative
@@ -166,6 +171,9 @@ unsafe extern "C" fn announce_failure(
     let mut bits = flags::CHANGE_BASE | flags::CHANGE_RESOLVED;
     if word.argument(FileCall::PATH) == NO_ARGUMENT {
         text::path(scratch, kind::TEXT_BASE, (*scratch).file.base);
+        // It may have waited for long.
+        let may_be_another = (*found).shared & u64::from(operation::is_of_content(word.operation()));
+        bits |= may_be_another as u32 * flags::FAILED_RACED;
     } else if word.argument(FileCall::NEW_PATH) == NO_ARGUMENT && is_whole(found) {
         bits = send_base(scratch, (*found).base, (*found).first as u32, 0) | flags::CHANGE_FOLLOWS;
     } else {

@@ -26,13 +26,16 @@ use crate::{
     text::{self, Owner},
 };
 
-/// `EAGAIN` and `EINVAL` of `asm-generic/errno-base.h`.
+/// `EAGAIN`, `EINVAL`, `EFBIG` and `ENOSPC` of `asm-generic/errno-base.h`.
 const EAGAIN: i64 = 11;
 const EINVAL: i64 = 22;
-/// `ERANGE`, `ENODATA`, `EOPNOTSUPP` of `asm-generic/errno.h`.
+const EFBIG: i64 = 27;
+const ENOSPC: i64 = 28;
+/// `ERANGE`, `ENODATA`, `EOPNOTSUPP`, `EDQUOT` of `asm-generic/errno.h`.
 const ERANGE: i64 = 34;
 const ENODATA: i64 = 61;
 const EOPNOTSUPP: i64 = 95;
+const EDQUOT: i64 = 122;
 /// `AT_FDCWD` of `linux/fcntl.h`.
 const AT_FDCWD: i32 = -100;
 /// `O_CREAT`, `O_TRUNC`, `O_TMPFILE` without `O_DIRECTORY`, of `asm-generic/fcntl.h`.
@@ -80,6 +83,8 @@ pub(crate) unsafe fn on_call(scratch: *mut Scratch) {
         operation::READLINK if result == -EINVAL => {}
         // There is nothing yet, or no room: it was asked not to wait for that.
         operation::READ | operation::WRITE if result == -EAGAIN => {}
+        // Of two files it is not known which one has failed, unless there is no room in the one that is written.
+        operation::TRANSFER if result < 0 && !matches!(-result, ENOSPC | EFBIG | EDQUOT) => {}
         // It has no such attribute, or more than there was room for: every `ls -l` asks.
         operation::GETXATTR | operation::LISTXATTR if matches!(-result, ENODATA | EOPNOTSUPP | ERANGE) => {}
         _ if result < 0 => {

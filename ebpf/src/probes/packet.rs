@@ -96,12 +96,13 @@ fn network_length(context: *mut __sk_buff) -> u32 {
 
 #[inline(always)]
 unsafe fn on_segment(context: *mut __sk_buff, entry: *mut Flow) {
+    // Chosen when it was asked for a connection, and known by the first packet.
+    if (*entry).facts.local_port == 0 {
+        take_ends(entry, Kernel(context as u64).follow(offset!(skb_sock)).0);
+    }
     if bpf_jiffies64() != (*entry).ticks {
         let sk = Kernel(context as u64).follow(offset!(skb_sock));
         take_totals(entry, sk.0);
-        if (*entry).facts.local_port == 0 {
-            take_ends(entry, sk.0);
-        }
         if (*entry).tgid != 0 {
             changed(entry, task::now());
         }

@@ -17,6 +17,7 @@ use glasshouse_common::{
 };
 
 use super::{
+    failed::has_content,
     file::{IN_ROOT, RESOLVE_IN_ROOT, base_path, made_by_open, send_base},
     network, probe,
     syscall::{Call, go_on_with},
@@ -32,6 +33,10 @@ use crate::{
     text::{self, Owner},
 };
 
+/// `EINTR`, `EAGAIN` of `asm-generic/errno-base.h`, `ECANCELED` of `asm-generic/errno.h`.
+const EINTR: i64 = 4;
+const EAGAIN: i64 = 11;
+const ECANCELED: i64 = 125;
 /// `IOSQE_FIXED_FILE` of `linux/io_uring.h`: the descriptor is a place in the ring's own table.
 const FIXED_FILE: u32 = 1 << 0;
 /// `IOSQE_CQE_SKIP_SUCCESS` of `linux/io_uring.h`: success gives no completion.
@@ -272,7 +277,14 @@ unsafe fn on_complete(arguments: *const u64) {
     let file: u64 = request.read_optional(offset!(ring_file));
     let (which, class);
     if matches!(operation, operation::READ | operation::WRITE | operation::TRUNCATE) {
-        if result < 0 || file == 0 {
+        if file == 0 {
+            return;
+        }
+        if result < 0 {
+            // One that was called off, or had nothing to wait for, has not failed.
+            if !matches!(-result, EINTR | EAGAIN | ECANCELED) && has_content(Kernel(file), false) {
+                note_untold(opcode);
+            }
             return;
         }
         (which, class) = (FILES, USED);

@@ -131,6 +131,9 @@ pub(super) fn failed(
         // The kernel has read it, as far as there was one.
         path.path = Observed::Unreadable(Unreadable::Absent);
     }
+    if record.flags & flags::FAILED_RACED != 0 {
+        path.source = PathSource::Raced;
+    }
     if record.flags & flags::CHANGE_RESOLVED != 0 && path.unreachable {
         // No name leads to it, and which file it was is not told.
         (path.path, path.in_root) = (Observed::Unreadable(Unreadable::NotAvailable), None);
@@ -383,7 +386,7 @@ fn operation_of(code: u32) -> Option<FileOperation> {
         operation::CREATE => FileOperation::Create,
         operation::TRUNCATE => FileOperation::Truncate,
         operation::READ => FileOperation::Read,
-        operation::WRITE => FileOperation::Write,
+        operation::WRITE | operation::TRANSFER => FileOperation::Write,
         operation::READ_DIRECTORY => FileOperation::ReadDirectory,
         operation::DELETE => FileOperation::Delete,
         operation::RMDIR => FileOperation::RemoveDirectory,

@@ -19,7 +19,7 @@ pub struct Artifact {
     pub path_source: PathSource,
     /// Made or changed.
     pub change: ArtifactChange,
-    /// Only if true: it was created under the name of another file, which the run had used there, or has removed or renamed.
+    /// Only if true: it was created under the name of another file, which the run had opened or removed there.
     #[serde(skip_serializing_if = "is_false")]
     pub replaces: bool,
     /// SHA-256 of its content at the end of the run.

@@ -58,6 +58,7 @@ pub(super) fn remains(files: &Files, answered: &HashSet<ProcessKey>) -> Remains 
     (names.by_inode, names.uses, names.paths) = (HashMap::default(), Vec::new(), Vec::new());
     names.tree.close();
     let mut left_behind = names.left();
+    names.before.mark(files, &mut left_behind);
     drop(names);
     left_behind.sort_unstable_by(|one, other| {
         let key = Key::new(&one.path, one.source, one.identity);
@@ -65,6 +66,11 @@ pub(super) fn remains(files: &Files, answered: &HashSet<ProcessKey>) -> Remains 
         order.then((one.process, one.change).cmp(&(other.process, other.change)))
     });
     Remains { left_behind, transient, transient_paths }
+}
+
+fn is_exchange(files: &Files, change: &Change) -> bool {
+    let detail = files.details.get_index(change.detail as usize);
+    detail.and_then(|detail| detail.flags).is_some_and(|flags| flags & RENAME_EXCHANGE != 0)
 }
 
 struct Names<'a> {
@@ -137,6 +143,7 @@ impl<'a> Names<'a> {
     /// What may not have happened makes a name, so that whoever looks there finds out, and takes none away.
     fn change(&mut self, change: &'a Change) {
         let is_certain = change.unconfirmed.is_none() && !self.is_answered(change.process);
+        self.note_names(change);
         match change.operation {
             FileOperation::Create => self.created(change),
             FileOperation::Truncate => self.truncated(change),
@@ -147,8 +154,10 @@ impl<'a> Names<'a> {
                 if let Target::Path(path) = change.target {
                     self.paths.push((path, object));
                 }
-                if change.operation == FileOperation::Delete && !self.is_made(object) {
-                    self.before.lost(path);
+                if let Some(path) = path.filter(|_| !self.is_made(object))
+                    && change.operation == FileOperation::Delete
+                {
+                    self.before.removes(path, change.at);
                 }
                 if let Some(node) = node {
                     self.remove(node);
@@ -182,6 +191,27 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Notes which names a change gives otherwise than by opening a file, whose own path the kernel tells.
+    fn note_names(&mut self, change: &'a Change) {
+        match change.operation {
+            FileOperation::Rename | FileOperation::Link | FileOperation::Symlink => {}
+            FileOperation::Create | FileOperation::MakeNode | FileOperation::MakeDirectory => {}
+            FileOperation::Mount | FileOperation::Unmount | FileOperation::PivotRoot => {
+                return self.before.mounts();
+            }
+            _ => return,
+        }
+        // Two that are exchanged have both each other's.
+        for path in [self.target_path(change), self.new_path(change)].into_iter().flatten() {
+            if change.operation != FileOperation::Rename
+                || self.new_path(change) == Some(path)
+                || is_exchange(self.files, change)
+            {
+                self.before.gives(path, change.at);
+            }
+        }
+    }
+
     /// A file made by opening it.
     fn created(&mut self, change: &'a Change) {
         let id = match change.target {
@@ -203,6 +233,11 @@ impl<'a> Names<'a> {
             object.first_use == super::index(number) && !object.created && !object.deleted
         });
         let object = same.unwrap_or_else(|| {
+            // Whatever had that number is gone, also if nobody saw how.
+            if let Some(gone) = self.by_inode.get(&inode) {
+                let gone = &mut self.objects[*gone as usize];
+                (gone.names, gone.deleted) = (0, true);
+            }
             let object = self.object(known.kind, Some(inode));
             self.by_inode.insert(inode, object);
             object
@@ -234,9 +269,7 @@ impl<'a> Names<'a> {
 
     fn renamed(&mut self, change: &'a Change) {
         let (Some(from), Some(to)) = (self.target_path(change), self.new_path(change)) else { return };
-        let detail = self.files.details.get_index(change.detail as usize);
-        let exchange =
-            detail.and_then(|detail| detail.flags).is_some_and(|flags| flags & RENAME_EXCHANGE != 0);
+        let exchange = is_exchange(self.files, change);
         let known = self.tree.nodes.len();
         let Some(source) = self.tree.make(from) else { return };
         if source as usize >= known && !exchange {
@@ -244,9 +277,6 @@ impl<'a> Names<'a> {
         }
         if exchange {
             if let Some(other) = self.tree.make(to) {
-                for (node, path) in [(source, from), (other, to)] {
-                    self.displaced(node, path);
-                }
                 self.tree.exchange(source, other);
             }
             return;
@@ -266,12 +296,7 @@ impl<'a> Names<'a> {
             if self.tree.is_within(source, there) {
                 return;
             }
-            self.displaced(there, to);
             self.remove(there);
-        }
-        if !self.is_made(self.tree.nodes[source as usize].object) {
-            self.before.lost(Some(from));
-            self.before.given(Some(to));
         }
         self.tree.detach(source);
         self.tree.attach(source, parent, name);
@@ -322,9 +347,6 @@ impl<'a> Names<'a> {
             }
             Target::None => None,
         };
-        if !self.is_made(object.unwrap_or(NONE)) {
-            self.before.given(self.new_path(change));
-        }
         if let Some(object) = object {
             self.objects[object as usize].deleted = false;
             self.bind_claimed(change.new_path, object);
@@ -347,14 +369,6 @@ impl<'a> Names<'a> {
     fn object_of(&self, id: AccessId) -> Option<u32> {
         let (key, _) = self.files.file_of(self.files.accesses.get(&id)?)?;
         self.by_inode.get(&(key.device, key.inode)).copied()
-    }
-
-    /// What has a name is about to lose it to another.
-    fn displaced(&mut self, node: u32, path: &'a [u8]) {
-        let object = self.tree.nodes[node as usize].object;
-        if object != NONE && !self.is_made(object) {
-            self.before.lost(Some(path));
-        }
     }
 
     /// Whether the run has made an object.

@@ -258,6 +258,16 @@ fn names_are_followed() {
     check(&[change_to(Link, "/etc/hosts", "/h", 0)], &["/b modified 2", "/d/a created 1"]);
 }
 
+/// Its first use may be told with a time before that of its making.
+#[test]
+fn what_is_made_with_the_number_of_another_file_is_the_only_one() {
+    let read_before = event(20, TWO, seen(1, "/a", 7, read(3)));
+    let made = [at(30, seen(2, "/a", 7, made(3))), at(31, create(2))];
+    assert_eq!(left(&[std::slice::from_ref(&read_before), &made[..]].concat()), ["/a created 7"]);
+    let removed = event(25, TWO, change(Delete, "/l/a"));
+    assert_eq!(left(&[&[read_before, removed], &made[..]].concat()), ["/a created 7"]);
+}
+
 #[test]
 fn what_is_made_in_the_place_of_another_file_says_so() {
     let check = |before: &[EventKind], expected: &str| {
@@ -271,15 +281,25 @@ fn what_is_made_in_the_place_of_another_file_says_so() {
     check(&[], "created");
     check(&[change(Delete, "/a")], "replaces");
     check(&[seen(1, "/a", 1, read(3)), change(Delete, "/a")], "replaces");
-    check(&[rename("/a", "/b")], "replaces");
+    check(&[seen(1, "/a", 1, read(3))], "replaces");
+    check(&[seen(1, "/a", 1, read(3)), rename("/a", "/b")], "replaces");
+    check(&[seen(1, "/a", 1, read(3)), rename("/b", "/a"), change(Delete, "/a")], "replaces");
+    // It may have been a directory.
+    check(&[rename("/a", "/b")], "created");
     // What the run has put there itself was not there before.
     check(&[create(1), seen(1, "/a", 1, made(3)), change(Delete, "/a")], "created");
     check(&[rename("/b", "/a"), change(Delete, "/a")], "created");
     check(&[link("/b", "/a"), change(Delete, "/a")], "created");
     check(&[seen(1, "/b", 1, read(3)), rename("/b", "/a"), rename("/a", "/c")], "created");
     check(&[change(RemoveDirectory, "/a")], "created");
-    // But then another had that name first.
-    check(&[rename("/a", "/b"), rename("/b", "/a"), change(Delete, "/a")], "replaces");
+    // Nor may that have been which has that name under another path.
+    check(&[rename("/l/b", "/l/a"), change(Delete, "/a")], "created");
+    check(&[rename("/l/b", "/l/a"), seen(1, "/a", 1, read(3))], "created");
+    check(&[link("/l/b", "/l/a"), change(Delete, "/a")], "created");
+    check(&[change(MakeNode, "/l/a"), change(Delete, "/a")], "created");
+    check(&[change_to(Rename, "/l/b", "/a", 2), change(Delete, "/b")], "created");
+    let mount = change_to(Mount, "/s", "/m", 0);
+    check(&[mount, seen(1, "/a", 1, read(3)), change(Delete, "/a")], "created");
 }
 
 #[test]

@@ -30,10 +30,10 @@ impl Names<'_> {
             let (path, claimed) = self.tree.path(number)?;
             let source = if claimed { PathSource::Argument } else { PathSource::Kernel };
             let unsure = node.only_read || mounts.is_below(&path);
-            let replaces = object.created && self.before.had(&path);
-            let left = self.left_behind(object, self.shared(path), source)?;
-            let standing = if unsure { Standing::Unsure } else { Standing::Known };
-            Some(LeftBehind { standing, replaces, ..left })
+            let mut left = self.left_behind(object, self.shared(path), source)?;
+            left.standing = if unsure { Standing::Unsure } else { Standing::Known };
+            left.replaces = object.created;
+            Some(left)
         });
         let nameless = self.objects.iter().filter(|object| object.names == 0 && object.is_left());
         let nameless = nameless.filter_map(|object| {
@@ -68,10 +68,8 @@ impl Names<'_> {
                 let unknown = self.tree.nodes[node as usize].object == NONE;
                 let place = self.tree.path(node).filter(|(place, _)| unknown && **place != *path);
                 if let Some((place, _)) = place {
-                    let replaces = left[known].change == LeftChange::Created && self.before.had(&place);
                     let (path, source) = (self.shared(place), PathSource::Argument);
-                    let standing = Standing::Guess;
-                    left.push(LeftBehind { path, source, standing, replaces, ..left[known].clone() });
+                    left.push(LeftBehind { path, source, standing: Standing::Guess, ..left[known].clone() });
                 }
             }
         }
