@@ -32,6 +32,7 @@ impl Names<'_> {
             let unsure = node.only_read || mounts.is_below(&path);
             let mut left = self.left_behind(object, self.shared(path), source)?;
             left.standing = if unsure { Standing::Unsure } else { Standing::Known };
+            // Which of them do is found out with all of them together.
             left.replaces = object.created;
             Some(left)
         });
