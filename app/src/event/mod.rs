@@ -103,6 +103,11 @@ pub enum Unreadable {
     Ended,
 }
 
+/// The last component of a path; nothing of one that ends in a slash.
+pub(crate) fn last_component(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
 /// A path as the kernel resolved it, or as somebody wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedPath {

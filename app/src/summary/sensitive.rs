@@ -1,5 +1,7 @@
 //! Places whose reading is worth a line: keys, passwords, sessions, other people's memory.
 
+use crate::event::last_component;
+
 /// Where one is.
 enum Place {
     /// Exactly this path.
@@ -130,7 +132,7 @@ const SOCKETS: [Place; 20] = [
 pub(super) fn is_sensitive_socket(path: &[u8]) -> bool {
     let path = if path.starts_with(b"/var/run/") { &path[4..] } else { path };
     let listed = SOCKETS.iter().any(|socket| socket.has(path));
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let name = last_component(path);
     let of_ssh = path.starts_with(b"/tmp/ssh-") && name.starts_with(b"agent.");
     let of_gpg = Home(".gnupg").has(path) && name.starts_with(b"S.gpg-agent");
     listed || of_ssh || of_gpg

@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use crate::event::last_component;
+
 /// Moves with a file's last name that are looked at, in either direction from the one whose path has most of its end.
 const NEAR: usize = 8;
 
@@ -21,10 +23,10 @@ impl<'a> Elsewhere<'a> {
 
     /// The names (by node) that a file of this path may have got.
     pub(super) fn of(&self, path: &[u8]) -> impl Iterator<Item = u32> {
-        let name = last(path);
+        let name = last_component(path);
         let (before, after) =
             self.0.split_at(self.0.partition_point(|(moved, _)| by_end(moved, path).is_lt()));
-        let same = move |(moved, _): &&(&[u8], u32)| last(moved) == name;
+        let same = move |(moved, _): &&(&[u8], u32)| last_component(moved) == name;
         let before = before.iter().rev().take_while(same).take(NEAR);
         before.chain(after.iter().take_while(same).take(NEAR)).map(|(_, node)| *node)
     }
@@ -32,8 +34,4 @@ impl<'a> Elsewhere<'a> {
 
 fn by_end(one: &[u8], other: &[u8]) -> Ordering {
     one.iter().rev().cmp(other.iter().rev())
-}
-
-fn last(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

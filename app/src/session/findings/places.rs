@@ -5,6 +5,7 @@ use super::{
     Severity::{self, High, Low, Medium},
     rules::*,
 };
+use crate::event::last_component;
 
 /// A kind of such files.
 pub(super) struct Place {
@@ -29,10 +30,6 @@ pub(super) fn place(path: &[u8]) -> Option<&'static Place> {
     PLACES.iter().find(|place| (place.has)(path))
 }
 
-fn name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
-}
-
 fn is_below(path: &[u8], folders: &[&str]) -> bool {
     folders
         .iter()
@@ -49,14 +46,14 @@ fn is_kernel_helper(path: &[u8]) -> bool {
     ];
     FILES.contains(&path)
         || is_below(path, &["/proc/sys/fs/binfmt_misc", "/proc/sys/kernel/usermodehelper"])
-        || name(path) == b"release_agent"
+        || last_component(path) == b"release_agent"
 }
 
 /// By their names: a control group file system can be mounted anywhere.
 fn is_control_group(path: &[u8]) -> bool {
     const FILES: [&[u8]; 5] =
         [b"cgroup.procs", b"cgroup.threads", b"cgroup.freeze", b"cgroup.kill", b"freezer.state"];
-    let name = name(path);
+    let name = last_component(path);
     FILES.contains(&name) || name == b"tasks" && path.starts_with(b"/sys/fs/cgroup/")
 }
 

@@ -5,7 +5,7 @@
 //! nothing by then, and has mounted nothing.
 
 use crate::{
-    event::{BootNs, FileOperation, Observed, PathSource},
+    event::{BootNs, FileOperation, Observed, PathSource, last_component},
     maps::{HashMap, HashSet},
     session::{
         TextId,
@@ -30,7 +30,7 @@ pub(super) struct Before<'a> {
 impl<'a> Before<'a> {
     /// Something is about to have this name.
     pub(super) fn gives(&mut self, path: &'a [u8], at: BootNs) {
-        self.given.entry(name(path)).or_insert(at);
+        self.given.entry(last_component(path)).or_insert(at);
     }
 
     /// Something that is not known to have been made by the run was removed.
@@ -46,7 +46,7 @@ impl<'a> Before<'a> {
     }
 
     fn was_given(&self, path: &[u8], at: BootNs) -> bool {
-        self.given.get(name(path)).is_some_and(|given| *given <= at)
+        self.given.get(last_component(path)).is_some_and(|given| *given <= at)
     }
 
     /// Leaves of those that are marked as made, and have their names, those that were made in the place of another file.
@@ -90,9 +90,4 @@ fn file_of(files: &Files, change: &Change) -> Option<u32> {
         Target::Access(id) => files.accesses.get(&id).map(|access| access.file),
         _ => None,
     }
-}
-
-/// The last component of a path.
-fn name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
