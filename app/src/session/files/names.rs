@@ -154,8 +154,9 @@ impl<'a> Names<'a> {
                 if let Target::Path(path) = change.target {
                     self.paths.push((path, object));
                 }
-                if let Some(path) = path.filter(|_| !self.is_made(object))
+                if let Some(path) = path
                     && change.operation == FileOperation::Delete
+                    && !self.is_made(object)
                 {
                     self.before.removes(path, change.at);
                 }
@@ -193,22 +194,19 @@ impl<'a> Names<'a> {
 
     /// Notes which names a change gives otherwise than by opening a file, whose own path the kernel tells.
     fn note_names(&mut self, change: &'a Change) {
-        match change.operation {
-            FileOperation::Rename | FileOperation::Link | FileOperation::Symlink => {}
-            FileOperation::Create | FileOperation::MakeNode | FileOperation::MakeDirectory => {}
+        let old_is_given = match change.operation {
+            // Two that are exchanged have both each other's.
+            FileOperation::Rename => is_exchange(self.files, change),
+            FileOperation::Link | FileOperation::Symlink => true,
+            FileOperation::Create | FileOperation::MakeNode | FileOperation::MakeDirectory => true,
             FileOperation::Mount | FileOperation::Unmount | FileOperation::PivotRoot => {
                 return self.before.mounts();
             }
             _ => return,
-        }
-        // Two that are exchanged have both each other's.
-        for path in [self.target_path(change), self.new_path(change)].into_iter().flatten() {
-            if change.operation != FileOperation::Rename
-                || self.new_path(change) == Some(path)
-                || is_exchange(self.files, change)
-            {
-                self.before.gives(path, change.at);
-            }
+        };
+        let old = self.target_path(change).filter(|_| old_is_given);
+        for path in old.into_iter().chain(self.new_path(change)) {
+            self.before.gives(path, change.at);
         }
     }
 
