@@ -32,14 +32,14 @@ use crate::{
 
 /// Errors that say nothing of the network, of `asm-generic/errno*.h`: come again later, it goes on, it is so already, that is
 /// no socket. But what cannot be connected now is not connected later by itself.
-const EINTR: u64 = 4;
+pub(super) const EINTR: u64 = 4;
 const EBADF: u64 = 9;
 const ENOTSOCK: u64 = 88;
-const EAGAIN: u64 = 11;
+pub(super) const EAGAIN: u64 = 11;
 const EALREADY: u64 = 114;
 const EINPROGRESS: u64 = 115;
 const EISCONN: u64 = 106;
-const ECANCELED: u64 = 125;
+pub(super) const ECANCELED: u64 = 125;
 /// Bytes of an address of IPv4.
 const INET_BYTES: i32 = 8;
 /// What is done by each call of `socketcall`, of `linux/net.h`; in the upper half, which argument is the address.

@@ -19,7 +19,8 @@ use glasshouse_common::{
 use super::{
     failed::has_content,
     file::{IN_ROOT, RESOLVE_IN_ROOT, base_path, made_by_open, send_base},
-    network, probe,
+    network::{self, EAGAIN, ECANCELED, EINTR},
+    probe,
     syscall::{Call, go_on_with},
 };
 use crate::{
@@ -33,10 +34,6 @@ use crate::{
     text::{self, Owner},
 };
 
-/// `EINTR`, `EAGAIN` of `asm-generic/errno-base.h`, `ECANCELED` of `asm-generic/errno.h`.
-const EINTR: i64 = 4;
-const EAGAIN: i64 = 11;
-const ECANCELED: i64 = 125;
 /// `IOSQE_FIXED_FILE` of `linux/io_uring.h`: the descriptor is a place in the ring's own table.
 const FIXED_FILE: u32 = 1 << 0;
 /// `IOSQE_CQE_SKIP_SUCCESS` of `linux/io_uring.h`: success gives no completion.
@@ -282,7 +279,7 @@ unsafe fn on_complete(arguments: *const u64) {
         }
         if result < 0 {
             // One that was called off, or had nothing to wait for, has not failed.
-            if !matches!(-result, EINTR | EAGAIN | ECANCELED) && has_content(Kernel(file), false) {
+            if !matches!(-result as u64, EINTR | EAGAIN | ECANCELED) && has_content(Kernel(file), false) {
                 note_untold(opcode);
             }
             return;

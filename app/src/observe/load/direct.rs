@@ -7,9 +7,9 @@
 use aya_obj::{Object, generated::bpf_insn};
 
 // Codes of instructions, `linux/bpf.h`: r = r, r = number, a call, and loads of 8, 4, 2 bytes and of one.
-const MOVE: u8 = 0xbf;
+pub(super) const MOVE: u8 = 0xbf;
 pub(super) const SET: u8 = 0xb7;
-const CALL: u8 = 0x85;
+pub(super) const CALL: u8 = 0x85;
 const LOAD_8: u8 = 0x79;
 const LOAD_4: u8 = 0x61;
 const LOAD_2: u8 = 0x69;

@@ -197,7 +197,7 @@ fn name_maps(object: &mut Object, numbers: &[String], maps: &Maps) -> Result<(),
 }
 
 /// Code of the instruction that loads an address of a map's (`BPF_LD | BPF_IMM | BPF_DW`).
-const LOAD_WIDE: u8 = 0x18;
+pub(super) const LOAD_WIDE: u8 = 0x18;
 
 /// Parses the embedded object (or the one that `GLASSHOUSE_BPF_OBJECT` names, for trying a fresh build).
 fn parse_object() -> Result<Object, ObserveError> {

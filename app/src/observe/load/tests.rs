@@ -7,14 +7,15 @@ use aya_obj::{
     generated::{BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, bpf_insn},
 };
 
-use super::{OBJECT, prepare::relocate};
+use super::{
+    OBJECT,
+    direct::{CALL, MOVE},
+    prepare::{LOAD_WIDE, relocate},
+};
 
-/// Codes of instructions, of `linux/bpf.h`: a call, loads of a wide constant, and what makes an address of the frame.
-const CALL: u8 = 0x85;
-const LOAD_WIDE: u8 = 0x18;
-const MOVE: u8 = 0xbf;
+/// Code of the instruction that adds a number, of `linux/bpf.h`.
 const ADD: u8 = 0x07;
-/// Their classes that take an address: those that load, and those that store.
+/// Classes of instructions that take an address: those that load, and those that store.
 const LOAD: u8 = 1;
 const STORES: [u8; 2] = [2, 3];
 /// The register that has the address of the frame.
