@@ -344,7 +344,7 @@ fn what_could_not_be_mounted_may_be_a_name() {
         let call = Table::native().number(call).unwrap();
         let bits = flags::CHANGE_BASE | flags::CHANGE_ARGUMENT | call_flags << flags::CALL_FLAGS;
         failed_of(&[
-            text(kind::TEXT_BASE, 0, 5, 0, b"work\0home\0"),
+            text(kind::TEXT_BASE, 0, 5, 0, b"user\0home\0"),
             text(kind::TEXT_ARGUMENT, 0, source.len() as u32, 0, source),
             failed_record(abi::operation::MOUNT, call, bits, b""),
         ])
@@ -352,9 +352,9 @@ fn what_could_not_be_mounted_may_be_a_name() {
     let path = |path: &str| Observed::Complete(path.as_bytes().to_vec());
     assert_eq!(source("mount", 0, b"tmpfs"), path("tmpfs"));
     assert_eq!(source("mount", 0, b"./tmpfs"), path("./tmpfs"));
-    assert_eq!(source("mount", 0x1000, b"./tmpfs"), path("/home/work/tmpfs"));
+    assert_eq!(source("mount", 0x1000, b"./tmpfs"), path("/home/user/tmpfs"));
     assert_eq!(source("mount", 0x1000, b""), path(""));
-    assert_eq!(source("move_mount", 0, b"from"), path("/home/work/from"));
-    assert_eq!(source("move_mount", 4, b""), path("/home/work"));
+    assert_eq!(source("move_mount", 0, b"from"), path("/home/user/from"));
+    assert_eq!(source("move_mount", 4, b""), path("/home/user"));
     assert_eq!(source("move_mount", 0, b""), path(""));
 }
